@@ -1,0 +1,84 @@
+"""What the engine sees of a model: a manifest, and one voice for each network of a bag."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ModelError
+from ..spec import Audio
+from .manifest import Manifest
+
+__all__ = ["Backend", "Model", "Stems", "Voice"]
+
+Stems = NDArray[np.float32]
+"""Sources of one segment, shape (stems, channels, frames)."""
+
+
+class Backend(Protocol):
+    """One network that turns a segment of audio into stems.
+
+    `segment_frames` is the length of a chunk on the overlap-add grid.
+    """
+
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def stems(self) -> tuple[str, ...]: ...
+    @property
+    def segment_frames(self) -> int: ...
+
+    def input_frames(self, frames: int) -> int:
+        """Length of the input that a chunk of `frames` (1..segment_frames) wants, at least `frames`."""
+        ...
+
+    def separate(self, segment: Audio) -> Stems:
+        """Stems of a segment of `input_frames(n)` frames, shape (stems, channels, the same frames).
+
+        May be called from several threads at once; neither changes nor keeps its argument.
+
+        Raises:
+            ModelError: a shape that the network does not take.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One network of a bag, with its weight for each stem.
+
+    The bag's stem is `sum(weight * stem) / sum(weight)` over its voices.
+    """
+
+    backend: Backend
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Networks that answer together, and the manifest that says what they are.
+
+    Raises:
+        ModelError: no voices, or voices that disagree on rate, channels or stems; a stem without weight.
+    """
+
+    manifest: Manifest
+    voices: tuple[Voice, ...]
+
+    def __post_init__(self) -> None:
+        if not self.voices:
+            raise ModelError(f"model {self.manifest.name!r} has no networks")
+        expected = (self.manifest.sample_rate, self.manifest.channels, self.manifest.stems)
+        for number, voice in enumerate(self.voices):
+            found = (voice.backend.sample_rate, voice.backend.channels, voice.backend.stems)
+            if found != expected or len(voice.weights) != len(self.manifest.stems):
+                raise ModelError(
+                    f"network {number} of model {self.manifest.name!r} has (rate, channels, stems) = {found} "
+                    f"and {len(voice.weights)} weights, the model says {expected}"
+                )
+        for index, stem in enumerate(self.manifest.stems):
+            if sum(voice.weights[index] for voice in self.voices) == 0:
+                raise ModelError(f"the weights of stem {stem!r} of model {self.manifest.name!r} sum to 0")

@@ -1,0 +1,152 @@
+"""Networks run by PyTorch: the three Demucs classes, alone or in a bag."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, Protocol
+
+import torch
+from demucs.apply import BagOfModels
+from demucs.htdemucs import HTDemucs
+
+from ..errors import ModelError
+from ..spec import Audio
+from .manifest import Manifest, Stft, recombination
+from .model import Model, Stems, Voice
+
+__all__ = ["Network", "TorchBackend", "from_torch", "stft_of"]
+
+
+class Network(Protocol):
+    """The attributes that `Demucs`, `HDemucs` and `HTDemucs` share."""
+
+    samplerate: int
+    audio_channels: int
+    sources: list[str]
+    segment: float | Fraction
+
+    def __call__(self, mix: torch.Tensor) -> torch.Tensor: ...
+    def eval(self) -> Any: ...
+    def to(self, device: str) -> Any: ...
+
+
+class TorchBackend:
+    """One Demucs network under PyTorch, run as `demucs.apply` runs it.
+
+    Args:
+        network: a `Demucs`, `HDemucs` or `HTDemucs`; it is put in evaluation mode, on `device`.
+        segment: seconds of a segment; None: the network's own.
+        device: "cpu" or "cuda".
+        threads: of one operation on the CPU; None: PyTorch's number at this moment. PyTorch's results may
+            differ in the last bits with this number, so every call runs with the same one.
+
+    Raises:
+        ModelError: a device that is not there; a segment the network cannot take.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        segment: float | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
+    ) -> None:
+        _require_device(device)
+        self._network, self._device, self._forced = network, device, segment is not None
+        self._threads = threads or torch.get_num_threads()
+        self.sample_rate = network.samplerate
+        self.channels = network.audio_channels
+        self.stems = tuple(network.sources)
+        self.segment_frames = _segment_frames(network, segment)
+        network.eval()
+        network.to(device)
+
+    def input_frames(self, frames: int) -> int:
+        """Frames that `demucs.apply.apply_model` gives the network for a chunk of `frames`.
+
+        `HTDemucs` trained on one length wants that length always; `Demucs` wants one that its strides
+        divide; `HDemucs` and other `HTDemucs` take any.
+        """
+        if self._forced and isinstance(self._network, HTDemucs):
+            return self.segment_frames
+        valid_length = getattr(self._network, "valid_length", int)
+        return int(valid_length(frames))
+
+    def separate(self, segment: Audio) -> Stems:
+        """Stems of a segment, shape (channels, input_frames(n)) -> (stems, channels, same frames).
+
+        Raises:
+            ModelError: a wrong number of channels, or no frames.
+        """
+        if segment.ndim != 2 or segment.shape[0] != self.channels or not segment.shape[1]:
+            raise ModelError(f"the network takes ({self.channels}, 1 or more) frames, got {segment.shape}")
+        if torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)  # per thread; new threads of the caller have the default
+        mix = torch.tensor(segment, dtype=torch.float32, device=self._device)[None]  # a copy
+        with torch.no_grad():
+            stems = self._network(mix)[0]
+        return stems.cpu().numpy()
+
+
+def _require_device(device: str) -> None:
+    if device not in ("cpu", "cuda"):
+        raise ModelError(f"device must be cpu or cuda, got {device!r}")
+    if device == "cuda":
+        if not torch.cuda.is_available():
+            raise ModelError(f"device cuda asked for, but PyTorch {torch.__version__} finds none; use cpu")
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.allow_tf32 = False
+
+
+def _segment_frames(network: Network, segment: float | None) -> int:
+    longest = network.segment if isinstance(network, HTDemucs) and network.use_train_segment else None
+    seconds = network.segment if segment is None else segment
+    frames = int(network.samplerate * seconds)
+    if frames < 1 or (longest is not None and frames > int(network.samplerate * longest)):
+        raise ModelError(f"a segment of {float(seconds):g} s cannot be: this network takes up to {longest} s")
+    return frames
+
+
+def from_torch(
+    network: Network | BagOfModels,
+    *,
+    name: str,
+    licence: str = "unknown",
+    segment: float | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+) -> Model:
+    """A model of a network, or of a bag of networks, in memory. See `TorchBackend` for the arguments."""
+    networks: Sequence[Any] = list(network.models) if isinstance(network, BagOfModels) else [network]
+    weights = network.weights if isinstance(network, BagOfModels) else [[1.0] * len(networks[0].sources)]
+    backends = [TorchBackend(each, segment=segment, device=device or "cpu", threads=threads) for each in networks]
+    voices = tuple(
+        Voice(backend, tuple(float(weight) for weight in row)) for backend, row in zip(backends, weights, strict=True)
+    )
+    return Model(_manifest(networks[0], backends[0], name, licence), voices)
+
+
+def _manifest(network: Any, backend: TorchBackend, name: str, licence: str) -> Manifest:
+    dry, gains = recombination(backend.stems)
+    return Manifest(
+        name=name,
+        architecture=type(network).__name__,
+        sample_rate=backend.sample_rate,
+        channels=backend.channels,
+        stems=backend.stems,
+        segment_frames=backend.segment_frames,
+        input_frames=backend.input_frames(backend.segment_frames),
+        stft=stft_of(network),
+        licence=licence,
+        dry=dry,
+        gains=gains,
+    )
+
+
+def stft_of(network: Any) -> Stft | None:
+    """The spectrogram that a hybrid network sees; None for a network of waveforms."""
+    if not hasattr(network, "nfft"):
+        return None
+    padding = "constant" if getattr(network, "hybrid_old", False) else "reflect"
+    return Stft(network.nfft, network.hop_length, padding)
