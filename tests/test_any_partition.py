@@ -1,0 +1,78 @@
+"""Every stage obeys the law: one table, one function, equality bit for bit."""
+
+import inspect
+import pkgutil
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+import stream_restore
+from stream_restore.combine import Beside, Mix, SameLength
+from stream_restore.degradation import AddNoise, Degradation, Quantise
+from stream_restore.filters import CausalLowPass, ZeroPhaseLowPass
+from stream_restore.resample import PolyphaseResampler, SoxrResampler
+from stream_restore.spec import Spec
+from stream_restore.stage import Chain, Stage
+from stream_restore.testing import check_stage
+
+MONO, STEREO = Spec(32000, 1), Spec(44100, 2)
+
+# name: (factory, grid, frames by which the output may seem late)
+STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
+    "CausalLowPass": (lambda: CausalLowPass(STEREO, 7000, 6), 256, 8),
+    "CausalLowPass, order 1": (lambda: CausalLowPass(MONO, 15000, 1), 256, 2),
+    "ZeroPhaseLowPass": (lambda: ZeroPhaseLowPass(STEREO, 7000, 6), 4096, 0),
+    "ZeroPhaseLowPass, odd order": (lambda: ZeroPhaseLowPass(MONO, 3000, 5), 4096, 0),
+    "ZeroPhaseLowPass, long response": (lambda: ZeroPhaseLowPass(Spec(8000, 1), 5, 2), 5981, None),
+    "PolyphaseResampler, half": (lambda: PolyphaseResampler(MONO, 16000), 4096, 0),
+    "PolyphaseResampler, double": (lambda: PolyphaseResampler(Spec(16000, 2), 32000), 4096, 0),
+    "PolyphaseResampler, 44.1 to 16": (lambda: PolyphaseResampler(STEREO, 16000), 4410, 0),
+    "PolyphaseResampler, 16 to 44.1": (lambda: PolyphaseResampler(Spec(16000, 1), 44100), 4160, 0),
+    "PolyphaseResampler, same": (lambda: PolyphaseResampler(MONO, 32000), 4096, 0),
+    "SoxrResampler, 44.1 to 48": (lambda: SoxrResampler(STEREO, 48000), 2048, 0),
+    "SoxrResampler, 48 to 44.1": (lambda: SoxrResampler(Spec(48000, 1), 44100), 2048, 0),
+    "SoxrResampler, 192 to 44.1": (lambda: SoxrResampler(Spec(192000, 1), 44100), 2048, 1),
+    "SoxrResampler, 8 to 44.1": (lambda: SoxrResampler(Spec(8000, 6), 44100), 512, 0),
+    "Quantise": (lambda: Quantise(STEREO, 8, seed=3), 4096, 0),
+    "AddNoise": (lambda: AddNoise(STEREO, 20, power=0.06, seed=3), 4096, 0),
+    "Mix": (lambda: Mix(STEREO, [[0.5, 0.5], [1.0, -1.0], [0.0, 0.25]]), 256, None),
+    "Beside": (lambda: Beside(CausalLowPass(STEREO, 7000)), 256, 0),
+    "SameLength, a third and back": (
+        lambda: SameLength(Chain(PolyphaseResampler(Spec(48000, 1), 16000), PolyphaseResampler(Spec(16000, 1), 48000))),
+        4098,
+        0,
+    ),
+    "Chain of the paper": (lambda: Degradation().stage(MONO, power=0.06), 4096, 0),
+    "Chain of the paper, causal, 44.1 kHz": (
+        lambda: Degradation(phase="causal").stage(STEREO, power=0.06),
+        4410,
+        8,
+    ),
+    "Chain of soxr there and back": (
+        lambda: Chain(SoxrResampler(Spec(48000, 1), 44100), SoxrResampler(Spec(44100, 1), 48000)),
+        2048,
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_any_partition_gives_the_same_output(name: str) -> None:
+    factory, grid, aligned_within = STAGES[name]
+    check_stage(factory, grid=grid, aligned_within=aligned_within)
+
+
+def test_the_table_lists_every_stage() -> None:
+    for module in pkgutil.iter_modules(stream_restore.__path__):
+        import_module(f"stream_restore.{module.name}")
+    concrete = {cls.__name__ for cls in _subclasses(Stage) if not inspect.isabstract(cls)}
+    ours = {name for name in concrete if not name.startswith("_")}
+    listed = {type(factory()).__name__ for factory, _, _ in STAGES.values()}
+    assert ours - listed == set()
+
+
+def _subclasses(cls: type[Any]) -> set[type[Any]]:
+    below: set[type[Any]] = {sub for sub in cls.__subclasses__() if sub.__module__.startswith("stream_restore.")}
+    return below.union(*map(_subclasses, below))
