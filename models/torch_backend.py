@@ -1,11 +1,12 @@
 """Networks run by PyTorch: the three Demucs classes, alone or in a bag."""
 
 from collections.abc import Sequence
-from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import torch
 from demucs.apply import BagOfModels
+from demucs.demucs import Demucs
+from demucs.hdemucs import HDemucs
 from demucs.htdemucs import HTDemucs
 
 from ..errors import ModelError
@@ -13,20 +14,10 @@ from ..spec import Audio
 from .manifest import Manifest, Stft, recombination
 from .model import Model, Stems, Voice
 
-__all__ = ["Network", "TorchBackend", "from_torch", "stft_of"]
+__all__ = ["Network", "TorchBackend", "as_bag", "from_torch", "stft_of"]
 
 
-class Network(Protocol):
-    """The attributes that `Demucs`, `HDemucs` and `HTDemucs` share."""
-
-    samplerate: int
-    audio_channels: int
-    sources: list[str]
-    segment: float | Fraction
-
-    def __call__(self, mix: torch.Tensor) -> torch.Tensor: ...
-    def eval(self) -> Any: ...
-    def to(self, device: str) -> Any: ...
+Network: TypeAlias = Demucs | HDemucs | HTDemucs
 
 
 class TorchBackend:
@@ -84,8 +75,8 @@ class TorchBackend:
             torch.set_num_threads(self._threads)  # per thread; new threads of the caller have the default
         mix = torch.tensor(segment, dtype=torch.float32, device=self._device)[None]  # a copy
         with torch.no_grad():
-            stems = self._network(mix)[0]
-        return stems.cpu().numpy()
+            stems: Stems = self._network(mix)[0].cpu().numpy()
+        return stems
 
 
 def _require_device(device: str) -> None:
@@ -106,6 +97,20 @@ def _segment_frames(network: Network, segment: float | None) -> int:
     if frames < 1 or (longest is not None and frames > int(network.samplerate * longest)):
         raise ModelError(f"a segment of {float(seconds):g} s cannot be: this network takes up to {longest} s")
     return frames
+
+
+def as_bag(networks: Sequence[Network], weights: list[list[float]] | None, segment: float | None) -> BagOfModels:
+    """demucs' bag of networks; `segment` in seconds replaces the networks' own where they allow it.
+
+    Raises:
+        ModelError: networks that disagree on stems, rate or channels; weights of another shape.
+    """
+    try:
+        return BagOfModels(list(networks), weights, segment)
+    except AssertionError as error:
+        raise ModelError(
+            "the networks of a bag must share stems, rate and channels, and have a weight for each stem"
+        ) from error
 
 
 def from_torch(

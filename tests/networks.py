@@ -38,14 +38,14 @@ def htdemucs(seed: int = 0, *, sources: list[str] = STEMS, use_train_segment: bo
 def restorer(seed: int = 0) -> HTDemucs:
     """The shape of the embedded network, smaller: one stem of artifacts, no transformer."""
     torch.manual_seed(seed)
-    network: HTDemucs = HTDemucs(["artifacts"], channels=8, t_layers=0, segment=SEGMENT, use_train_segment=False)
+    network: HTDemucs = HTDemucs(["artifacts"], channels=16, t_layers=0, segment=SEGMENT, use_train_segment=False)
     return _wake(network)
 
 
 def hdemucs(seed: int = 0, *, hybrid_old: bool = False) -> HDemucs:
     """A hybrid network with LSTM and local attention in its two inmost layers."""
     torch.manual_seed(seed)
-    network: HDemucs = HDemucs(STEMS, channels=4, hybrid_old=hybrid_old, segment=SEGMENT)
+    network: HDemucs = HDemucs(STEMS, channels=8, hybrid_old=hybrid_old, segment=SEGMENT)
     return _wake(network)
 
 

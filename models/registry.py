@@ -1,0 +1,176 @@
+"""Names of models, and what stands behind each."""
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from ..errors import ModelError
+from .bags import Bag, hub_bag, local_bag
+from .container import read_manifest
+from .extras import optional
+from .manifest import Manifest
+from .model import Model
+
+__all__ = ["BackendName", "Info", "fetch", "info", "load", "names"]
+
+BackendName: TypeAlias = Literal["auto", "onnx", "torch"]
+
+_OFFICIAL = {
+    "htdemucs": "hybrid transformer, 4 stems",
+    "htdemucs_ft": "hybrid transformer fine-tuned for each of 4 stems: 4 networks, 4 times slower",
+    "htdemucs_6s": "hybrid transformer, 6 stems (piano and guitar too)",
+    "hdemucs_mmi": "hybrid, 4 stems",
+    "mdx": "bag of 4 that won track A of MDX 2021, trained on MUSDB18-HQ only",
+    "mdx_extra": "bag of 4, trained on more music",
+    "mdx_q": "mdx, quantised: needs 'pip install diffq'",
+    "mdx_extra_q": "mdx_extra, quantised: needs 'pip install diffq'",
+}
+_EMBEDDED = "compact"
+_LICENCE = "MIT, as published with demucs"
+
+
+@dataclass(frozen=True)
+class Info:
+    """What is known of a model without loading its network; `manifest` where a file carries one."""
+
+    name: str
+    backend: Literal["onnx", "torch"]
+    summary: str
+    source: str
+    licence: str
+    manifest: Manifest | None = None
+
+
+def names() -> tuple[str, ...]:
+    """Names that `load` knows, the embedded network first; `hf://user/name` and paths work, too.
+
+    >>> names()[:2]
+    ('compact', 'htdemucs')
+    """
+    return (_EMBEDDED, *_OFFICIAL)
+
+
+def load(
+    name: str,
+    *,
+    repo: Path | None = None,
+    backend: BackendName = "auto",
+    device: str | None = None,
+    provider: str | None = None,
+    threads: int | None = None,
+    segment: float | None = None,
+) -> Model:
+    """A model, ready to separate.
+
+    Args:
+        name: one of `names()`, `hf://user/name`, a bag or signature in `repo`, or the path of an .onnx,
+            .safetensors or .th file.
+        repo: a folder of YAML bags and weights, instead of the hub.
+        backend: "auto": ONNX Runtime for .onnx files and `compact`, PyTorch for the rest.
+        device: "cpu" or "cuda"; None: cpu.
+        provider: of ONNX Runtime, as "OpenVINOExecutionProvider"; None: the one of `device`.
+        threads: of one operation; None: the backend's default.
+        segment: seconds on the overlap-add grid, at most the network's own; None: the network's own.
+
+    Raises:
+        ModelError: an unknown name, a missing extra, a damaged file, a device or provider that is not there.
+    """
+    file = _onnx_file(name) if repo is None else None
+    chosen = ("onnx" if file else "torch") if backend == "auto" else backend
+    if chosen not in ("onnx", "torch"):
+        raise ModelError(f"backend must be auto, onnx or torch, got {backend!r}")
+    if (chosen == "onnx") != (file is not None):
+        cure = f"export it first: stream-restore export {name} -o model.onnx" if file is None else "use onnx"
+        raise ModelError(f"model {name!r} cannot run on the backend {chosen}; {cure}")
+    if file is not None:
+        onnx: Any = optional(".onnx_backend", "onnx", f"model {name!r}")
+        model: Model = onnx.from_onnx(file, device=device, provider=provider, threads=threads, segment=segment)
+        return model
+    if provider is not None:
+        raise ModelError(f"--provider {provider} is for ONNX models; {name!r} runs on PyTorch: use --device")
+    return _load_torch(name, repo, device, threads, segment)
+
+
+def fetch(name: str) -> Path:
+    """Download a model's files unless they are here, check them, and tell the folder or file.
+
+    Raises:
+        ModelError: as `load`.
+    """
+    file = _onnx_file(name)
+    if file is not None:
+        read_manifest(file)
+        return file
+    return _bag(name, None, refresh=True).files[0].parent
+
+
+def info(name: str) -> Info:
+    """What is known of a model; downloads nothing.
+
+    Raises:
+        ModelError: an unknown name, or an .onnx file that is damaged.
+    """
+    file = _onnx_file(name)
+    if file is not None:
+        manifest = read_manifest(file)
+        return Info(manifest.name, "onnx", manifest.architecture, str(file), manifest.licence, manifest)
+    if name in _OFFICIAL:
+        return Info(name, "torch", _OFFICIAL[name], f"hf://adefossez/{name}", _LICENCE)
+    if name.startswith("hf://"):
+        return Info(name, "torch", "a Demucs of others on the hub", name, "unknown")
+    if _is_weights(name):
+        return Info(name, "torch", "Demucs weights", name, "unknown")
+    raise _unknown(name)
+
+
+def _onnx_file(name: str) -> Path | None:
+    """The .onnx file that `name` stands for, if it does."""
+    if name == _EMBEDDED:
+        path = Path(str(resources.files(__package__) / f"{_EMBEDDED}.onnx"))
+        if not path.is_file():
+            raise ModelError(f"this build carries no embedded network ({path}); choose another model: {_known()}")
+        return path
+    path = Path(name)
+    if path.suffix != ".onnx":
+        return None
+    if not path.is_file():
+        raise ModelError(f"no file {path}")
+    return path
+
+
+def _is_weights(name: str) -> bool:
+    return Path(name).suffix in (".th", ".safetensors")
+
+
+def _bag(name: str, repo: Path | None, *, refresh: bool = False) -> Bag:
+    if repo is not None:
+        return local_bag(name, repo)
+    if _is_weights(name):
+        return Bag((Path(name),))
+    if name.startswith("hf://"):
+        return hub_bag(name.removeprefix("hf://"), refresh=refresh)
+    if name in _OFFICIAL:
+        return hub_bag(name, refresh=refresh)
+    raise _unknown(name)
+
+
+def _unknown(name: str) -> ModelError:
+    return ModelError(f"no model {name!r}: {_known()}")
+
+
+def _known() -> str:
+    return f"there are {', '.join(names())}, hf://user/name, a bag in a folder (--repo), or the path of an .onnx file"
+
+
+def _load_torch(name: str, repo: Path | None, device: str | None, threads: int | None, segment: float | None) -> Model:
+    bag = _bag(name, repo)
+    weights: Any = optional(".weights", "torch", f"model {name!r}")
+    backend: Any = optional(".torch_backend", "torch", f"model {name!r}")
+    networks = [weights.read_network(path) for path in bag.files]
+    licence = _LICENCE if name in _OFFICIAL and repo is None else "unknown"
+    network = backend.as_bag(networks, bag.weights, bag.segment)
+    model: Model = backend.from_torch(
+        network, name=name, licence=licence, segment=segment, device=device, threads=threads
+    )
+    return model
