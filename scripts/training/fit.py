@@ -1,0 +1,200 @@
+"""Training: the network, its loss, and a loop that can be stopped and resumed at any step."""
+
+import copy
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from demucs.htdemucs import HTDemucs
+from torch import Tensor
+
+from .corpus import SAMPLE_RATE
+from .material import Batch, Material
+
+__all__ = ["NETWORK", "Plan", "Trainer", "build", "loss"]
+
+NETWORK: dict[str, Any] = {
+    "sources": ["artifacts"],
+    "channels": 16,
+    "channels_time": 8,
+    "depth": 4,
+    "t_layers": 0,
+    "bottom_channels": 0,
+    "samplerate": SAMPLE_RATE,
+    "segment": 4,
+    "use_train_segment": False,
+}
+"""Arguments of HTDemucs. Without its transformer the two branches stay apart, and a small time branch is enough."""
+
+FLOOR = 1e-4
+"""An error this far (40 dB) below the signal is good enough: clean input would otherwise never stop to pull."""
+
+AHEAD = 6
+"""Batches made in the background."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train.
+
+    Attributes:
+        minutes: time to train in all; the learning rate falls to 0 as it passes. Ignored if `steps` is given.
+        steps: steps to train in all; repeatable, as time is not.
+        rate: highest learning rate.
+        warmup: steps in which it is reached.
+        average: decay of the running average of the weights, which is the result.
+        seed: of the initial weights.
+    """
+
+    minutes: float = 60.0
+    steps: int | None = None
+    rate: float = 2e-3
+    warmup: int = 60
+    average: float = 0.998
+    seed: int = 0
+
+
+def build(network: dict[str, Any]) -> Any:
+    """An HTDemucs that predicts what is to be subtracted from its input."""
+    return HTDemucs(**network)
+
+
+def loss(degraded: Tensor, clean: Tensor, artifacts: Tensor) -> Tensor:
+    """Mean over the crops of log10 of the relative error's energy, plus a distance of spectra.
+
+    A logarithm asks for the same gain in dB at every SNR; a plain L1 or L2 sees only the noisiest crops.
+
+    Args:
+        degraded, clean: (crops, channels, frames).
+        artifacts: the prediction of degraded - clean.
+    """
+    scale = degraded.std(dim=(1, 2), keepdim=True) + 1e-5
+    restored, clean = (degraded - artifacts) / scale, clean / scale
+    energy = (restored - clean).square().mean(dim=(1, 2))
+    return torch.log10(energy + FLOOR).mean() + 0.5 * _spectral(restored, clean)
+
+
+def _spectral(restored: Tensor, clean: Tensor) -> Tensor:
+    """Mean absolute difference of magnitudes, unit power spectra, over two window lengths."""
+    return sum((_distance(restored, clean, size) for size in (512, 2048)), torch.zeros(()))
+
+
+def _distance(restored: Tensor, clean: Tensor, size: int) -> Tensor:
+    window = torch.hann_window(size)
+    magnitudes = [
+        torch.view_as_real(
+            torch.stft(sound.flatten(0, 1), size, size // 4, window=window, return_complex=True, normalized=True)
+        )
+        .square()
+        .sum(-1)
+        .add(1e-8)
+        .sqrt()
+        for sound in (restored, clean)
+    ]
+    return (magnitudes[0] - magnitudes[1]).abs().mean()
+
+
+@dataclass
+class Trainer:
+    """A training under way.
+
+    Attributes:
+        checkpoint: file that `save` writes and a new Trainer starts from.
+        step, seconds: trained so far.
+        averaged: the network with averaged weights.
+    """
+
+    plan: Plan
+    material: Material
+    checkpoint: Path
+    network: dict[str, Any] = field(default_factory=lambda: NETWORK)
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(self.plan.seed)
+        self.model = build(self.network)
+        self.averaged = copy.deepcopy(self.model).requires_grad_(False)
+        self.optimiser = torch.optim.AdamW(self.model.parameters(), betas=(0.9, 0.98), weight_decay=1e-4)
+        self.step, self.seconds = 0, 0.0
+        if self.checkpoint.exists():
+            self._load()
+
+    def run(self, until: int | None = None, report: Callable[[int, float, float], None] | None = None) -> None:
+        """Train to the end of the plan, or to step `until`.
+
+        Args:
+            report: called after each step with the step, its loss and its gradient's norm.
+        """
+        for number, batch in self._batches(until):
+            began = time.monotonic()
+            value, norm = self._learn(*(torch.from_numpy(sound) for sound in batch))
+            self.step, self.seconds = number + 1, self.seconds + time.monotonic() - began
+            if report is not None:
+                report(self.step, value, norm)
+
+    def progress(self) -> float:
+        """Part of the plan that is done, 0 to 1."""
+        done = self.step / self.plan.steps if self.plan.steps else self.seconds / (60 * self.plan.minutes)
+        return min(1.0, done)
+
+    def save(self) -> None:
+        """Write the checkpoint; it appears whole or not at all."""
+        state = {
+            "network": self.network,
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        partial = self.checkpoint.with_suffix(".partial")
+        torch.save(state, partial)
+        os.replace(partial, self.checkpoint)
+
+    def _load(self) -> None:
+        state = torch.load(self.checkpoint, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+    def _batches(self, until: int | None) -> Iterator[tuple[int, Batch]]:
+        """Batches from `step` on, made ahead in a thread, as long as there is something left to do."""
+        with ThreadPoolExecutor(1) as pool:
+            waiting: list[Future[Batch]] = []
+            number = self.step
+            while self.progress() < 1.0 and number != until:
+                while len(waiting) < AHEAD:
+                    waiting.append(pool.submit(self.material.batch, number + len(waiting)))
+                yield number, waiting.pop(0).result()
+                number += 1
+            pool.shutdown(cancel_futures=True)
+
+    def _learn(self, degraded: Tensor, clean: Tensor) -> tuple[float, float]:
+        self.model.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate()
+        value = loss(degraded, clean, self.model(degraded)[:, 0])
+        self.optimiser.zero_grad()
+        torch.autograd.backward(value)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+        self.optimiser.step()
+        self._average()
+        return value.item(), norm.item()
+
+    def _rate(self) -> float:
+        """Linear warm-up, then half a cosine down to 0 (Loshchilov and Hutter, ICLR 2017)."""
+        warm = min(1.0, (self.step + 1) / self.plan.warmup)
+        return self.plan.rate * warm * 0.5 * (1 + math.cos(math.pi * self.progress()))
+
+    def _average(self) -> None:
+        """Exponential average whose memory grows with the steps taken, up to `average`."""
+        decay = min(self.plan.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for kept, new in zip(self.averaged.parameters(), self.model.parameters(), strict=True):
+                kept.lerp_(new, 1 - decay)

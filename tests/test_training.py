@@ -1,0 +1,109 @@
+"""The composer is a function of its seed, and a training goes on after a stop as if it had never stopped."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+RATE = 44100
+STEPS = 6
+TINY = {
+    "sources": ["artifacts"],
+    "channels": 8,
+    "depth": 2,
+    "t_layers": 0,
+    "bottom_channels": 0,
+    "segment": 1,
+    "use_train_segment": False,
+}
+
+
+@pytest.fixture(autouse=True)
+def _scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+
+
+def compose(seconds: float, sample_rate: int, seed: int) -> Any:
+    return importlib.import_module("music").compose(seconds, sample_rate, seed)
+
+
+def test_composition_is_repeatable_and_every_seed_its_own() -> None:
+    first = compose(3.0, RATE, 5)
+    assert first.dtype == np.float32
+    assert first.shape == (2, 3 * RATE)
+    assert (first == compose(3.0, RATE, 5)).all()
+    assert (first != compose(3.0, RATE, 6)).any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_composition_is_bounded_faded_and_heard(seed: int) -> None:
+    sound = compose(5.0, RATE, seed)
+    assert 0.8 < np.abs(sound).max() <= 1.0
+    assert (sound[:, 0] == 0).all()
+    assert np.abs(sound[:, -1]).max() < 1e-4
+    seconds = np.square(sound).reshape(2, 5, RATE).mean(axis=(0, 2))
+    assert (seconds > 1e-5).all()
+
+
+def test_compositions_reach_the_last_octave() -> None:
+    """Of four pieces together, the octave above 10 kHz holds more than a ten-thousandth of the energy."""
+    sounds = np.concatenate([compose(5.0, RATE, seed) for seed in range(4)])
+    power = np.square(np.abs(np.fft.rfft(sounds))).sum(axis=0)
+    hertz = np.fft.rfftfreq(5 * RATE, 1 / RATE)
+    assert power[(hertz > 10_000) & (hertz < 20_000)].sum() > 1e-4 * power.sum()
+
+
+@pytest.mark.parametrize(("seconds", "rate"), [(0.0, RATE), (0.01, RATE), (1.0, 8000), (1.0, 96000)])
+def test_composition_of_any_length_and_rate(seconds: float, rate: int) -> None:
+    sound = compose(seconds, rate, 0)
+    assert sound.shape == (2, int(seconds * rate))
+    assert np.isfinite(sound).all()
+
+
+def test_composer_needs_numpy_only() -> None:
+    source = (SCRIPTS / "music.py").read_text()
+    imports = {line.split()[1] for line in source.splitlines() if line.startswith(("import ", "from "))}
+    assert imports == {"dataclasses", "numpy", "numpy.typing"}
+
+
+def trainer(checkpoint: Path) -> Any:
+    corpus = importlib.import_module("training.corpus")
+    fit = importlib.import_module("training.fit")
+    material = importlib.import_module("training.material")
+    pieces = [corpus.Piece("a", "composed", compose(3.0, RATE, 0).astype(np.float16))]
+    plan = fit.Plan(steps=STEPS, warmup=2)
+    return fit.Trainer(plan, material.Material(pieces, frames=16384, size=2), checkpoint, TINY)
+
+
+def weights(training: Any) -> list[torch.Tensor]:
+    return [*training.model.state_dict().values(), *training.averaged.state_dict().values()]
+
+
+def test_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole = trainer(tmp_path / "whole.pt")
+    start = weights(trainer(tmp_path / "none.pt"))
+    whole.run()
+    first = trainer(tmp_path / "parts.pt")
+    first.run(until=3)
+    first.save()
+    second = trainer(tmp_path / "parts.pt")
+    assert second.step == 3
+    second.run()
+    assert second.step == whole.step == STEPS
+    assert all((a == b).all() for a, b in zip(weights(whole), weights(second), strict=True))
+    assert any((a != b).any() for a, b in zip(weights(whole), start, strict=True))
+
+
+def test_batches_are_a_function_of_their_number(tmp_path: Path) -> None:
+    material = trainer(tmp_path / "none.pt").material
+    degraded, clean = material.batch(7)
+    material.batch(3)
+    again, clean_again = material.batch(7)
+    assert (degraded == again).all()
+    assert (clean == clean_again).all()
+    assert (material.batch(8)[0] != degraded).any()
+    assert degraded.shape == clean.shape == (2, 2, 16384)
