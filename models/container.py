@@ -21,11 +21,11 @@ from typing import TypeAlias
 from ..errors import ModelError
 from .manifest import Manifest
 
-__all__ = ["read_manifest", "seal"]
+__all__ = ["MANIFEST_KEY", "SEAL_KEY", "ZEROS", "read_manifest", "seal"]
 
-_MANIFEST = b"stream_restore.manifest"
-_SEAL = b"stream_restore.sha256"
-_ZEROS = b"0" * 64
+MANIFEST_KEY = "stream_restore.manifest"
+SEAL_KEY = "stream_restore.sha256"
+ZEROS = b"0" * 64
 _PIECE = 1 << 20
 Span: TypeAlias = tuple[int, int]
 
@@ -59,14 +59,14 @@ def read_manifest(path: Path) -> Manifest:
 
 def _read(path: Path, data: mmap.mmap) -> Manifest:
     properties = _properties(data, path)
-    if _SEAL not in properties or _MANIFEST not in properties:
+    if SEAL_KEY not in properties or MANIFEST_KEY not in properties:
         raise ModelError(f"{path} carries no manifest of stream_restore: make it with 'stream-restore export'")
-    start, end = properties[_SEAL]
+    start, end = properties[SEAL_KEY]
     found = _digest(data, start)
     if data[start:end] != found:
         raise ModelError(f"{path} is cut short or altered: its sha256 is not the one it carries; get it again")
     _refuse_external(path, data, "model", (0, len(data)))
-    start, end = properties[_MANIFEST]
+    start, end = properties[MANIFEST_KEY]
     try:
         return Manifest.from_json(data[start:end].decode("utf-8"))
     except (ModelError, UnicodeDecodeError) as error:
@@ -81,9 +81,9 @@ def seal(path: Path) -> None:
     """
     with path.open("r+b") as file:
         with mmap.mmap(file.fileno(), 0) as data:
-            start, end = _properties(data, path).get(_SEAL, (0, 0))
-            if end - start != len(_ZEROS):
-                raise ModelError(f"{path} has no metadata entry {_SEAL.decode()} of {len(_ZEROS)} zeros")
+            start, end = _properties(data, path).get(SEAL_KEY, (0, 0))
+            if end - start != len(ZEROS):
+                raise ModelError(f"{path} has no metadata entry {SEAL_KEY} of {len(ZEROS)} zeros")
             data[start:end] = _digest(data, start)
             data.flush()
         os.fsync(file.fileno())
@@ -92,23 +92,23 @@ def seal(path: Path) -> None:
 def _digest(data: mmap.mmap, start: int) -> bytes:
     """Hexadecimal sha256 of `data` with the 64 bytes at `start` read as "0"."""
     digest = hashlib.sha256()
-    for low, high in ((0, start), (start + len(_ZEROS), len(data))):
+    for low, high in ((0, start), (start + len(ZEROS), len(data))):
         if low:
-            digest.update(_ZEROS)
+            digest.update(ZEROS)
         for at in range(low, high, _PIECE):
             digest.update(data[at : min(at + _PIECE, high)])
     return digest.hexdigest().encode()
 
 
-def _properties(data: mmap.mmap, path: Path) -> dict[bytes, Span]:
+def _properties(data: mmap.mmap, path: Path) -> dict[str, Span]:
     """Where the value of each entry of `metadata_props` lies in the file."""
-    found: dict[bytes, Span] = {}
+    found: dict[str, Span] = {}
     for number, wire, start, end in _fields(data, (0, len(data)), path):
         if (number, wire) != (_METADATA_PROPS, 2):
             continue
         entry = {each: (low, high) for each, _, low, high in _fields(data, (start, end), path)}
         if _KEY in entry and _VALUE in entry:
-            key = data[slice(*entry[_KEY])]
+            key = data[slice(*entry[_KEY])].decode("utf-8", "replace")
             if key in found:
                 raise ModelError(f"{path} has the metadata entry {key!r} twice")
             found[key] = entry[_VALUE]

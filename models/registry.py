@@ -12,7 +12,7 @@ from .extras import optional
 from .manifest import Manifest
 from .model import Model
 
-__all__ = ["BackendName", "Info", "fetch", "info", "load", "names"]
+__all__ = ["BackendName", "Info", "fetch", "find_network", "info", "load", "names"]
 
 BackendName: TypeAlias = Literal["auto", "onnx", "torch"]
 
@@ -163,13 +163,23 @@ def _known() -> str:
     return f"there are {', '.join(names())}, hf://user/name, a bag in a folder (--repo), or the path of an .onnx file"
 
 
-def _load_torch(name: str, repo: Path | None, device: str | None, threads: int | None, segment: float | None) -> Model:
+def find_network(name: str, repo: Path | None = None) -> tuple[Any, str]:
+    """The PyTorch networks of a name as demucs' bag, and their licence, both from its files.
+
+    Raises:
+        ModelError: as `load`; a name that stands for an .onnx file.
+    """
     bag = _bag(name, repo)
     weights: Any = optional(".weights", "torch", f"model {name!r}")
     backend: Any = optional(".torch_backend", "torch", f"model {name!r}")
     networks = [weights.read_network(path) for path in bag.files]
     licence = _LICENCE if name in _OFFICIAL and repo is None else "unknown"
-    network = backend.as_bag(networks, bag.weights, bag.segment)
+    return backend.as_bag(networks, bag.weights, bag.segment), licence
+
+
+def _load_torch(name: str, repo: Path | None, device: str | None, threads: int | None, segment: float | None) -> Model:
+    network, licence = find_network(name, repo)
+    backend: Any = optional(".torch_backend", "torch", f"model {name!r}")
     model: Model = backend.from_torch(
         network, name=name, licence=licence, segment=segment, device=device, threads=threads
     )

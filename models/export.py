@@ -1,0 +1,181 @@
+"""Demucs networks as one sealed .onnx file, checked against PyTorch before it appears under its name."""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from demucs.apply import BagOfModels
+
+from ..errors import ModelError
+from ..spec import Audio
+from .container import MANIFEST_KEY, SEAL_KEY, ZEROS, seal
+from .graph import exportable
+from .manifest import Manifest, recombination
+from .model import Model, Stems
+from .onnx_backend import OnnxBackend
+from .registry import find_network
+from .spectrum import Spectrum
+from .torch_backend import Network, from_torch
+
+__all__ = ["PARITY_LIMIT", "export_model", "music_like"]
+
+PARITY_LIMIT = 1e-4
+"""Largest difference to PyTorch, in units of the output's peak, that is written."""
+OPSET = 20
+
+
+def export_model(
+    source: str | Network | BagOfModels,
+    path: Path,
+    *,
+    repo: Path | None = None,
+    name: str | None = None,
+    licence: str | None = None,
+    segment: float | None = None,
+    dry: float | None = None,
+    gains: tuple[float, ...] | None = None,
+    force: bool = False,
+) -> Manifest:
+    """Write a model as one .onnx file and return the manifest inside, with the measured parity.
+
+    The file carries its weights, its manifest and its sha256. Its input has the length of one segment.
+
+    Args:
+        source: a name as for `load`, or a network or bag of networks in memory.
+        path: of the file; it appears when it is complete and checked.
+        repo: a folder of bags and weights, for a name.
+        name, licence: for the manifest; None: what is known of the source.
+        segment: seconds; None: the network's own.
+        dry, gains: the recombination; None: that of `recombination(stems)`.
+        force: replace an existing file.
+
+    Raises:
+        ModelError: an existing file, an unknown name, a network that does not export, a bag whose networks
+            take different inputs, a difference to PyTorch beyond `PARITY_LIMIT` of the peak.
+    """
+    if path.exists() and not force:
+        raise ModelError(f"{path} exists: remove it, or export with --force")
+    network, known_licence = find_network(source, repo) if isinstance(source, str) else (source, "unknown")
+    called = name or (Path(source).name if isinstance(source, str) else path.stem)
+    model = from_torch(network, name=called, licence=licence or known_licence, segment=segment)
+    return _write(network, model, _recombined(model.manifest, dry, gains), path)
+
+
+def _recombined(manifest: Manifest, dry: float | None, gains: tuple[float, ...] | None) -> Manifest:
+    usual_dry, usual_gains = recombination(manifest.stems)
+    return replace(manifest, dry=usual_dry if dry is None else dry, gains=usual_gains if gains is None else gains)
+
+
+def _write(network: Network | BagOfModels, model: Model, manifest: Manifest, path: Path) -> Manifest:
+    graph = exportable(network)
+    sound = music_like(manifest)
+    program = _trace(graph, _inputs(manifest, sound))
+    part = path.with_name(f"{path.name}.part")
+    try:
+        _save(program, manifest, part)
+        parity = _parity(model, OnnxBackend(part, provider="CPUExecutionProvider"), sound)
+        if not parity <= PARITY_LIMIT:
+            raise ModelError(
+                f"{manifest.name!r} under ONNX Runtime differs from PyTorch by {parity:.1e} of the peak, more "
+                f"than {PARITY_LIMIT:g}: nothing was written"
+            )
+        manifest = replace(manifest, parity=parity)
+        _save(program, manifest, part)
+        os.replace(part, path)
+    except OSError as error:
+        raise ModelError(f"cannot write {path}: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return manifest
+
+
+def music_like(manifest: Manifest, seed: int = 0) -> Audio:
+    """A segment of decaying chords under noise, seeded, peak about 0.5, shape (channels, input_frames)."""
+    random = np.random.default_rng(seed)
+    time = np.arange(manifest.input_frames) / manifest.sample_rate
+    sound = 0.01 * random.standard_normal((manifest.channels, len(time)))
+    for onset in np.arange(0, time[-1] + 0.25, 0.25):
+        since = np.maximum(time - onset, 0)
+        for pitch in random.uniform(50, 0.2 * manifest.sample_rate, 4):
+            pan = random.uniform(0, 0.1, (manifest.channels, 1))
+            sound += pan * (time >= onset) * np.exp(-6 * since) * np.sin(2 * np.pi * pitch * since)
+    return sound.astype(np.float32)
+
+
+def _inputs(manifest: Manifest, sound: Audio) -> tuple[torch.Tensor, ...]:
+    inputs = [torch.from_numpy(sound)[None]]
+    if manifest.stft is not None:
+        columns = Spectrum(manifest.stft, manifest.input_frames).forward(sound)
+        inputs.append(torch.from_numpy(columns)[None])
+    return tuple(inputs)
+
+
+def _trace(graph: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Any:
+    """The graph as an `onnx.ModelProto` without the notes of where on this machine it came from."""
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                graph.eval(),
+                inputs,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=["mix", "spectrum"][: len(inputs)],
+                output_names=["waves", "spectra"][: len(inputs)],
+                verbose=False,
+            )
+    except Exception as error:  # the exporter's own classes
+        raise ModelError(f"PyTorch cannot export this network: {error}") from error
+    assert program is not None
+    proto = program.model_proto
+    for each in (proto, proto.graph, *proto.graph.node, *proto.graph.value_info, *proto.graph.initializer):
+        each.ClearField("metadata_props")
+        each.ClearField("doc_string")
+    proto.graph.ClearField("value_info")
+    return proto
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter without its advice on packages and on nodes that it did not fold."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+def _save(proto: Any, manifest: Manifest, path: Path) -> None:
+    proto.ClearField("metadata_props")
+    for key, value in ((MANIFEST_KEY, manifest.to_json()), (SEAL_KEY, ZEROS.decode())):
+        proto.metadata_props.add(key=key, value=value)
+    try:
+        onnx.save(proto, path)
+    except ValueError as error:  # protobuf's limit of 2 GiB
+        raise ModelError(f"{path} would be too large for one .onnx file: {error}") from error
+    seal(path)
+
+
+def _parity(model: Model, backend: OnnxBackend, sound: Audio) -> float:
+    """Largest difference between the two, in units of PyTorch's peak."""
+    expected = _reference(model, sound)
+    found = backend.separate(sound)
+    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-12))
+
+
+def _reference(model: Model, sound: Audio) -> Stems:
+    """What the voices of a model say together."""
+    weights = np.array([voice.weights for voice in model.voices], np.float64)
+    stems = np.stack([voice.backend.separate(sound) for voice in model.voices])
+    mean: Stems = np.einsum("vs,vscf->scf", weights / weights.sum(0), stems).astype(np.float32)
+    return mean
