@@ -1,0 +1,203 @@
+"""How sound is stored: the words of a sample, the containers that can be written, and which one an output gets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from ..errors import ConfigError
+
+__all__ = ["CONTAINERS", "WORDS", "Container", "Format", "Word", "choose", "names"]
+
+
+@dataclass(frozen=True)
+class Word:
+    """One way to store a sample.
+
+    Attributes:
+        size: bytes.
+        bits: resolution. Floats count as 32, since the engine holds float32; A-law and mu-law as 16.
+        kind: "int", "float" or "law".
+    """
+
+    size: int
+    bits: int
+    kind: str
+
+
+WORDS: Mapping[str, Word] = {
+    "u8": Word(1, 8, "int"),
+    "s8": Word(1, 8, "int"),
+    "s16": Word(2, 16, "int"),
+    "s24": Word(3, 24, "int"),
+    "s32": Word(4, 32, "int"),
+    "f32": Word(4, 32, "float"),
+    "f64": Word(8, 32, "float"),
+    "ulaw": Word(1, 16, "law"),
+    "alaw": Word(1, 16, "law"),
+}
+
+
+@dataclass(frozen=True)
+class Format:
+    """How sound is stored; what an output keeps of its input.
+
+    Attributes:
+        container: "wav", "rf64", "w64", "flac", "mp3", "raw", ...
+        encoding: one of `WORDS` for samples, else the name of a codec ("mp3", "aac", "vorbis", ...).
+        tags: "title", "artist", "album", "date", ... with their texts.
+        channel_mask: which loudspeaker each channel is for, as the bits of WAVE_FORMAT_EXTENSIBLE; 0 unknown.
+        big_endian: the byte order of headerless samples.
+    """
+
+    container: str
+    encoding: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    channel_mask: int = 0
+    big_endian: bool = False
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container that can be written.
+
+    Attributes:
+        writer: "pcm" (our own headers), "sndfile" or "av".
+        encodings: what it can carry; the first is its default.
+        suffixes: of file names, without the dot.
+        pipe: whether it can be written to a pipe.
+        limit: bytes of sound it can hold; None without bound.
+    """
+
+    writer: str
+    encodings: tuple[str, ...]
+    suffixes: tuple[str, ...]
+    pipe: bool = False
+    limit: int | None = None
+
+
+_ALL = ("s16", "u8", "s8", "s24", "s32", "f32", "f64", "ulaw", "alaw")
+_WAV = tuple(word for word in _ALL if word != "s8")
+_AU = tuple(word for word in _ALL if word != "u8")
+_SMALL = 2**32 - 2**20
+"""What 32-bit sizes can hold, less room for chunks around the sound."""
+
+
+def _sndfile(name: str, encodings: str, *suffixes: str, limit: int | None = _SMALL) -> Container:
+    return Container("sndfile", tuple(encodings.split()), suffixes or (name,), limit=limit)
+
+
+CONTAINERS: Mapping[str, Container] = {
+    "wav": Container("pcm", _WAV, ("wav", "wave"), pipe=True),
+    "rf64": Container("pcm", _WAV, ("rf64",)),
+    "au": Container("pcm", _AU, ("au", "snd"), pipe=True),
+    "raw": Container("pcm", _ALL, ("raw", "pcm"), pipe=True),
+    "flac": Container("av", ("s16", "s24"), ("flac",), pipe=True),
+    "ogg": Container("sndfile", ("vorbis",), ("ogg", "oga"), pipe=True),
+    "opus": Container("av", ("opus",), ("opus", "ogg"), pipe=True),
+    "mp3": Container("av", ("mp3",), ("mp3",), pipe=True),
+    "m4a": Container("av", ("aac",), ("m4a", "mp4", "m4b"), pipe=True),
+    "alac": Container("av", ("s16", "s24"), ("m4a", "mp4"), pipe=True),
+    "aac": Container("av", ("aac",), ("aac", "adts"), pipe=True),
+    "aiff": _sndfile("aiff", "s16 u8 s8 s24 s32 f32 f64 ulaw alaw", "aiff", "aif", "aifc"),
+    "caf": _sndfile("caf", "s16 s8 s24 s32 f32 f64 ulaw alaw", limit=None),
+    "w64": _sndfile("w64", "s16 u8 s24 s32 f32 f64 ulaw alaw", limit=None),
+    "nist": _sndfile("nist", "s16 s8 s24 s32 ulaw alaw", "nist", "sph"),
+    "voc": _sndfile("voc", "s16 u8 ulaw alaw"),
+    "ircam": _sndfile("ircam", "s16 s32 f32 ulaw alaw", "ircam", "sf"),
+    "paf": _sndfile("paf", "s16 s8 s24"),
+    "pvf": _sndfile("pvf", "s16 s8 s32"),
+    "avr": _sndfile("avr", "s16 u8 s8"),
+    "svx": _sndfile("svx", "s16 s8", "svx", "iff", "8svx"),
+    "mat4": _sndfile("mat4", "f64 s16 s32 f32", "mat4"),
+    "mat5": _sndfile("mat5", "f64 u8 s16 s32 f32", "mat", "mat5"),
+}
+
+
+def names(pipe: bool = False) -> str:
+    """The containers that can be written (to a pipe), as a list for messages."""
+    return ", ".join(name for name, container in CONTAINERS.items() if container.pipe or not pipe)
+
+
+def choose(name: str, container: str | None, encoding: str | None, like: Format | None) -> Format:
+    """The format of an output called `name` ("-" for a pipe), from what was asked for and what the input had.
+
+    Container: as asked; else by the suffix; else, for a file, the input's; else WAV.
+    Encoding: as asked; else the input's where the container can carry it; else the narrowest word that loses
+    nothing, or the widest there is. From a lossy codec to samples: the container's default, mostly 16 bits,
+    because a decoder's float output holds nothing of worth below them.
+
+    Raises:
+        ConfigError: a container or encoding that cannot be written; the message lists those that can.
+
+    >>> choose("out.flac", None, None, Format("wav", "f32")).encoding
+    's24'
+    >>> choose("-", None, None, Format("mp3", "mp3"))
+    Format(container='wav', encoding='s16', tags={}, channel_mask=0, big_endian=False)
+    """
+    if container is not None:
+        container, encoding = _raw_name(container, encoding)
+    found = _container(name, container, like)
+    bare, big = _endian(found, encoding, like)
+    word = _encoding(found, bare, like)
+    tags, mask = (like.tags, like.channel_mask) if like else ({}, 0)
+    return Format(found, word, tags, mask, big)
+
+
+def _raw_name(container: str, encoding: str | None) -> tuple[str, str | None]:
+    """A word with its byte order as a container's name, as ffmpeg takes it: "f32le" is raw f32le."""
+    if container[:-2] in WORDS and container[-2:] in ("le", "be"):
+        return "raw", encoding or container
+    return container, encoding
+
+
+def _container(name: str, asked: str | None, like: Format | None) -> str:
+    if asked is not None:
+        return _by_suffix(asked.lower(), like, f"format {asked!r}")
+    suffix = PurePath(name).suffix[1:].lower()
+    if suffix:
+        return _by_suffix(suffix, like, f"{name}: files called .{suffix}")
+    return like.container if name != "-" and like and like.container in CONTAINERS else "wav"
+
+
+def _by_suffix(suffix: str, like: Format | None, what: str) -> str:
+    if suffix in CONTAINERS:
+        return suffix if like is None or not _shared(suffix, like) else like.container
+    found = [name for name, container in CONTAINERS.items() if suffix in container.suffixes]
+    if not found:
+        raise ConfigError(f"{what} cannot be written; those that can: {names()}")
+    return like.container if like is not None and like.container in found else found[0]
+
+
+def _shared(suffix: str, like: Format) -> bool:
+    """Whether the input's container uses this suffix too, as ALAC and AAC share .m4a."""
+    return like.container in CONTAINERS and suffix in CONTAINERS[like.container].suffixes
+
+
+def _endian(container: str, encoding: str | None, like: Format | None) -> tuple[str | None, bool]:
+    if container != "raw":
+        return encoding, False
+    if encoding is not None and encoding[:-2] in WORDS and encoding[-2:] in ("le", "be"):
+        return encoding[:-2], encoding.endswith("be")
+    return encoding, like is not None and like.big_endian
+
+
+def _encoding(container: str, asked: str | None, like: Format | None) -> str:
+    carried = CONTAINERS[container].encodings
+    if asked is not None:
+        if asked not in carried:
+            raise ConfigError(f"{container} cannot carry {asked!r}; it can carry {', '.join(carried)}")
+        return asked
+    if like is None or like.encoding in carried:
+        return like.encoding if like else carried[0]
+    if like.encoding not in WORDS or carried[0] not in WORDS:
+        return carried[0]
+    return _nearest(WORDS[like.encoding], carried)
+
+
+def _nearest(word: Word, carried: tuple[str, ...]) -> str:
+    """The narrowest encoding that holds `word`, of its kind if possible; else the widest."""
+    plain = [name for name in carried if WORDS[name].kind != "law"]
+    holding = [name for name in plain if WORDS[name].bits >= word.bits]
+    if not holding:
+        return max(plain, key=lambda name: WORDS[name].bits)
+    return min(holding, key=lambda name: (WORDS[name].bits, WORDS[name].kind != word.kind))

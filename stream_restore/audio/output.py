@@ -1,0 +1,171 @@
+"""Where bytes go: a file that has its name only when it is complete, or a pipe."""
+
+import contextlib
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import ClosedPipeError, ConfigError, SinkError
+
+__all__ = ["Output", "open_output", "refuse_same_file"]
+
+
+class Output:
+    """Bytes on their way to a file or a pipe, in the shape libraries expect of a file object.
+
+    Libraries written in C call back into `write` and cannot carry an exception; so the first error is kept
+    in `error`, later writes are swallowed, and `check` raises it.
+
+    Attributes:
+        name: for messages.
+        error: the first failure, already in the words of `stream_restore.errors`.
+    """
+
+    def __init__(self, raw: BinaryIO, name: str, part: Path | None = None, final: Path | None = None) -> None:
+        self._raw = raw
+        self.name = name
+        self._part = part
+        self._final = final
+        self._written = 0
+        self.error: SinkError | None = None
+
+    def seekable(self) -> bool:
+        """Whether what is written can be gone back to."""
+        return self._part is not None
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Take all of `data`; a failure shows in `check`."""
+        view = memoryview(data).cast("B")
+        done = 0
+        while done < len(view) and self.error is None:
+            try:
+                # A raw stream may take less than it is given, a foreign one may say nothing.
+                done += self._raw.write(view[done:]) or (len(view) - done)
+            except (OSError, ValueError) as error:
+                self.error = self._translated(error)
+        self._written += len(view)
+        return len(view)
+
+    def read(self, size: int = -1) -> bytes:
+        """Bytes already written; for libraries that patch what they wrote."""
+        return self._raw.read(size)
+
+    def seek(self, position: int, whence: int = 0) -> int:
+        """Go to a byte already written; a pipe stays where it is."""
+        return self._raw.seek(position, whence) if self.seekable() else self._written
+
+    def tell(self) -> int:
+        """The byte that is written next."""
+        return self._raw.tell() if self.seekable() else self._written
+
+    def check(self) -> None:
+        """Raise the first failure.
+
+        Raises:
+            ClosedPipeError: the reader went away.
+            SinkError: the disk is full, or whatever else the system says.
+        """
+        if self.error is not None:
+            raise self.error
+
+    def commit(self, replace: bool) -> None:
+        """Everything to the disk, then its name to the file."""
+        self.check()
+        try:
+            self._raw.flush()
+            if self._part is not None and self._final is not None:
+                self._publish(self._part, self._final, replace)
+        except (OSError, ValueError) as error:
+            self.error = self._translated(error)
+            raise self.error from error
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        if self._part is not None:
+            with contextlib.suppress(OSError):
+                self._raw.close()
+            self._part.unlink(missing_ok=True)
+
+    def _publish(self, part: Path, final: Path, replace: bool) -> None:
+        os.fsync(self._raw.fileno())
+        self._raw.close()
+        if not replace and final.exists():
+            raise OSError(f"came to exist meanwhile; the finished sound is kept as {part}")
+        os.replace(part, final)
+        _sync_folder(final.parent)
+
+    def _translated(self, error: Exception) -> SinkError:
+        if isinstance(error, BrokenPipeError | ConnectionResetError):
+            return ClosedPipeError(f"{self.name}: its reader went away")
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return SinkError(f"{self.name}: cannot write: {reason}")
+
+
+def open_output(target: str | Path | BinaryIO, force: bool) -> Output:
+    """Open a file, "-" for stdout, or a binary stream.
+
+    A regular file is written as NAME.part until it is complete; devices and named pipes are written directly.
+
+    Raises:
+        SinkError: it exists and `force` is off, it is a folder, its folder is missing, or it cannot be opened.
+    """
+    if not isinstance(target, str | Path):
+        return Output(target, str(getattr(target, "name", "output stream")))
+    if str(target) == "-":
+        return _stdout()
+    path = Path(target)
+    try:
+        return _opened(path, force)
+    except OSError as error:
+        if isinstance(error, SinkError):
+            raise
+        raise SinkError(f"{path}: cannot be created: {error.strerror or error}") from error
+
+
+def _opened(path: Path, force: bool) -> Output:
+    mode = path.stat().st_mode if path.exists() else None
+    if mode is not None and stat.S_ISDIR(mode):
+        raise SinkError(f"{path}: is a folder; give the name of a file")
+    if mode is not None and not stat.S_ISREG(mode):
+        return Output(open(path, "wb", buffering=0), str(path))
+    if mode is not None and not force:
+        raise SinkError(f"{path}: exists; --force replaces it")
+    final = path.resolve()
+    if not final.parent.is_dir():
+        raise SinkError(f"{path}: the folder {final.parent} does not exist; make it first")
+    part = final.with_name(final.name + ".part")
+    return Output(open(part, "wb+"), str(path), part, final)
+
+
+def _stdout() -> Output:
+    stream = sys.stdout.buffer
+    if stream.isatty():
+        raise SinkError("stdout is a terminal, sound belongs into a file or a pipe; name one with -o")
+    stream.flush()
+    # Unbuffered, so that nothing is left to fail when the interpreter ends.
+    return Output(getattr(stream, "raw", stream), "stdout")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name survive a power cut, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def refuse_same_file(source: str | Path | BinaryIO, target: str | Path | BinaryIO) -> None:
+    """Refuse an output that is the input, by whatever name or link.
+
+    Raises:
+        ConfigError: they are one file.
+    """
+    if not (isinstance(source, str | Path) and isinstance(target, str | Path)):
+        return
+    first, second = Path(source), Path(target)
+    if first.is_file() and second.is_file() and first.samefile(second):
+        raise ConfigError(f"{target}: is the input itself; give the output another name")

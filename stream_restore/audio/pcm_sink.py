@@ -1,0 +1,35 @@
+"""Plain samples behind headers of our own: WAV that becomes RF64 when it has to, AU, and no header at all."""
+
+from ..spec import Spec
+from .formats import Format
+from .output import Output
+from .pcm import Quantiser, Values, encode
+from .plain_heads import Head
+from .sink import Sink
+
+__all__ = ["PcmSink"]
+
+
+class PcmSink(Sink):
+    """Samples behind a `Head`, to a file or a pipe."""
+
+    def __init__(self, output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool, head: Head) -> None:
+        super().__init__(output, spec, form, quantiser, force)
+        self._head = head
+        self._size = 0
+        output.write(head.start())
+
+    def _store(self, values: Values) -> None:
+        data = encode(values, self.format.encoding, self._big_endian)
+        self._size += len(data)
+        self._output.write(data)
+
+    @property
+    def _big_endian(self) -> bool:
+        return self.format.big_endian or self.format.container == "au"
+
+    def _finish(self) -> None:
+        if self._output.seekable():
+            self._output.write(self._head.padding(self._size))
+            self._output.seek(0)
+            self._output.write(self._head.final(self._size))

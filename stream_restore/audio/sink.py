@@ -1,0 +1,116 @@
+"""What every sink of sound promises."""
+
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+from ..errors import SinkError, SpecError, StreamError
+from ..spec import Audio, Spec
+from .formats import CONTAINERS, WORDS, Format
+from .output import Output
+from .pcm import Quantiser, Values
+
+__all__ = ["Sink"]
+
+
+class Sink(ABC):
+    """Sound written from its first frame to its last. The bytes do not depend on how it was cut into blocks.
+
+    A file has its name only after `close`; until then it is NAME.part. As a context manager a sink closes,
+    or aborts when an exception leaves.
+
+    Attributes:
+        name: for messages.
+        spec: sample rate and channels.
+        format: container, encoding and tags of what is written.
+    """
+
+    def __init__(self, output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> None:
+        self.name = output.name
+        self.spec = spec
+        self.format = form
+        self._output = output
+        self._quantiser = quantiser
+        self._force = force
+        self._frames = 0
+        self._open = True
+
+    @property
+    def clipped(self) -> int:
+        """Samples so far that were beyond what the output holds."""
+        return self._quantiser.clipped
+
+    def write(self, block: Audio) -> None:
+        """Add a block of shape (channels, frames).
+
+        Raises:
+            SpecError: the wrong number of channels.
+            SinkError: disk full, or more than the container holds; ClosedPipeError: the reader went away.
+            StreamError: the sink is closed.
+        """
+        if not self._open:
+            raise StreamError(f"{self.name}: is closed; open another sink")
+        if block.ndim != 2 or block.shape[0] != self.spec.channels:
+            raise SpecError(f"{self.name}: takes blocks of {self.spec.channels} channels, got shape {block.shape}")
+        self._frames += block.shape[1]
+        refuse_too_long(self.name, self.spec, self.format, self._frames)
+        self._store(self._quantiser(block))
+        self._output.check()
+
+    def close(self) -> None:
+        """Finish: everything to the disk, then the file gets its name. Any number of times.
+
+        Raises:
+            SinkError: disk full; nothing is left behind.
+        """
+        if not self._open:
+            return
+        self._open = False
+        try:
+            self._finish()
+            self._output.commit(self._force)
+        except BaseException:
+            self._output.discard()
+            raise
+
+    def abort(self) -> None:
+        """Give up: no file is left behind. Any number of times."""
+        if self._open:
+            self._open = False
+            self._release()
+            self._output.discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.abort()
+
+    @abstractmethod
+    def _store(self, values: Values) -> None:
+        """Write numbers of the output's word, shape (channels, frames)."""
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Write what comes last."""
+
+    def _release(self) -> None:  # noqa: B027 - not every sink holds any
+        """Let go of a library's objects without finishing."""
+
+
+def refuse_too_long(name: str, spec: Spec, form: Format, frames: int) -> None:
+    """Refuse what a container's sizes cannot say.
+
+    Raises:
+        SinkError: names containers without this limit.
+    """
+    limit = CONTAINERS[form.container].limit
+    if limit is None:
+        return
+    if frames * spec.channels * WORDS[form.encoding].size > limit:
+        raise SinkError(f"{name}: {form.container} holds no more than {limit} bytes; wav, caf, w64 and flac hold more")

@@ -1,0 +1,80 @@
+"""Which writer writes what."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import ConfigError
+from ..spec import Spec
+from .formats import CONTAINERS, Format, choose, names
+from .output import Output, open_output
+from .pcm import Quantiser, needs_dither
+from .pcm_sink import PcmSink
+from .plain_heads import AuHead, NoHead
+from .sink import Sink, refuse_too_long
+from .wav_writer import WavHead
+
+__all__ = ["open_sink"]
+
+
+def open_sink(
+    target: str | Path | BinaryIO,
+    spec: Spec,
+    *,
+    like: Format | None = None,
+    container: str | None = None,
+    encoding: str | None = None,
+    clip_mode: str = "clamp",
+    seed: int = 0,
+    force: bool = False,
+    frames: int | None = None,
+) -> Sink:
+    """Open a file, "-" for stdout, or a binary stream, for sound of `spec`.
+
+    * `like` is the input's format: what is not asked for otherwise is kept from it, as `formats.choose` says.
+    * Integer words get TPDF dither, a function of `seed` and the absolute frame, exactly when they are shorter
+      than the input's (floats, s32, lossy codecs and an absent `like` count as 32 bits, so an output of 24 bits
+      or fewer is dithered then). Otherwise samples are rounded, and what came from the same word is bit-exact.
+    * `clip_mode`: integers are limited in every mode; "tanh" bends integers and floats alike; with "clamp" and
+      "none" floats, and lossy codecs, are given as they are, beyond full scale too.
+    * `frames`, the expected length, is only used to refuse at once what the container cannot hold: the bytes
+      written never depend on it.
+
+    Raises:
+        ConfigError: a container, encoding, rate, number of channels or clip mode that cannot be had.
+        SinkError: it exists and `force` is off, or cannot be created; see `Sink` for what follows.
+    """
+    name = str(target) if isinstance(target, str | Path) else "-"
+    form = choose(name, container, encoding, like)
+    dither = needs_dither(form.encoding, like)
+    quantiser = Quantiser(form.encoding, spec, clip_mode, seed, dither)
+    refuse_too_long(name, spec, form, frames or 0)
+    output = open_output(target, force)
+    try:
+        return _writer(output, spec, form, quantiser, force)
+    except BaseException:
+        output.discard()
+        raise
+
+
+def _writer(output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> Sink:
+    container = CONTAINERS[form.container]
+    if not output.seekable() and not container.pipe:
+        raise ConfigError(f"{output.name}: {form.container} cannot be written to a pipe; {names(pipe=True)} can")
+    if container.writer == "pcm":
+        return PcmSink(output, spec, form, quantiser, force, _HEADS[form.container](spec, form))
+    if container.writer == "sndfile":
+        from .sndfile_sink import SndfileSink
+
+        return SndfileSink(output, spec, form, quantiser, force)
+    from .av_sink import AvSink
+
+    return AvSink(output, spec, form, quantiser, force)
+
+
+_HEADS: dict[str, Callable[[Spec, Format], WavHead | AuHead | NoHead]] = {
+    "wav": WavHead,
+    "rf64": WavHead,
+    "au": AuHead,
+    "raw": lambda spec, form: NoHead(),
+}

@@ -1,0 +1,53 @@
+"""Containers that libsndfile reads and FFmpeg does not: MATLAB's, HTK, Sound Designer and the like."""
+
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from ..errors import SourceError
+from ..spec import Audio
+from .formats import Format
+from .sndfile_sink import SUBTYPES
+from .source import Source, checked_spec
+
+__all__ = ["SndfileSource"]
+
+_WORDS = {subtype: word for word, subtype in SUBTYPES.items()}
+
+
+class SndfileSource(Source):
+    """Sound that libsndfile reads from a seekable file.
+
+    Raises:
+        SourceError: libsndfile cannot open it.
+    """
+
+    def __init__(self, name: str, file: BinaryIO, rereadable: bool) -> None:
+        try:
+            self._file = soundfile.SoundFile(file)
+        except soundfile.LibsndfileError as error:
+            file.close()
+            raise SourceError(f"{name}: is no sound that can be read ({error.error_string})") from error
+        self._raw = file
+        found = self._file
+        spec = checked_spec(name, found.samplerate, found.channels)
+        tags = {tag: text for tag, text in found.copy_metadata().items() if tag != "software"}
+        encoding = _WORDS.get(found.subtype, found.subtype.lower())
+        super().__init__(name, spec, found.frames, Format(found.format.lower(), encoding, tags), rereadable)
+
+    def close(self) -> None:
+        self._file.close()
+        self._raw.close()
+
+    def _restart(self) -> None:
+        self._file.seek(0)
+
+    def _pull(self, frames: int) -> Audio:
+        try:
+            sound = self._file.read(frames, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise SourceError(f"{self.name}: cannot be decoded at {self._here()}: {error.error_string}") from error
+        if not len(sound) and self.frames is not None and self._position < self.frames:
+            self._ends_early(self.frames)
+        return np.ascontiguousarray(sound.T)

@@ -1,0 +1,63 @@
+"""What the first bytes say about how a container can be read."""
+
+from dataclasses import dataclass
+
+from .bytestream import ByteStream
+
+__all__ = ["Kind", "sniff"]
+
+_ONE_PASS = (b"fLaC", b"OggS", b".snd", b"\x1a\x45\xdf\xa3")
+"""FLAC, Ogg, AU, and EBML (Matroska and WebM)."""
+
+_HEAD = 1 << 17
+"""Two of the largest Ogg pages: an Ogg that ends within has all its sound in one page, see `sniff`."""
+
+_MPEG_FRAME = 2048
+_LARGEST_ID3 = 1 << 20
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How to read.
+
+    Attributes:
+        streams: one pass from front to back gives the same samples as a file does.
+        exact: the header of an MP3 tells its exact number of frames.
+    """
+
+    streams: bool
+    exact: bool = False
+
+
+def sniff(stream: ByteStream) -> Kind:
+    """Look at the first bytes, without taking them.
+
+    Two cases need the end of the file although they begin well. An MP3 with a Xing or Info tag says how much
+    of its end is padding, and FFmpeg cuts it only if it can seek; live streams have no such tag. A Vorbis that fits
+    into one page of Ogg says its length only in that page's header, which FFmpeg looks at only if it can seek.
+    """
+    head = stream.peek(12)
+    if head[:4] in _ONE_PASS:
+        return Kind(streams=head[:4] != b"OggS" or len(stream.peek(_HEAD)) == _HEAD)
+    return _mpeg(stream, head)
+
+
+def _mpeg(stream: ByteStream, head: bytes) -> Kind:
+    start = _id3_size(head)
+    if start > _LARGEST_ID3:
+        return Kind(streams=False)
+    audio = stream.peek(start + _MPEG_FRAME)[start:]
+    if len(audio) < 4 or audio[0] != 0xFF or audio[1] & 0xE0 != 0xE0:
+        return Kind(streams=False)
+    tagged = b"Xing" in audio or b"Info" in audio
+    return Kind(streams=not tagged, exact=tagged)
+
+
+def _id3_size(head: bytes) -> int:
+    """Bytes of an ID3v2 tag at the front; its size is in four times seven bits."""
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    size = 0
+    for byte in head[6:10]:
+        size = size << 7 | byte & 0x7F
+    return size + 10

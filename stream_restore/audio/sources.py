@@ -1,0 +1,110 @@
+"""Which reader opens what.
+
+A WAV, or a relative of it, is read here, from a file and from a pipe alike. Everything else goes to FFmpeg, and what
+FFmpeg does not know to libsndfile. Containers that can be read in one pass are read so from a pipe; others go
+to a temporary file first. Either way the samples are those of the same bytes in a file.
+"""
+
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import SourceError
+from .bytestream import ByteStream, OnePass
+from .pcm_source import open_pcm, open_wav
+from .raw import RawFormat
+from .sniff import Kind, sniff
+from .source import Source
+from .spool import spool_bytes
+from .wav_header import is_wav
+
+__all__ = ["open_source"]
+
+
+def open_source(target: str | Path | BinaryIO, *, raw: RawFormat | None = None) -> Source:
+    """Open a file, "-" for stdin, or a binary stream; `raw` describes samples without a header.
+
+    Raises:
+        SourceError: missing, unreadable, a folder, empty, or no sound.
+    """
+    stream = _stream(target)
+    try:
+        return _opened(stream, raw, Path(target) if isinstance(target, str | Path) else None)
+    except BaseException:
+        stream.close()
+        raise
+
+
+def _stream(target: str | Path | BinaryIO) -> ByteStream:
+    if not isinstance(target, str | Path):
+        return ByteStream(target, str(getattr(target, "name", "input stream")), owned=False)
+    if str(target) == "-":
+        return ByteStream(sys.stdin.buffer, "stdin", owned=False)
+    return _file(Path(target))
+
+
+def _file(path: Path) -> ByteStream:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise SourceError(f"{path}: is a folder; give a file in it")
+        return ByteStream(path.open("rb"), str(path), seekable=stat.S_ISREG(mode))
+    except (OSError, ValueError) as error:
+        if isinstance(error, SourceError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise SourceError(f"{path}: cannot be opened: {reason}") from error
+
+
+def _opened(stream: ByteStream, raw: RawFormat | None, path: Path | None) -> Source:
+    if raw is not None:
+        return open_pcm(stream, raw)
+    head = stream.peek(40)
+    if not head:
+        raise SourceError(f"{stream.name}: is empty")
+    if is_wav(head):
+        wav = open_wav(stream)
+        if wav is not None:
+            return wav
+    return _foreign_file(stream, path) if stream.seekable and path else _foreign_pipe(stream)
+
+
+def _foreign_file(stream: ByteStream, path: Path) -> Source:
+    kind = sniff(stream)
+    stream.close()
+    return _foreign(stream.name, lambda: path.open("rb"), kind, rereadable=True)
+
+
+def _foreign_pipe(stream: ByteStream) -> Source:
+    kind = sniff(stream)
+    if kind.streams:
+        from .av_source import AvSource
+
+        return AvSource(stream.name, lambda: OnePass(stream), rereadable=False)
+    with spool_bytes(stream) as file:
+        stream.close()
+        return _foreign(stream.name, lambda: _again(file), kind, rereadable=False)
+
+
+def _again(file: BinaryIO) -> BinaryIO:
+    """The same file once more, from its front; it outlives `file`."""
+    copy = os.fdopen(os.dup(file.fileno()), "rb")
+    copy.seek(0)
+    return copy
+
+
+def _foreign(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool) -> Source:
+    """By FFmpeg, or else by libsndfile."""
+    from .av_source import AvSource
+    from .sndfile_source import SndfileSource
+
+    try:
+        return AvSource(name, reopen, rereadable, kind.exact)
+    except SourceError as unknown:
+        try:
+            return SndfileSource(name, reopen(), rereadable)
+        except SourceError:
+            raise unknown from None

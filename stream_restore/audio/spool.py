@@ -1,0 +1,85 @@
+"""A pipe on disk, for work that needs two passes."""
+
+import tempfile
+from typing import BinaryIO
+
+from ..errors import SinkError
+from .bytestream import ByteStream
+from .formats import WORDS, Format
+from .pcm import Quantiser, encode
+from .pcm_source import PcmSource
+from .source import Source
+
+__all__ = ["Spool", "spool", "spool_bytes"]
+
+_FRAMES = 1 << 16
+_BYTES = 1 << 20
+
+
+class Spool(PcmSource):
+    """Sound in a temporary file without a name, which vanishes when it is closed."""
+
+    def __init__(self, file: BinaryIO, word: str, source: Source) -> None:
+        stored = Format("raw", word)
+        super().__init__(ByteStream(file, source.name, seekable=True), source.spec, stored, 0, None)
+        self._stored = stored
+        self.format = source.format
+        self.warnings = list(source.warnings)
+
+
+def spool(source: Source) -> Source:
+    """Read a source to its end and return the same sound, rereadable; the given source is closed.
+
+    A rereadable source comes back as it is. Sound of 8 to 24 bits is stored in its own word, other sound as
+    float32; both are exact. The file lies in the folder for temporary files (environment variable TMPDIR).
+
+    Raises:
+        SourceError: the source cannot be read to its end.
+        SinkError: no room for it on the disk.
+    """
+    if source.rereadable:
+        return source
+    word = source.format.encoding
+    word = word if word in WORDS and WORDS[word].bits <= 24 and WORDS[word].kind == "int" else "f32"
+    file = _temporary()
+    with source:
+        _copy_sound(source, file, word)
+    return Spool(file, word, source)
+
+
+def spool_bytes(stream: ByteStream) -> BinaryIO:
+    """The rest of a byte stream in a temporary file, for containers that cannot be read in one pass.
+
+    Raises:
+        SourceError: the stream cannot be read to its end.
+        SinkError: no room for it on the disk.
+    """
+    file = _temporary()
+    while piece := stream.read(_BYTES):
+        _store(file, piece, stream.name)
+    file.seek(0)
+    return file
+
+
+def _copy_sound(source: Source, file: BinaryIO, word: str) -> None:
+    numbers = Quantiser(word, source.spec, clip_mode="none")
+    while (block := source.read(_FRAMES)).shape[1]:
+        _store(file, encode(numbers(block), word), source.name)
+    file.seek(0)
+
+
+def _temporary() -> BinaryIO:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise SinkError(f"no temporary file: {error.strerror}; set TMPDIR to a folder that can be written") from error
+
+
+def _store(file: BinaryIO, data: bytes, name: str) -> None:
+    try:
+        file.write(data)
+        file.flush()
+    except OSError as error:
+        file.close()
+        folder = tempfile.gettempdir()
+        raise SinkError(f"{name}: cannot be kept in {folder}: {error.strerror}; set TMPDIR to a larger disk") from error
