@@ -2,7 +2,7 @@
 
 >>> from stream_restore.filters import CausalLowPass
 >>> from stream_restore.spec import Spec
->>> check_stage(lambda: CausalLowPass(Spec(8000, 1), cutoff_hz=1000), grid=64)
+>>> check_stage(lambda: CausalLowPass(Spec(8000, 1), cutoff_hz=1000), grid=64, aligned_within=8)
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+import networks
 import pytest
+from identity import identity
 
 import stream_restore
 from stream_restore.combine import Beside, Mix, SameLength
 from stream_restore.degradation import AddNoise, Degradation, Quantise
 from stream_restore.filters import CausalLowPass, ZeroPhaseLowPass
+from stream_restore.models.torch_backend import from_torch
 from stream_restore.resample import PolyphaseResampler, SoxrResampler
+from stream_restore.separation import Separate
 from stream_restore.spec import Spec
 from stream_restore.stage import Chain, Stage
 from stream_restore.testing import check_stage
@@ -44,6 +48,13 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
         4098,
         0,
     ),
+    "Separate": (lambda: Separate(Spec(1000, 2), identity()), 75, 0),
+    "Separate, mono, one job more": (lambda: Separate(Spec(1000, 1), identity(), jobs=2), 75, 0),
+    "Separate, shifted, with context": (
+        lambda: Separate(Spec(1000, 6), identity(), shifts=2, context_seconds=0.01, overlap=0.6),
+        32,
+        0,
+    ),
     "Chain of the paper": (lambda: Degradation().stage(MONO, power=0.06), 4096, 0),
     "Chain of the paper, causal, 44.1 kHz": (
         lambda: Degradation(phase="causal").stage(STEREO, power=0.06),
@@ -62,6 +73,14 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
 def test_any_partition_gives_the_same_output(name: str) -> None:
     factory, grid, aligned_within = STAGES[name]
     check_stage(factory, grid=grid, aligned_within=aligned_within)
+
+
+def test_a_real_network_gives_the_same_output_for_any_partition() -> None:
+    model = from_torch(networks.demucs(), name="test")
+    grid = int(0.75 * 44100)
+    check_stage(
+        lambda: Separate(Spec(44100, 1), model, gain=16.0), grid=grid, lengths=(1, grid, grid + 1), aligned_within=None
+    )
 
 
 def test_the_table_lists_every_stage() -> None:
