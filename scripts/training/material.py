@@ -5,6 +5,7 @@ Batch number n is a function of the seed and n, so that a resumed training sees 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import soxr
@@ -17,7 +18,7 @@ from stream_restore.stage import Stage
 
 from .corpus import SAMPLE_RATE, Kind, Piece
 
-__all__ = ["Material", "degrade", "draw_degradation"]
+__all__ = ["Material", "both", "degrade", "draw_degradation", "whole"]
 
 SHARES: dict[Kind, float] = {"music": 0.6, "samples": 0.1, "composed": 0.17, "speech": 0.13}
 """How often a crop comes from each kind of sound."""
@@ -58,7 +59,7 @@ class Material:
         chain = draw_degradation(rng)
         degraded = clean if chain is None else degrade(clean, chain, QUIET)
         inside = slice(MARGIN, MARGIN + self.frames)
-        return degraded[:, inside], clean[:, inside]
+        return both(degraded[:, inside]), both(clean[:, inside])
 
     def _clean(self, rng: np.random.Generator) -> Audio:
         sound = self._crop(rng)
@@ -99,11 +100,12 @@ def draw_degradation(rng: np.random.Generator) -> Degradation | None:
 def degrade(clean: Audio, chain: Degradation, least_power: float = 0.0) -> Audio:
     """`clean` (channels, frames) at `SAMPLE_RATE` through the chain, its noise relative to its own power."""
     spec = Spec(SAMPLE_RATE, len(clean))
-    power = mean_power([_whole(chain.before_noise(spec), clean)])
-    return _whole(chain.stage(spec, max(power, least_power)), clean)
+    power = mean_power([whole(chain.before_noise(spec), clean)])
+    return whole(chain.stage(spec, max(power, least_power)), clean)
 
 
-def _whole(stage: Stage[object], sound: Audio) -> Audio:
+def whole(stage: Stage[Any], sound: Audio) -> Audio:
+    """All that a fresh stage makes of a sound."""
     return np.concatenate([stage.process(sound), stage.flush()], axis=1)
 
 
@@ -128,9 +130,9 @@ def _excerpt(piece: Piece, frames: int, rng: np.random.Generator) -> Audio:
 
 
 def _vary(sound: Audio, rng: np.random.Generator) -> Audio:
-    """Channels joined or exchanged, a tilted spectrum, a narrower band, a pause: each at times."""
+    """Channels joined to one or exchanged, a tilted spectrum, a narrower band, a pause: each at times."""
     if rng.random() < 0.5:
-        sound = np.repeat(sound.mean(axis=0, keepdims=True), 2, axis=0)
+        sound = sound.mean(axis=0, keepdims=True)
     elif rng.random() < 0.5:
         sound = sound[::-1]
     if rng.random() < 0.3:
@@ -148,6 +150,14 @@ def _pause(frames: int, rng: np.random.Generator) -> Audio:
     place, slope = rng.integers(frames), SAMPLE_RATE * np.exp(rng.uniform(np.log(0.001), np.log(0.5)))
     gain = np.clip((np.arange(frames) - place) / slope, 0.0, 1.0)
     return np.asarray(gain if rng.random() < 0.5 else 1.0 - gain, np.float32)
+
+
+def both(sound: Audio) -> Audio:
+    """One channel as two equal ones, as the engine gives it to the network: with the same noise in both.
+
+    With a noise of its own in each, the network would learn that noise is what differs, and leave mono alone.
+    """
+    return np.repeat(sound, 2, axis=0) if len(sound) == 1 else sound
 
 
 def _set_level(sound: Audio, rng: np.random.Generator) -> Audio:

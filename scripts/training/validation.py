@@ -10,7 +10,7 @@ from stream_restore.degradation import Degradation
 from stream_restore.spec import Audio
 
 from .corpus import SAMPLE_RATE, Piece
-from .material import degrade
+from .material import both, degrade
 
 __all__ = ["Validation", "si_sdr"]
 
@@ -24,8 +24,9 @@ class Validation:
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self.clean = [_middle(piece) for piece in pieces]
         self.degraded = {
-            snr_db: [degrade(sound, Degradation(snr_db=snr_db)) for sound in self.clean] for snr_db in SNRS
+            snr_db: [both(degrade(sound, Degradation(snr_db=snr_db))) for sound in self.clean] for snr_db in SNRS
         }
+        self.clean = [both(sound) for sound in self.clean]
 
     def report(self, model: Any) -> str:
         """One line: mean and least gain in SI-SDR at each SNR, and the SI-SDR of clean input put through."""
@@ -59,6 +60,8 @@ def si_sdr(reference: Audio, estimate: Audio) -> float:
 
 
 def _middle(piece: Piece) -> Audio:
+    """Shape (1, frames) where both channels are equal."""
     frames = SECONDS * SAMPLE_RATE
     start = max(0, (piece.sound.shape[1] - frames) // 2)
-    return piece.sound[:, start : start + frames].astype(np.float32)
+    sound = piece.sound[:, start : start + frames].astype(np.float32)
+    return sound[:1] if (sound[0] == sound[1]).all() else sound
