@@ -1,6 +1,6 @@
 """What FFmpeg encodes: FLAC, ALAC, MP3, AAC and Opus, by way of PyAV."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from typing import Any
@@ -16,6 +16,7 @@ from .formats import Format
 from .output import Output
 from .pcm import Quantiser, Values
 from .place import place
+from .reblock import Reblock
 from .sink import Sink
 
 __all__ = ["AvSink"]
@@ -49,11 +50,10 @@ class AvSink(Sink):
         self._rate = _rate(output.name, codec, spec.sample_rate)
         self._resampler = _resampler(spec, self._rate)
         self._type = _sample_type(codec, form.encoding)
-        self._shift = 8 if form.encoding == "s24" else 0  # 24 bits go to FFmpeg at the top of 32
         self._container = _container(output, form)
         self._stream = self._begun(codec, form)
-        self._block = self._stream.codec_context.frame_size or _BLOCK
-        self._held: Values = np.zeros((spec.channels, 0), _STORED[self._type.rstrip("p")])
+        frames = self._stream.codec_context.frame_size or _BLOCK
+        self._blocks = Reblock(spec.channels, frames, _STORED[self._type.rstrip("p")])
         self._sent = 0
 
     def _begun(self, codec: str, form: Format) -> Any:
@@ -76,14 +76,13 @@ class AvSink(Sink):
     def _store(self, values: Values) -> None:
         if self._resampler is not None:
             values = self._resampler.resample_chunk(np.ascontiguousarray(values.T)).T
-        self._hold(values)
-        self._send(self._held.shape[1] // self._block * self._block)
+        self._put(self._blocks.add(self._wide(values)))
 
     def _finish(self) -> None:
         if self._resampler is not None:
             nothing = np.zeros((0, self.spec.channels), np.float32)
-            self._hold(self._resampler.resample_chunk(nothing, last=True).T)
-        self._send(self._held.shape[1])
+            self._put(self._blocks.add(self._resampler.resample_chunk(nothing, last=True).T))
+        self._put(self._blocks.rest())
         self._encode(None)
         self._guarded(self._container.close)
 
@@ -91,16 +90,13 @@ class AvSink(Sink):
         with suppress(av.error.FFmpegError):
             self._container.close()
 
-    def _hold(self, values: Values) -> None:
-        stored = (values << self._shift if self._shift else values).astype(self._held.dtype)
-        self._held = np.concatenate([self._held, stored], axis=1)
+    def _wide(self, values: Values) -> Values:
+        """24 bits go to FFmpeg at the top of 32."""
+        return values << 8 if self.format.encoding == "s24" else values
 
-    def _send(self, frames: int) -> None:
-        """Encode the first `frames` frames held, in whole blocks but for the end of the stream."""
-        for start in range(0, frames, self._block):
-            frame = self._frame(self._held[:, start : min(start + self._block, frames)])
-            self._encode(frame)
-        self._held = self._held[:, frames:]
+    def _put(self, blocks: Iterator[Values]) -> None:
+        for block in blocks:
+            self._encode(self._frame(block))
 
     def _frame(self, sound: Values) -> av.AudioFrame:
         rows = sound if self._type.endswith("p") else sound.T.reshape(1, -1)

@@ -104,7 +104,7 @@ CONTAINERS: Mapping[str, Container] = {
     "nist": _sndfile("nist", "s16 s8 s24 s32 ulaw alaw", "nist", "sph"),
     "voc": _sndfile("voc", "s16 u8 ulaw alaw"),
     "ircam": _sndfile("ircam", "s16 s32 f32 ulaw alaw", "ircam", "sf"),
-    "paf": _sndfile("paf", "s16 s8 s24"),
+    "paf": _sndfile("paf", "s16 s8"),
     "pvf": _sndfile("pvf", "s16 s8 s32"),
     "avr": _sndfile("avr", "s16 u8 s8"),
     "svx": _sndfile("svx", "s16 s8", "svx", "iff", "8svx"),

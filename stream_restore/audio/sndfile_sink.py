@@ -1,16 +1,19 @@
 """Containers that libsndfile writes, into files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import soundfile
 
-from ..errors import SinkError
+from ..errors import ConfigError, SinkError
 from ..spec import Spec
 from .formats import WORDS, Format
+from .ogg_pages import OggPages
 from .output import Output
 from .pcm import Quantiser, Values
+from .reblock import Reblock
 from .sink import Sink
 
 __all__ = ["SUBTYPES", "SndfileSink"]
@@ -29,6 +32,9 @@ SUBTYPES = {
 }
 """libsndfile's name of each word."""
 
+_BLOCK = 4096
+"""Frames handed over at once: libvorbis' choices depend on it."""
+
 _TAGS = ("title", "copyright", "artist", "comment", "date", "album", "genre")
 
 
@@ -38,12 +44,13 @@ class SndfileSink(Sink):
     def __init__(self, output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> None:
         super().__init__(output, spec, form, quantiser, force)
         self._word = WORDS.get(form.encoding, WORDS["f32"])
+        self._blocks = Reblock(spec.channels, _BLOCK, self._stored_type())
         self._file = self._opened(output, spec, form)
 
     def _opened(self, output: Output, spec: Spec, form: Format) -> soundfile.SoundFile:
         try:
             file = soundfile.SoundFile(
-                output,
+                OggPages(output) if form.container == "ogg" else output,
                 "w",
                 spec.sample_rate,
                 spec.channels,
@@ -51,27 +58,36 @@ class SndfileSink(Sink):
                 format=form.container.upper(),
             )
         except soundfile.LibsndfileError as error:
-            raise SinkError(
+            raise ConfigError(
                 f"{output.name}: {form.container} cannot hold {form.encoding} at {spec.sample_rate} Hz with "
                 f"{spec.channels} channels ({error.error_string}); wav can"
             ) from error
-        for name in set(_TAGS) & set(form.tags):
+        for name in (name for name in _TAGS if name in form.tags):
             with suppress(soundfile.LibsndfileError):  # not every container has a place for every tag
                 setattr(file, name, form.tags[name])
         return file
 
     def _store(self, values: Values) -> None:
-        self._guarded(lambda: self._file.write(np.ascontiguousarray(self._wide(values).T)))
+        self._put(self._blocks.add(self._wide(values)))
+
+    def _put(self, blocks: Iterator[Values]) -> None:
+        for block in blocks:
+            interleaved = np.ascontiguousarray(block.T)
+            self._guarded(partial(self._file.write, interleaved))
+
+    def _stored_type(self) -> type[np.float32] | type[np.int16] | type[np.int32]:
+        if self._word.kind == "float":
+            return np.float32
+        return np.int16 if self._word.bits <= 16 else np.int32
 
     def _wide(self, values: Values) -> Values:
         """Integers at the top of the 16 or 32 bits that libsndfile takes."""
         if self._word.kind == "float":
             return values
-        if self._word.bits <= 16:
-            return (values << (16 - self._word.bits)).astype(np.int16)
-        return values << (32 - self._word.bits)
+        return values << ((16 if self._word.bits <= 16 else 32) - self._word.bits)
 
     def _finish(self) -> None:
+        self._put(self._blocks.rest())
         self._guarded(self._file.close)
 
     def _release(self) -> None:

@@ -28,6 +28,7 @@ _CODECS = {(1, 1): "u8", (1, 2): "s16", (1, 3): "s24", (1, 4): "s32", (3, 4): "f
 }
 _EXTENSIBLE = 0xFFFE
 _DOUBTFUL = 0x7FFF0000
+_ENDLESS = 2**62
 _LARGEST_TAGS = 1 << 20
 _LARGEST_CHUNK_COUNT = 10_000
 CHUNKS = frozenset(
@@ -148,10 +149,12 @@ def _wave64_chunk(stream: ByteStream) -> _Chunk | None:
     head = stream.read(24)
     if len(head) < 24:
         return None
+    name = head[:4] if head[4:16] == _WAVE64_CHUNK else b"----"
     size = struct.unpack_from("<Q", head, 16)[0] - 24
+    if size < 0 and name == b"data":
+        size = _ENDLESS  # SoX in a pipe adds 24 to an unknown size of 2^64 - 1
     if size < 0:
         raise SourceError(f"{stream.name}: a chunk of {size + 24} bytes at byte {stream.position - 24}; it is damaged")
-    name = head[:4] if head[4:16] == _WAVE64_CHUNK else b"----"
     return _Chunk(name, size, -size % 8)
 
 
@@ -179,7 +182,7 @@ def _finished(
     wide = family == b"riff" or (large is not None and size == 0xFFFFFFFF)
     if wide and large is not None:
         size = large
-    endless = size >= 2**62 if wide else size == 0xFFFFFFFF
+    endless = size >= _ENDLESS if wide else size == 0xFFFFFFFF
     doubtful = size == 0 or (not wide and size >= _DOUBTFUL)
     return WavHeader(
         container=_CONTAINERS[family],
