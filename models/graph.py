@@ -2,8 +2,10 @@
 
 The hybrid classes are not written anew. Their own `forward` runs with its four spectrogram methods
 replaced: `_spec` gives the spectrogram that came in, `_ispec` keeps what it is given and adds nothing.
-Attention is computed one head at a time: the scores of all heads of an official HTDemucs are 231 MB, and
-they are needed twice.
+Two things are computed otherwise. ONNX Runtime sums a long axis element by element: the deviation of a
+spectrogram of 2.7 million numbers came out wrong by a thousandth (measured, version 1.32), so means and
+deviations are summed in two stages. And attention goes one head at a time: the scores of all heads of an
+official HTDemucs are 231 MB, and they are needed twice.
 """
 
 import copy
@@ -16,6 +18,7 @@ from demucs.apply import BagOfModels
 from demucs.hdemucs import HDemucs
 from demucs.htdemucs import HTDemucs
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ..errors import ModelError
 from .torch_backend import Network, stft_of
@@ -23,6 +26,43 @@ from .torch_backend import Network, stft_of
 __all__ = ["exportable"]
 
 Outputs = tuple[torch.Tensor, ...]
+
+
+class StagedMoments(TorchFunctionMode):
+    """While this is active, `Tensor.mean` and `Tensor.std` over all of a tensor sum rows, then the sums."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """The method `func`, or its staged equal."""
+        options = kwargs or {}
+        staged = {torch.Tensor.mean: _staged_mean, torch.Tensor.std: _staged_std}.get(func)
+        if staged and len(args) == 1 and options.get("keepdim") and _reduces_all(args[0], options["dim"]):
+            return staged(args[0])
+        return func(*args, **options)
+
+
+def _reduces_all(tensor: torch.Tensor, dim: int | tuple[int, ...]) -> bool:
+    dims = (dim,) if isinstance(dim, int) else dim
+    return math.prod(tensor.shape[each] for each in dims) == tensor.numel()
+
+
+def _staged_sum(tensor: torch.Tensor) -> torch.Tensor:
+    """The sum of everything, kept in as many dimensions."""
+    size = tensor.numel()
+    row = math.isqrt(size - 1) + 1
+    rows = -(-size // row)
+    table = nn.functional.pad(tensor.reshape(-1), (0, rows * row - size)).reshape(rows, row)
+    return table.sum(1).sum(0).reshape([1] * tensor.ndim)
+
+
+def _staged_mean(tensor: torch.Tensor) -> torch.Tensor:
+    return _staged_sum(tensor) / tensor.numel()
+
+
+def _staged_std(tensor: torch.Tensor) -> torch.Tensor:
+    centred = tensor - _staged_mean(tensor)
+    return torch.sqrt(_staged_sum(centred * centred) / (tensor.numel() - 1))
 
 
 class HybridGraph(nn.Module):
@@ -45,7 +85,9 @@ class HybridGraph(nn.Module):
         network._magnitude = lambda columns: columns
         network._mask = lambda columns, estimate: estimate
         network._ispec = keep
-        return network(mix), spectra[0]
+        with StagedMoments():
+            waves = network(mix)
+        return waves, spectra[0]
 
 
 class WaveGraph(nn.Module):
@@ -57,7 +99,8 @@ class WaveGraph(nn.Module):
 
     def forward(self, mix: torch.Tensor) -> Outputs:
         """(1, channels, frames) -> (1, stems, channels, frames)."""
-        return (self.network(mix),)
+        with StagedMoments():
+            return (self.network(mix),)
 
 
 class BagGraph(nn.Module):
