@@ -61,26 +61,35 @@ class Beside(Stage[_BesideState]):
 
 
 class Mix(Stage[None]):
-    """Each output channel is a weighted sum of input channels: `matrix`, shape (outputs, inputs).
+    """Each output channel is a weighted sum of input channels, plus a constant.
+
+    Args:
+        input: what is mixed.
+        matrix: the weights, shape (outputs, inputs).
+        offset: the constants, shape (outputs,) or one for all.
 
     Sums run channel by channel in float64. A matrix product would sum in an order that depends on the length
     of the block.
+
+    Raises:
+        ConfigError: a matrix that does not fit the channels.
 
     >>> Mix(Spec(8000, 2), [[0.5, 0.5]]).process(np.array([[1.0, 2.0], [3.0, 2.0]]))
     array([[2., 2.]], dtype=float32)
     """
 
-    def __init__(self, input: Spec, matrix: ArrayLike) -> None:
+    def __init__(self, input: Spec, matrix: ArrayLike, offset: ArrayLike = 0.0) -> None:
         self.matrix = np.atleast_2d(np.asarray(matrix, np.float64))
         if self.matrix.shape[1] != input.channels:
             raise ConfigError(f"a mix of {input.channels} channels needs as many columns, got {self.matrix.shape}")
+        self.offset = np.broadcast_to(np.asarray(offset, np.float64), len(self.matrix))
         super().__init__(input, Spec(input.sample_rate, len(self.matrix)))
 
     def initial_state(self) -> None:
         return None
 
     def advance(self, state: None, block: Audio) -> Audio:
-        out = np.zeros((self.output.channels, block.shape[1]))
+        out = np.repeat(self.offset[:, None], block.shape[1], axis=1)
         for channel, row in zip(out, self.matrix, strict=True):
             for gain, heard in zip(row, block, strict=True):
                 if gain:

@@ -122,7 +122,8 @@ class Separate(Stage[_State]):
     ) -> None:
         if input.sample_rate != model.manifest.sample_rate:
             raise SpecError(
-                f"model {model.manifest.name} runs at {model.manifest.sample_rate} Hz, the stream has {input.sample_rate}"
+                f"model {model.manifest.name} runs at {model.manifest.sample_rate} Hz,"
+                f" the stream has {input.sample_rate}"
             )
         if shifts < 0 or jobs < 1:
             raise ConfigError(f"shifts must be at least 0 and jobs at least 1, got {shifts} and {jobs}")

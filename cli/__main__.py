@@ -1,0 +1,5 @@
+"""`python -m stream_restore.cli`."""
+
+from .main import main
+
+raise SystemExit(main())

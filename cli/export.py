@@ -1,0 +1,29 @@
+"""`stream-restore export`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..models.extras import optional
+
+__all__ = ["command"]
+
+
+def command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model: see 'models list', or hf://user/name.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL.onnx", help="The file to write.")],
+    repo: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder of Demucs models (.yaml and .th files) for NAME.")
+    ] = None,
+    segment: Annotated[
+        float | None, typer.Option(metavar="S", help="Seconds of a segment.  [default: the model's own]")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write a model as one .onnx file that runs without PyTorch, checked against PyTorch."""
+    export = optional(".export", "export", "export")
+    manifest = export.export_model(name, output, repo=repo, segment=segment, force=force)
+    parity = f"largest difference to PyTorch {manifest.parity:.1e} of the peak"
+    print(f"{output}: {manifest.architecture}, {', '.join(manifest.stems)}; {parity}", file=sys.stderr)

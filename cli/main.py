@@ -1,0 +1,81 @@
+"""`stream-restore COMMAND`, and the one place that turns errors into exit codes.
+
+0 done; 1 usage or configuration; 2 input unreadable; 130 interrupted. A closed stdout ends quietly.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+
+from ..errors import ClosedPipeError, RestoreError, SourceError
+from . import degrade, export, metrics, models, restore
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="stream-restore",
+    help="Degrade and restore audio of any length in bounded memory. '-' is stdin or stdout.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+app.command("restore")(restore.command)
+app.command("degrade")(degrade.command)
+app.command("metrics")(metrics.command)
+app.command("export")(export.command)
+app.add_typer(models.app, name="models")
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Show the version and exit."),
+) -> None:
+    if version:
+        from .. import __version__
+
+        typer.echo(f"stream-restore {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        return _run(arguments)
+    except (ClosedPipeError, BrokenPipeError):
+        _silence_stdout()
+        return 0
+    except SourceError as error:
+        return _failed(error, 2)
+    except (RestoreError, OSError) as error:
+        return _failed(error, 1)
+    except (KeyboardInterrupt, click.Abort):
+        print("stream-restore: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return 1
+    sys.stdout.flush()
+    return code if isinstance(code, int) else 0
+
+
+def _failed(error: Exception, code: int) -> int:
+    print(f"stream-restore: {error}", file=sys.stderr)
+    return code
+
+
+def _silence_stdout() -> None:
+    """Let the interpreter flush into nothing at its end, instead of into the pipe that was closed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

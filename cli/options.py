@@ -1,0 +1,99 @@
+"""What several commands say in the same words: options, outputs and the report at the end."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import typer
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..api import Output, Report
+    from ..audio import RawFormat
+
+__all__ = [
+    "ClipMode",
+    "Force",
+    "FormatName",
+    "Input",
+    "ProgressMode",
+    "Quiet",
+    "Raw",
+    "default_output",
+    "encoding",
+    "number_or_none",
+    "parsed_raw",
+    "report_to_stderr",
+]
+
+Input: TypeAlias = Annotated[str, typer.Argument(metavar="IN", help="A recording, or - for stdin.", show_default=False)]
+FormatName: TypeAlias = Annotated[
+    str | None,
+    typer.Option("-f", "--format", metavar="NAME", help="Container of the output: wav, flac, mp3, raw, ... "
+                 "By default the suffix of OUT says it, or the input; WAV for stdout."),
+]  # fmt: skip
+Raw: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--raw", metavar="FORMAT:RATE:CHANNELS", help="The input has no header, as f32le:44100:2."),
+]
+Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace outputs that exist.")]
+Quiet: TypeAlias = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors on stderr.")]
+ProgressMode: TypeAlias = Annotated[
+    Literal["auto", "json", "none"],
+    typer.Option("--progress", help="auto: a line on stderr if that is a terminal; json: one object a line on stderr."),
+]
+ClipMode: TypeAlias = Annotated[
+    Literal["clamp", "tanh", "none"],
+    typer.Option("--clip-mode", help="What happens to samples beyond full scale. Integers are limited in every mode, "
+                 "floats only by tanh."),
+]  # fmt: skip
+
+
+def encoding(float32: bool, int24: bool, int16: bool) -> str | None:
+    """The word asked for by --float32, --int24 or --int16."""
+    asked = [word for word, on in (("f32", float32), ("s24", int24), ("s16", int16)) if on]
+    if len(asked) > 1:
+        raise ConfigError("--float32, --int24 and --int16 exclude each other: choose one")
+    return asked[0] if asked else None
+
+
+def default_output(input: str, output: str | None, word: str) -> str:
+    """Where the result goes: as asked; stdout for stdin; else beside the input as NAME.WORD.SUFFIX."""
+    if output is not None or input == "-":
+        return output or "-"
+    from ..audio.formats import CONTAINERS
+
+    path = Path(input)
+    known = any(path.suffix[1:].lower() in container.suffixes for container in CONTAINERS.values())
+    return str(path.with_name(f"{path.stem}.{word}{path.suffix if known else '.wav'}"))
+
+
+def parsed_raw(text: str | None) -> "RawFormat | None":
+    """The description of headerless samples."""
+    from ..audio import parse_raw
+
+    return parse_raw(text) if text is not None else None
+
+
+def number_or_none(text: str, option: str) -> float | None:
+    """A number, or None for the word `none`, which leaves a step out."""
+    if text.strip().lower() == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"{option} takes a number or none, got {text!r}") from None
+
+
+def report_to_stderr(report: "Report", output: str, quiet: bool, stored: "Output") -> None:
+    """Say what a person should know: warnings, clipping, and where the result is."""
+    if quiet:
+        return
+    for warning in report.warnings:
+        print(f"stream-restore: warning: {warning}", file=sys.stderr)
+    for name, samples in report.clipped.items():
+        cure = "lower the level, or use --float32" if stored.encoding != "f32" else "lower the level"
+        print(f"stream-restore: warning: {name}: {samples} samples clipped; {cure}", file=sys.stderr)
+    if output != "-" and sys.stderr.isatty():
+        print(f"{output}: {report.frames} frames", file=sys.stderr)

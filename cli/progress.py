@@ -1,0 +1,64 @@
+"""How far it is, on stderr: one line on a terminal, or JSON for programs."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..api import Progress
+
+__all__ = ["progress"]
+
+EVERY_SECONDS = 0.2
+
+
+@contextmanager
+def progress(mode: str, quiet: bool) -> "Iterator[Progress | None]":
+    """A function that takes (done, total) frames, or None where nobody wants to know."""
+    if quiet or mode == "none" or (mode == "auto" and not sys.stderr.isatty()):
+        yield None
+        return
+    meter = _Meter(as_json=mode == "json")
+    try:
+        yield meter
+    finally:
+        meter.close()
+
+
+class _Meter:
+    def __init__(self, as_json: bool) -> None:
+        self._json = as_json
+        self._began = self._shown = time.monotonic()
+        self._last: tuple[int, int | None] | None = None
+
+    def __call__(self, done: int, total: int | None) -> None:
+        self._last = (done, total)
+        if time.monotonic() - self._shown >= EVERY_SECONDS:
+            self._show(done, total)
+
+    def close(self) -> None:
+        if self._last:
+            self._show(*self._last)
+        if not self._json:
+            print(file=sys.stderr)
+
+    def _show(self, done: int, total: int | None) -> None:
+        self._shown = time.monotonic()
+        elapsed = self._shown - self._began
+        left = elapsed * (total - done) / done if total and done else None
+        if self._json:
+            fields = {"frames": done, "total": total, "elapsed_seconds": elapsed, "eta_seconds": left}
+            print(json.dumps(fields), file=sys.stderr, flush=True)
+        else:
+            share = f"{min(100, 100 * done // total):3d} %" if total else f"{done} frames"
+            eta = f", {_clock(left)} left" if left is not None else ""
+            print(f"\r\x1b[K{share}, {_clock(elapsed)}{eta}", end="", file=sys.stderr, flush=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
