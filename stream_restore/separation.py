@@ -153,7 +153,8 @@ class Separate(Stage[_State]):
         return _State(Window(self.input.channels), [track(voice) for voice in self._voices])
 
     def advance(self, state: _State, block: Audio) -> Audio:
-        state.past.append(block)
+        # Normalised before it is cut into windows: outside of the recording networks hear silence, not its mean.
+        state.past.append((block - self.mean) * self.gain)
         for index, voice in enumerate(self._voices):
             track = state.tracks[index]
             while (piece := voice.segments.piece(track.number)).stop <= state.past.stop:
@@ -209,10 +210,9 @@ class Separate(Stage[_State]):
     def _estimate(self, index: int, piece: Piece, window: Audio) -> NDArray[np.float32]:
         """What one network says of one window, without its margins; shape (stems * channels, piece.frames)."""
         backend = self._voices[index].backend
-        heard = ((window - self.mean) * self.gain).astype(np.float32)
         out = np.empty((len(backend.stems), self.input.channels, piece.frames), np.float32)
         for group in self.groups:
-            pair = heard[[group[k % len(group)] for k in range(backend.channels)]]
+            pair = window[[group[k % len(group)] for k in range(backend.channels)]]
             stems = backend.separate(pair)[..., piece.margin : piece.margin + piece.frames]
             alone = len(group) < backend.channels
             out[:, list(group)] = stems.mean(axis=1, keepdims=True, dtype=np.float64) if alone else stems

@@ -32,6 +32,6 @@ class Identity:
         return out
 
 
-def identity(**options: Any) -> Model:
-    manifest = Manifest("identity", "none", 1000, 2, ("all",), 100, 100)
+def identity(*, dry: float = 0.0, gain: float = 1.0, **options: Any) -> Model:
+    manifest = Manifest("identity", "none", 1000, 2, ("all",), 100, 100, dry=dry, gains=(gain,))
     return Model(manifest, (Voice(Identity(**options), (1.0,)),))

@@ -16,6 +16,7 @@ from stream_restore.degradation import AddNoise, Degradation, Quantise
 from stream_restore.filters import CausalLowPass, ZeroPhaseLowPass
 from stream_restore.models.torch_backend import from_torch
 from stream_restore.resample import PolyphaseResampler, SoxrResampler
+from stream_restore.restoration import Restoration
 from stream_restore.separation import Separate
 from stream_restore.spec import Spec
 from stream_restore.stage import Chain, Stage
@@ -55,6 +56,7 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
         32,
         0,
     ),
+    "Restoration": (lambda: Restoration().stage(Spec(1600, 1), identity(), residual=True), 120, 0),
     "Chain of the paper": (lambda: Degradation().stage(MONO, power=0.06), 4096, 0),
     "Chain of the paper, causal, 44.1 kHz": (
         lambda: Degradation(phase="causal").stage(STEREO, power=0.06),
