@@ -1,0 +1,220 @@
+"""The repository: what may import what, what an import costs, what a wheel holds, what a base install does."""
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = {"stream_restore": ROOT / "stream_restore", "stream_restore.cli": ROOT / "cli"}
+FOLDERS |= {"stream_restore.models": ROOT / "models"}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name. The links inside the package are not followed."""
+    found = {}
+    for package, folder in FOLDERS.items():
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(folder).with_suffix("").parts
+            found[".".join([package, *(part for part in parts if part != "__init__")])] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(name: str) -> Iterator[str]:
+    """What a module imports, anywhere in it, as dotted names."""
+    path = MODULES[name]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" if f"{base}.{alias.name}" in MODULES else base for alias in node.names)
+
+
+def own_imports(name: str) -> set[str]:
+    return {found for found in imports(name) if found in MODULES} - {name}
+
+
+def outside_imports(name: str) -> set[str]:
+    return {found.split(".")[0] for found in imports(name)} - {"stream_restore"}
+
+
+def run(*command: str | Path, cwd: Path | None = None, check: bool = False) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, cwd=cwd, check=check)
+
+
+# What an import costs
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import json, sys, stream_restore; print(json.dumps(list(sys.modules)))"
+    loaded = set(json.loads(run(sys.executable, "-c", code, check=True).stdout))
+    heavy = {"torch", "onnxruntime", "demucs", "librosa", "matplotlib", "typer", "click", "scipy", "soundfile", "av"}
+    assert "stream_restore" in loaded
+    assert not heavy & loaded
+
+
+@pytest.mark.parametrize("folder", ["models", "cli.main"])
+def test_folders_at_the_top_are_no_packages_of_their_own(folder: str) -> None:
+    done = run(sys.executable, "-c", f"import {folder}", cwd=ROOT)
+    assert done.returncode != 0
+    assert "relative import beyond top-level package" in done.stderr
+
+
+@pytest.mark.parametrize("link", ["cli", "models"])
+def test_links_inside_the_package_are_relative(link: str) -> None:
+    assert (ROOT / "stream_restore" / link).readlink() == Path("..") / link
+
+
+# What may import what
+
+
+def has_code(name: str) -> bool:
+    """Whether a module is more than a docstring, and meant to be imported."""
+    body = ast.parse(MODULES[name].read_text("utf-8")).body
+    return not name.endswith("__main__") and not all(isinstance(node, ast.Expr) for node in body)
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if has_code(name)])
+def test_every_module_says_what_it_offers(name: str) -> None:
+    module = import_module(name)
+    assert isinstance(module.__all__, list), f"{name} has no __all__"
+    assert not [each for each in module.__all__ if not hasattr(module, each)]
+
+
+LIMITED = {
+    "stream_restore.errors": set[str](),
+    "stream_restore.spec": {"errors"},
+    "stream_restore.stage": {"spec", "errors"},
+    "stream_restore.run": {"spec", "errors", "stage"},
+    "stream_restore.models": {"spec", "errors", "models"},
+    "stream_restore.audio": {"spec", "errors", "noise", "audio"},
+}
+
+
+@pytest.mark.parametrize("part", LIMITED)
+def test_foundations_import_only_what_lies_under_them(part: str) -> None:
+    allowed = {f"stream_restore.{each}" for each in LIMITED[part]}
+    for name in MODULES:
+        if name == part or name.startswith(part + "."):
+            foreign = {each for each in own_imports(name) if ".".join(each.split(".")[:2]) not in allowed}
+            assert not foreign, f"{name} imports {sorted(foreign)}"
+
+
+def test_stages_know_neither_files_nor_the_command_line_nor_how_networks_run() -> None:
+    stages = [name for name, path in MODULES.items() if "(Stage[" in path.read_text("utf-8")]
+    assert len(stages) >= 6
+    for name in stages:
+        above = ("stream_restore.cli", "stream_restore.audio", "stream_restore.api", "stream_restore.run")
+        assert not [each for each in own_imports(name) if each.startswith(above)], name
+        of_models = {each for each in own_imports(name) if each.startswith("stream_restore.models")}
+        assert of_models <= {"stream_restore.models.model"}, name
+
+
+def test_nobody_imports_the_command_line() -> None:
+    users = [name for name in MODULES if not name.startswith("stream_restore.cli")]
+    assert not [name for name in users if any(each.startswith("stream_restore.cli") for each in own_imports(name))]
+
+
+def test_imports_make_no_circle() -> None:
+    left = {name: own_imports(name) for name in MODULES}
+    while free := [name for name, needs in left.items() if not needs & left.keys()]:
+        for name in free:
+            del left[name]
+    assert not left, f"one of these imports itself in a circle: {sorted(left)}"
+
+
+@pytest.mark.parametrize(
+    ("packages", "home"),
+    [
+        ({"torch", "onnxruntime", "onnx", "onnxscript", "demucs", "safetensors", "huggingface_hub"}, "models"),
+        ({"soundfile", "av", "wave", "sndfile"}, "audio"),
+        ({"typer", "click", "rich"}, "cli"),
+        ({"librosa", "matplotlib"}, "picture"),
+    ],
+)
+def test_a_library_has_one_home(packages: set[str], home: str) -> None:
+    users = {name for name in MODULES if outside_imports(name) & packages}
+    assert not [name for name in users if name.split(".")[1:2] != [home]]
+
+
+# What a wheel holds, and what it does where nothing else is installed
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of a copy of the tree: setuptools would leave its build folder in the tree itself."""
+    copy = tmp_path_factory.mktemp("tree") / "copy"
+    names = ("stream_restore", "cli", "models", "pyproject.toml", "README.md", "LICENSE")
+    for name in names:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, copy / name)
+    folder = copy.parent / "wheel"
+    run(*PIP, "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, copy, check=True)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+
+
+def test_the_wheel_holds_every_module_under_one_import_name(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"stream_restore"}
+    expected = {
+        str(Path(*package.split("."), path.relative_to(folder)))
+        for package, folder in FOLDERS.items()
+        for path in folder.rglob("*.py")
+    }
+    assert {name for name in names if name.endswith(".py")} == expected
+    assert {"stream_restore/py.typed", "stream_restore/models/compact.onnx"} <= set(names)
+
+
+@pytest.fixture(scope="module")
+def base_install(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of a new environment with the wheel and what it requires, no extras."""
+    folder = tmp_path_factory.mktemp("base")
+    run(sys.executable, "-m", "venv", "--without-pip", folder, check=True)
+    run(*PIP, "--python", folder / "bin/python", "install", "--quiet", "--no-compile", wheel, check=True)
+    return folder / "bin"
+
+
+def test_a_base_install_degrades_restores_and_measures(base_install: Path, tmp_path: Path) -> None:
+    time = np.arange(22050) / 44100
+    soundfile.write(tmp_path / "clean.wav", 0.3 * np.sin(2 * np.pi * 440 * time), 44100)
+    command = base_install / "stream-restore"
+    for words in ("degrade clean.wav -o bad.wav", "restore bad.wav -o good.wav", "metrics clean.wav good.wav --json"):
+        done = run(command, *words.split(), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["frames"] == 22050
+
+
+def test_a_base_install_has_neither_torch_nor_librosa(base_install: Path, tmp_path: Path) -> None:
+    for package in ("torch", "demucs", "librosa", "matplotlib", "onnx"):
+        assert "ModuleNotFoundError" in run(base_install / "python", "-c", f"import {package}", cwd=tmp_path).stderr
+
+
+def test_a_missing_extra_is_named_with_its_install_line(base_install: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", np.zeros(100), 44100)
+    done = run(base_install / "stream-restore", "restore", "in.wav", "-n", "htdemucs", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "pip install 'stream_restore[torch]'" in done.stderr
+    assert "Traceback" not in done.stderr
