@@ -167,9 +167,8 @@ def test_what_ffmpeg_writes_to_a_pipe_is_read_whole(codec: str, options: list[st
     assert sound.shape == SOUND.shape
 
 
-@pytest.mark.parametrize("kind", ["wav", "w64"])
 @pytest.mark.parametrize("bits", ["16", "24", "32"])
-def test_what_sox_writes_to_a_pipe_is_read_whole(kind: str, bits: str, tmp_path: Path) -> None:
+def test_what_sox_writes_to_a_pipe_is_read_whole(bits: str, tmp_path: Path) -> None:
     raw = ["-t", "raw", "-e", "signed", "-b", "16", "-r", "44100", "-c", "2", "-"]
-    sound, _, _ = both(sox(*raw, "-b", bits, "-t", kind, "-", feed=DATA), tmp_path)
+    sound, _, _ = both(sox(*raw, "-b", bits, "-t", "wav", "-", feed=DATA), tmp_path)
     assert (sound == SOUND).all()

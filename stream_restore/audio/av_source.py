@@ -8,7 +8,8 @@ import av.error
 
 from ..errors import SourceError
 from ..spec import Audio, empty
-from .av_words import DEMUXERS, LOSSLESS, format_of
+from .av_length import length_of
+from .av_words import DEMUXERS, format_of
 from .pcm import scaled
 from .place import place
 from .source import Source, checked_spec
@@ -19,8 +20,6 @@ _WORDS = {"u8": "u8", "s16": "s16", "s32": "s32", "flt": "f32", "dbl": "f64"}
 _GAPS = {"flac": 0, "ogg": 8192}
 """Containers whose time stamps are frames, and the frames by which they may jump with no sound missing. The last page
 of an Ogg is stamped from its end, and ends early; a lost page is longer than the longest Vorbis packet."""
-
-_LONGEST_ESTIMATE = 2**48
 
 
 class Readable(Protocol):
@@ -51,12 +50,9 @@ class AvSource(Source):
         spec = checked_spec(name, context.sample_rate, context.layout.nb_channels)
         form = format_of(self._container, self._stream)
         super().__init__(name, spec, None, form, rereadable)
-        codec = context.codec.canonical_name
-        self._declared = _declared(self._stream, spec.sample_rate)
-        self.estimate = self._declared or _estimated(self._container, spec.sample_rate)
-        self._exact = exact or codec in LOSSLESS or (codec.startswith("pcm_") and form.container != "voc")
-        self._limit = self._declared if codec == "vorbis" and form.container == "ogg" else None
-        self.frames = self._declared if self._exact or self._limit else None
+        self._length = length_of(self._container, self._stream, form, spec, exact)
+        self.frames = self._length.declared if self._length.exact else None
+        self.estimate = self._length.estimate
         self._begin()
 
     def close(self) -> None:
@@ -94,9 +90,9 @@ class AvSource(Source):
         return taken
 
     def _ended(self) -> None:
-        known = self._exact or self.format.container == "m4a"
-        if known and self._declared is not None and self._position < self._declared:
-            self._ends_early(self._declared)
+        length = self._length
+        if length.least and length.declared is not None and self._position < length.declared:
+            self._ends_early(length.declared)
 
     def _decoded(self) -> Iterator[Audio]:
         """Blocks as FFmpeg makes them. What cannot be decoded is an error unless nothing but it is left."""
@@ -127,8 +123,8 @@ class AvSource(Source):
         stored = frame.to_ndarray()
         if not frame.format.is_planar:
             stored = stored.reshape(-1, self.spec.channels).T
-        if self._limit is not None:
-            stored = stored[:, : max(0, self._limit - self._given)]
+        if self._length.most is not None:
+            stored = stored[:, : max(0, self._length.most - self._given)]
         self._given += stored.shape[1]
         return scaled(stored, _WORDS[frame.format.packed.name])
 
@@ -175,20 +171,6 @@ def _best(name: str, container: Any) -> Any:
     # FLAC's checksums are only looked at on request.
     stream.codec_context.options = {"err_detect": "crccheck+explode"} if container.format.name == "flac" else {}
     return stream
-
-
-def _declared(stream: Any, sample_rate: int) -> int | None:
-    if not stream.duration or stream.time_base is None:
-        return None
-    return _plausible(round(stream.duration * stream.time_base * sample_rate))
-
-
-def _estimated(container: Any, sample_rate: int) -> int | None:
-    return _plausible(int(container.duration * sample_rate // av.time_base)) if container.duration else None
-
-
-def _plausible(frames: int) -> int | None:
-    return frames if 0 < frames < _LONGEST_ESTIMATE else None
 
 
 def _frames(packet: Any) -> tuple[list[Any], str | None]:

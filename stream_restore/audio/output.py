@@ -92,6 +92,7 @@ class Output:
         os.fsync(self._raw.fileno())
         self._raw.close()
         if not replace and final.exists():
+            self._part = None  # the work of hours is not thrown away
             raise OSError(f"came to exist meanwhile; the finished sound is kept as {part}")
         os.replace(part, final)
         _sync_folder(final.parent)
@@ -136,7 +137,7 @@ def _opened(path: Path, force: bool) -> Output:
     if not final.parent.is_dir():
         raise SinkError(f"{path}: the folder {final.parent} does not exist; make it first")
     part = final.with_name(final.name + ".part")
-    return Output(open(part, "wb+"), str(path), part, final)
+    return Output(open(part, "wb+", buffering=0), str(path), part, final)
 
 
 def _stdout() -> Output:

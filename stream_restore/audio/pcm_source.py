@@ -21,6 +21,7 @@ class PcmSource(Source):
         self._start = start
         self._size = size
         self._left = size
+        self._stored = format
         self._frame_bytes = WORDS[format.encoding].size * spec.channels
         super().__init__(stream.name, spec, self._whole_frames(), format, rereadable=stream.seekable)
 
@@ -60,7 +61,7 @@ class PcmSource(Source):
             return empty(self.spec.channels)
         if whole < len(data):
             self._warn(f"ends in the middle of its last frame, {len(data) - whole} bytes behind it are left out")
-        return decode(data[:whole], self.format.encoding, self.spec.channels, self.format.big_endian)
+        return decode(data[:whole], self._stored.encoding, self.spec.channels, self._stored.big_endian)
 
     def _reached(self) -> None:
         """All declared bytes are taken; a subclass may know that more is sound."""

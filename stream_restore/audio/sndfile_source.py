@@ -6,10 +6,10 @@ import numpy as np
 import soundfile
 
 from ..errors import SourceError
-from ..spec import Audio
+from ..spec import Audio, empty
 from .formats import Format
 from .sndfile_sink import SUBTYPES
-from .source import Source, checked_spec
+from .source import PIECE, Source, checked_spec
 
 __all__ = ["SndfileSource"]
 
@@ -30,6 +30,7 @@ class SndfileSource(Source):
             file.close()
             raise SourceError(f"{name}: is no sound that can be read ({error.error_string})") from error
         self._raw = file
+        self._held = empty(self._file.channels)
         found = self._file
         spec = checked_spec(name, found.samplerate, found.channels)
         tags = {tag: text for tag, text in found.copy_metadata().items() if tag != "software"}
@@ -42,10 +43,18 @@ class SndfileSource(Source):
 
     def _restart(self) -> None:
         self._file.seek(0)
+        self._held = empty(self.spec.channels)
 
     def _pull(self, frames: int) -> Audio:
+        if not self._held.shape[1]:
+            self._held = self._next()
+        taken, self._held = self._held[:, :frames], self._held[:, frames:]
+        return taken
+
+    def _next(self) -> Audio:
+        """Always as many frames at once: some of libsndfile's readers lose frames at other cuts."""
         try:
-            sound = self._file.read(frames, dtype="float32", always_2d=True)
+            sound = self._file.read(PIECE, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise SourceError(f"{self.name}: cannot be decoded at {self._here()}: {error.error_string}") from error
         if not len(sound) and self.frames is not None and self._position < self.frames:

@@ -11,7 +11,7 @@ from ..spec import Audio, Spec, empty
 from .formats import Format
 from .place import place
 
-__all__ = ["MAX_CHANNELS", "MAX_RATE", "Source", "checked_spec"]
+__all__ = ["MAX_CHANNELS", "MAX_RATE", "PIECE", "Source", "checked_spec"]
 
 MAX_CHANNELS = 1024
 MAX_RATE = 1_536_000

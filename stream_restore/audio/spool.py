@@ -20,9 +20,8 @@ class Spool(PcmSource):
     """Sound in a temporary file without a name, which vanishes when it is closed."""
 
     def __init__(self, file: BinaryIO, word: str, source: Source) -> None:
-        stored = Format("raw", word)
-        super().__init__(ByteStream(file, source.name, seekable=True), source.spec, stored, 0, None)
-        self._stored = stored
+        stream = ByteStream(file, source.name, seekable=True)
+        super().__init__(stream, source.spec, Format("raw", word), 0, None)
         self.format = source.format
         self.warnings = list(source.warnings)
 

@@ -151,8 +151,6 @@ def _wave64_chunk(stream: ByteStream) -> _Chunk | None:
         return None
     name = head[:4] if head[4:16] == _WAVE64_CHUNK else b"----"
     size = struct.unpack_from("<Q", head, 16)[0] - 24
-    if size < 0 and name == b"data":
-        size = _ENDLESS  # SoX in a pipe adds 24 to an unknown size of 2^64 - 1
     if size < 0:
         raise SourceError(f"{stream.name}: a chunk of {size + 24} bytes at byte {stream.position - 24}; it is damaged")
     return _Chunk(name, size, -size % 8)

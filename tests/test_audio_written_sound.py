@@ -1,0 +1,230 @@
+"""What is written is the same whatever the blocks, keeps format and tags, and is what other programs read."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from audio_helpers import ffmpeg, noise, only_write, read_all, sox, write_all
+
+from stream_restore.audio import Format, open_sink, open_source
+from stream_restore.audio.formats import CONTAINERS, choose
+from stream_restore.audio.ogg_pages import checksum
+from stream_restore.audio.wav_writer import WavHead
+from stream_restore.spec import Audio, Spec
+
+STEREO = Spec(44100, 2)
+SOUND = noise(2, 20_001)
+TAGS = {"title": "Tape 7", "artist": "Zoë", "album": "Attic"}
+PAIRS = [(name, word) for name, container in CONTAINERS.items() for word in container.encodings]
+PIPES = [(name, word) for name, word in PAIRS if CONTAINERS[name].pipe]
+LOSSY = ("ogg", "opus", "mp3", "m4a", "aac")
+UNTAGGED = ("raw", "aac", "w64", "nist", "voc", "ircam", "paf", "pvf", "avr", "mat4", "mat5", "svx")
+
+
+def to_pipe(container: str, word: str, sound: Audio, block: int, spec: Spec = STEREO) -> bytes:
+    pipe, data = only_write(most=5000)
+    write_all(open_sink(pipe, spec, container=container, encoding=word, like=LIKE), sound, block)
+    return bytes(data)
+
+
+LIKE = Format("wav", "s16", TAGS)
+
+
+@pytest.mark.parametrize(("container", "word"), PAIRS)
+def test_blocks_do_not_change_a_byte_of_a_file(container: str, word: str, tmp_path: Path) -> None:
+    sound = SOUND[: 1 if container == "svx" else 2]
+    written = []
+    for block in (20_001, 4096, 777):
+        path = tmp_path / f"{block}"
+        spec = Spec(44100, len(sound))
+        sink = open_sink(path, spec, container=container, encoding=word, like=LIKE, frames=block)
+        write_all(sink, sound, block)
+        written.append(path.read_bytes())
+    assert written[0] == written[1] == written[2]
+    if container == "raw":
+        return
+    with open_source(path) as source:
+        heard = read_all(source)
+        assert source.spec.channels == len(sound)
+        assert source.format.encoding == word
+        assert source.format.container == container
+        for name in ("title", "artist"):
+            assert (container in UNTAGGED) or source.format.tags[name] == TAGS[name]
+    if container not in LOSSY:
+        worst = {"u8": 1 / 64, "s8": 1 / 64, "ulaw": 1 / 60, "alaw": 1 / 60}.get(word, 0)
+        assert heard.shape == sound.shape
+        assert np.abs(heard - sound).max() <= worst
+
+
+@pytest.mark.parametrize(("container", "word"), PIPES)
+def test_blocks_do_not_change_a_byte_in_a_pipe(container: str, word: str) -> None:
+    written = [to_pipe(container, word, SOUND, block) for block in (20_001, 4096, 777)]
+    assert written[0] == written[1] == written[2]
+    if container == "raw":
+        return
+    with open_source(io.BytesIO(written[0])) as source:
+        assert read_all(source).shape[1] >= 20_001
+        assert source.format.encoding == word
+        for name in ("title", "artist"):
+            assert (container in UNTAGGED) or source.format.tags[name] == TAGS[name]
+
+
+@pytest.mark.parametrize("word", CONTAINERS["wav"].encodings)
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_a_wav_in_a_pipe_is_read_whole_by_libsndfile_ffmpeg_and_sox(word: str, channels: int, tmp_path: Path) -> None:
+    sound = noise(channels, 4999, level=0.1)
+    data = to_pipe("wav", word, sound, 1000, Spec(44100, channels))
+    with open_source(io.BytesIO(data)) as source:
+        ours = read_all(source)
+    assert ours.shape == sound.shape
+    theirs, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    assert rate == 44100
+    assert (ours == theirs.T).all()
+    decoded = np.frombuffer(ffmpeg("-i", "-", "-f", "f32le", "-", feed=data), "<f4").reshape(-1, channels).T
+    assert decoded.shape == ours.shape
+    assert (decoded == ours).all()
+    by_sox = sox("-t", "wav", "-", "-t", "raw", "-e", "float", "-b", "32", "-", feed=data)
+    heard = np.frombuffer(by_sox, "<f4").reshape(-1, channels).T
+    assert heard.shape == ours.shape
+    assert np.abs(heard - ours).max() <= 2**-30  # SoX works in 32-bit integers
+
+
+@pytest.mark.parametrize("word", CONTAINERS["wav"].encodings)
+def test_a_wav_file_is_read_by_libsndfile_ffmpeg_and_sox(word: str, tmp_path: Path) -> None:
+    path = tmp_path / "tape.wav"
+    write_all(open_sink(path, Spec(44100, 1), encoding=word, like=LIKE), SOUND[:1], 1000)
+    assert soundfile.info(path).frames == 20_001
+    assert soundfile.SoundFile(path).title == "Tape 7"
+    assert len(ffmpeg("-i", str(path), "-f", "f32le", "-")) == 4 * 20_001
+    assert len(sox(str(path), "-t", "raw", "-e", "float", "-b", "32", "-")) == 4 * 20_001
+    # RIFF's size, and the padding that it counts: nothing stands behind.
+    data = path.read_bytes()
+    assert data[:4] == b"RIFF"
+    assert int.from_bytes(data[4:8], "little") + 8 == len(data)
+    assert len(data) % 2 == 0
+
+
+@pytest.mark.parametrize("container", ["flac", "au", "ogg", "opus", "mp3"])
+def test_other_pipes_are_read_by_ffmpeg_and_sox(container: str) -> None:
+    word = CONTAINERS[container].encodings[0]
+    data = to_pipe(container, word, noise(2, 20_000), 999, Spec(48000, 2))
+    assert len(ffmpeg("-i", "-", "-f", "s16le", "-", feed=data)) >= 4 * 20_000
+    if container != "opus":
+        assert len(sox("-t", container, "-", "-t", "raw", "-b", "16", "-", feed=data)) >= 4 * 20_000
+
+
+def test_a_pipeline_of_programs_keeps_every_sample(tmp_path: Path) -> None:
+    code = """
+from stream_restore.audio import open_sink, open_source
+with open_source("-") as source, open_sink("-", source.spec, like=source.format) as sink:
+    while (block := source.read(1234)).shape[1]:
+        sink.write(block)
+"""
+    soundfile.write(tmp_path / "in.flac", SOUND.T, 44100, "PCM_24")
+    (tmp_path / "through.py").write_text(code)
+    line = "ffmpeg -v error -i in.flac -f wav -c:a pcm_s24le - | '{}' through.py | sox -D -V1 -t wav - out.flac"
+    done = subprocess.run(line.format(sys.executable), shell=True, cwd=tmp_path, capture_output=True, check=True)
+    assert done.stderr == b""
+    kept, rate = soundfile.read(tmp_path / "out.flac", dtype="float32")
+    assert rate == 44100
+    assert (kept.T == SOUND).all()
+
+
+def test_a_wav_beyond_its_limit_becomes_rf64(tmp_path: Path) -> None:
+    form = Format("wav", "s16", TAGS)
+    body = (SOUND.T * 32768).astype("<i2").tobytes()
+    for limit, family in ((10**6, b"RIFF"), (1000, b"RF64")):
+        head = WavHead(STEREO, form, limit)
+        assert len(head.start()) == len(head.final(len(body)))
+        path = tmp_path / f"{limit}.wav"
+        path.write_bytes(head.final(len(body)) + body)
+        assert path.read_bytes()[:4] == family
+        assert soundfile.info(path).format == {b"RIFF": "WAV", b"RF64": "RF64"}[family]
+        assert (soundfile.read(path, dtype="float32")[0].T == SOUND).all()
+        assert len(ffmpeg("-i", str(path), "-f", "s16le", "-")) == len(body)
+        with open_source(path) as source:
+            assert (read_all(source) == SOUND).all()
+            assert source.format.tags == TAGS
+
+
+def test_a_wav_of_more_than_4_gib_is_read_to_its_end_by_all(tmp_path: Path) -> None:
+    # A file with a hole in it: six gibibytes of silence that take no room, then one frame of sound.
+    size = 6 * 2**30
+    path = tmp_path / "long.wav"
+    with path.open("wb") as file:
+        file.write(WavHead(STEREO, Format("wav", "s16")).final(size))
+        file.seek(size - 4, io.SEEK_CUR)
+        file.write(b"\0\x40\0\xc0")
+    assert soundfile.info(path).frames == size // 4
+    with open_source(path) as source:
+        assert source.frames == size // 4
+        assert source.warnings == []
+    seconds = str(size // 4 / 44100 - 0.01)
+    tail = np.frombuffer(ffmpeg("-ss", seconds, "-i", str(path), "-f", "s16le", "-"), "<i2")
+    assert tail[-2:].tolist() == [0x4000, -0x4000]
+
+
+def test_the_limit_of_a_plain_wav_is_4_gib() -> None:
+    head = WavHead(STEREO, Format("wav", "s16"))
+    room = 2**32 - len(head.start()) + 8 - 2  # the largest RIFF size that is even and not 0xFFFFFFFF
+    assert head.final(room)[:4] == b"RIFF"
+    assert head.final(room + 4)[:4] == b"RF64"
+
+
+def test_an_unusual_rate_becomes_opus(tmp_path: Path) -> None:
+    path = tmp_path / "tape.opus"
+    time = np.arange(44100) / 44100
+    tone = (0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)[None]
+    write_all(open_sink(path, Spec(44100, 1)), tone, 1000)
+    with open_source(path) as source:
+        assert source.spec == Spec(48000, 1)
+        heard = read_all(source)
+    assert heard.shape[1] == 48000
+    assert np.abs(np.fft.rfft(heard[0]))[1:].argmax() + 1 == 440
+
+
+@pytest.mark.parametrize(
+    ("name", "like", "container", "word"),
+    [
+        ("-", Format("mp3", "mp3"), "wav", "s16"),
+        ("-", Format("flac", "s24"), "wav", "s24"),
+        ("tape", Format("flac", "s24"), "flac", "s24"),
+        ("tape", Format("matroska", "opus"), "wav", "s16"),
+        ("tape.wav", Format("wav", "u8"), "wav", "u8"),
+        ("tape.wav", Format("flac", "s24"), "wav", "s24"),
+        ("tape.wav", Format("m4a", "aac"), "wav", "s16"),
+        ("tape.wav", None, "wav", "s16"),
+        ("tape.flac", Format("wav", "f32"), "flac", "s24"),
+        ("tape.flac", Format("wav", "u8"), "flac", "s16"),
+        ("tape.FLAC", Format("mp3", "mp3"), "flac", "s16"),
+        ("tape.m4a", Format("wav", "s16"), "m4a", "aac"),
+        ("tape.m4a", Format("alac", "s24"), "alac", "s24"),
+        ("tape.ogg", Format("opus", "opus"), "opus", "opus"),
+        ("tape.ogg", Format("wav", "s16"), "ogg", "vorbis"),
+        ("tape.aif", Format("wav", "f64"), "aiff", "f64"),
+        ("tape.ircam", Format("wav", "f64"), "ircam", "f32"),
+    ],
+)
+def test_an_output_keeps_what_its_input_had(name: str, like: Format | None, container: str, word: str) -> None:
+    form = choose(name, None, None, like)
+    assert (form.container, form.encoding) == (container, word)
+
+
+def test_a_word_with_its_byte_order_is_a_format_as_in_ffmpeg() -> None:
+    pipe, data = only_write()
+    write_all(open_sink(pipe, STEREO, container="s16be"), SOUND, 5000)
+    like = Format("raw", "s16", big_endian=True)
+    other, same = only_write()
+    write_all(open_sink(other, STEREO, container="raw", like=like), SOUND, 5000)
+    assert bytes(same) == (SOUND.T * 32768).astype(">i2").tobytes()
+    assert len(data) == len(same)
+
+
+def test_the_checksum_of_ogg_is_that_of_libogg(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "tape.ogg", SOUND.T, 44100)
+    page = (tmp_path / "tape.ogg").read_bytes()[:58]  # the first page of a Vorbis has 58 bytes
+    assert checksum(page[:22] + bytes(4) + page[26:]) == int.from_bytes(page[22:26], "little")
