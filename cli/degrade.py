@@ -68,7 +68,7 @@ def command(
             stored=stored,
             progress=shown,
         )
-    options.report_to_stderr(report, target, quiet, stored)
+    options.report_to_stderr(report, target, quiet, as_json=progress == "json")
 
 
 def _whole(text: str, option: str) -> int | None:

@@ -4,16 +4,21 @@
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
+from typing import Any
 
-import click
 import typer
 
 from ..errors import ClosedPipeError, RestoreError, SourceError
 from . import degrade, export, metrics, models, restore
 
 __all__ = ["app", "main"]
+
+# The base of typer's usage errors, which is click's own class or that of typer's copy of click.
+_USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 app = typer.Typer(
     name="stream-restore",
@@ -47,6 +52,7 @@ def _top(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _run(arguments)
     except (ClosedPipeError, BrokenPipeError):
@@ -56,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(error, 2)
     except (RestoreError, OSError) as error:
         return _failed(error, 1)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print("stream-restore: interrupted", file=sys.stderr)
         return 130
 
@@ -64,11 +70,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
-    except click.ClickException as error:
+    except _USAGE_ERROR as error:
         error.show()
         return 1
+    if code == 130:  # typer's own answer to an interrupt
+        raise KeyboardInterrupt
     sys.stdout.flush()
     return code if isinstance(code, int) else 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _failed(error: Exception, code: int) -> int:

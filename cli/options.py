@@ -1,5 +1,6 @@
 """What several commands say in the same words: options, outputs and the report at the end."""
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
@@ -9,7 +10,7 @@ import typer
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
-    from ..api import Output, Report
+    from ..api import Report
     from ..audio import RawFormat
 
 __all__ = [
@@ -86,14 +87,13 @@ def number_or_none(text: str, option: str) -> float | None:
         raise ConfigError(f"{option} takes a number or none, got {text!r}") from None
 
 
-def report_to_stderr(report: "Report", output: str, quiet: bool, stored: "Output") -> None:
-    """Say what a person should know: warnings, clipping, and where the result is."""
+def report_to_stderr(report: "Report", output: str, quiet: bool, as_json: bool) -> None:
+    """Say what a person, or with `as_json` a program, should know: warnings, clipping, and where the result is."""
     if quiet:
         return
-    for warning in report.warnings:
-        print(f"stream-restore: warning: {warning}", file=sys.stderr)
-    for name, samples in report.clipped.items():
-        cure = "lower the level, or use --float32" if stored.encoding != "f32" else "lower the level"
-        print(f"stream-restore: warning: {name}: {samples} samples clipped; {cure}", file=sys.stderr)
-    if output != "-" and sys.stderr.isatty():
+    clipped = [f"{name}: {samples} samples clipped; lower the level" for name, samples in report.clipped.items()]
+    for warning in [*report.warnings, *clipped]:
+        text = json.dumps({"warning": warning}) if as_json else f"stream-restore: warning: {warning}"
+        print(text, file=sys.stderr)
+    if output != "-" and not as_json and sys.stderr.isatty():
         print(f"{output}: {report.frames} frames", file=sys.stderr)

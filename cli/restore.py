@@ -101,4 +101,4 @@ def command(
             stored=stored,
             progress=shown,
         )
-    options.report_to_stderr(report, target, quiet, stored)
+    options.report_to_stderr(report, target, quiet, as_json=progress == "json")
