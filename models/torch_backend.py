@@ -146,6 +146,7 @@ def _manifest(network: Any, backend: TorchBackend, name: str, licence: str) -> M
         licence=licence,
         dry=dry,
         gains=gains,
+        input_gain=SELF_NORMALISED_GAIN if getattr(network, "normalize", True) else 1.0,
     )
 
 

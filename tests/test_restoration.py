@@ -138,3 +138,13 @@ def test_level_is_that_of_the_mean_of_channels() -> None:
 def test_an_unknown_stem_names_those_there_are() -> None:
     with pytest.raises(ConfigError, match="'bass'; it has all"):
         Restoration(stems=("bass",)).stage(Spec(1000, 1), identity())
+
+
+@pytest.mark.parametrize("level_db", [-20, -60])
+def test_one_constant_gain_serves_every_level(level_db: float) -> None:
+    """Without a first pass: what a network answers scales with the recording, as under demucs' normalisation."""
+    model = from_torch(networks.hdemucs(), name="test")
+    signal = (example_signal(2, 60_000) * 10 ** ((level_db + 12) / 20)).astype(np.float32)
+    (constant,) = restored(model, signal, 44100)
+    (track,) = restored(model, signal, 44100, level=Level(0.0, measure([signal]).deviation))
+    assert close(constant, track, within=10 ** (-90 / 20) * float(np.abs(track).max()))
