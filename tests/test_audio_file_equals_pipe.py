@@ -68,7 +68,7 @@ def from_everywhere(path: Path) -> Audio:
         assert file.frames in (None, sound.shape[1])
         file.rewind()
         assert (read_all(file, 333) == sound).all()
-    for most in (1, 1000, len(data)):
+    for most in (1 if len(data) < 100_000 else 7, len(data)):
         with open_source(drip(data, most)) as pipe:
             heard = read_all(pipe, 4096)
             assert heard.shape == sound.shape

@@ -27,14 +27,12 @@ class Length:
         estimate: for a progress bar.
         exact: `declared` is the number of frames.
         least: fewer than `declared` mean that the end is missing.
-        most: frames from here on are padding.
     """
 
     declared: int | None
     estimate: int | None
     exact: bool
     least: bool
-    most: int | None
 
 
 def length_of(container: Any, stream: Any, form: Format, spec: Spec, exact: bool) -> Length:
@@ -43,7 +41,7 @@ def length_of(container: Any, stream: Any, form: Format, spec: Spec, exact: bool
     plain = codec.startswith("pcm_")
     declared = _frames(stream.duration, stream.time_base, spec)
     if plain and _bytes(declared or 0, form, spec) >= _DOUBTFUL:
-        return Length(None, None, exact=False, least=False, most=None)
+        return Length(None, None, exact=False, least=False)
     vorbis = codec == "vorbis" and form.container == "ogg"
     known = exact or codec in LOSSLESS or (plain and form.container != "voc")
     return Length(
@@ -51,7 +49,6 @@ def length_of(container: Any, stream: Any, form: Format, spec: Spec, exact: bool
         declared or _frames(container.duration, 1 / av.time_base, spec),
         exact=known or vorbis,
         least=known or form.container == "m4a",
-        most=declared if vorbis else None,
     )
 
 

@@ -10,6 +10,7 @@ from ..errors import SourceError
 from ..spec import Audio, empty
 from .av_length import length_of
 from .av_words import DEMUXERS, format_of
+from .ogg_watch import OggWatch
 from .pcm import scaled
 from .place import place
 from .source import Source, checked_spec
@@ -90,6 +91,9 @@ class AvSource(Source):
         return taken
 
     def _ended(self) -> None:
+        self._refuse_damage()
+        if isinstance(self._file, OggWatch) and not self._file.ended:
+            self._warn(f"ends at {self._here()} without a last page; it may be cut short")
         length = self._length
         if length.least and length.declared is not None and self._position < length.declared:
             self._ends_early(length.declared)
@@ -118,15 +122,26 @@ class AvSource(Source):
             raise self._undecodable(error.strerror or str(error)) from error
 
     def _block(self, frame: Any) -> Audio:
+        self._refuse_damage()
         self._refuse_change(frame)
         self._refuse_gap(frame)
         stored = frame.to_ndarray()
         if not frame.format.is_planar:
             stored = stored.reshape(-1, self.spec.channels).T
-        if self._length.most is not None:
-            stored = stored[:, : max(0, self._length.most - self._given)]
+        if self._end is not None:
+            stored = stored[:, : max(0, self._end - self._given)]
         self._given += stored.shape[1]
         return scaled(stored, _WORDS[frame.format.packed.name])
+
+    @property
+    def _end(self) -> int | None:
+        """Where the padding of a Vorbis begins; FFmpeg finds it only if the sound has more than one page."""
+        watch = self._file
+        return watch.length if isinstance(watch, OggWatch) and self.format.encoding == "vorbis" else None
+
+    def _refuse_damage(self) -> None:
+        if isinstance(self._file, OggWatch) and self._file.damage is not None:
+            raise self._undecodable(self._file.damage)
 
     def _refuse_change(self, frame: Any) -> None:
         rate, channels = frame.sample_rate, frame.layout.nb_channels

@@ -9,7 +9,7 @@ import zlib
 
 from .output import Output
 
-__all__ = ["OggPages", "checksum"]
+__all__ = ["OggPages", "checksum", "page_size"]
 
 _SERIAL = struct.pack("<I", 1)
 _HEAD = 27
@@ -28,7 +28,7 @@ class OggPages:
         """Take bytes; pages go on when they are whole."""
         self._held += data
         self._taken += len(data)
-        while (size := self._page_size()) is not None:
+        while (size := page_size(self._held)) is not None:
             self._output.write(_numbered(bytes(self._held[:size])))
             del self._held[:size]
         return len(data)
@@ -45,13 +45,14 @@ class OggPages:
         """The byte that is written next."""
         return self._taken
 
-    def _page_size(self) -> int | None:
-        """Bytes in the first page held, None while it is not whole."""
-        if len(self._held) < _HEAD or len(self._held) < _HEAD + self._held[26]:
-            return None
-        lacing = self._held[_HEAD : _HEAD + self._held[26]]
-        size = _HEAD + len(lacing) + sum(lacing)
-        return size if len(self._held) >= size else None
+
+def page_size(data: bytes | bytearray) -> int | None:
+    """Bytes in the page at the front of `data`; None while it is not whole, or if it is none."""
+    if len(data) < _HEAD or data[:4] != b"OggS" or len(data) < _HEAD + data[26]:
+        return None
+    lacing = data[_HEAD : _HEAD + data[26]]
+    size = _HEAD + len(lacing) + sum(lacing)
+    return size if len(data) >= size else None
 
 
 def _numbered(page: bytes) -> bytes:

@@ -9,9 +9,6 @@ __all__ = ["Kind", "sniff"]
 _ONE_PASS = (b"fLaC", b"OggS", b".snd", b"\x1a\x45\xdf\xa3")
 """FLAC, Ogg, AU, and EBML (Matroska and WebM)."""
 
-_HEAD = 1 << 17
-"""Two of the largest Ogg pages: an Ogg that ends within has all its sound in one page, see `sniff`."""
-
 _MPEG_FRAME = 2048
 _LARGEST_ID3 = 1 << 20
 
@@ -22,23 +19,24 @@ class Kind:
 
     Attributes:
         streams: one pass from front to back gives the same samples as a file does.
+        ogg: it is an Ogg.
         exact: the header of an MP3 tells its exact number of frames.
     """
 
     streams: bool
+    ogg: bool = False
     exact: bool = False
 
 
 def sniff(stream: ByteStream) -> Kind:
     """Look at the first bytes, without taking them.
 
-    Two cases need the end of the file although they begin well. An MP3 with a Xing or Info tag says how much
-    of its end is padding, and FFmpeg cuts it only if it can seek; live streams have no such tag. A Vorbis that fits
-    into one page of Ogg says its length only in that page's header, which FFmpeg looks at only if it can seek.
+    An MP3 with a Xing or Info tag says how much of its end is padding, and FFmpeg cuts it only if it can seek;
+    live streams have no such tag.
     """
     head = stream.peek(12)
     if head[:4] in _ONE_PASS:
-        return Kind(streams=head[:4] != b"OggS" or len(stream.peek(_HEAD)) == _HEAD)
+        return Kind(streams=True, ogg=head[:4] == b"OggS")
     return _mpeg(stream, head)
 
 

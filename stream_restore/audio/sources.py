@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from ..errors import SourceError
 from .bytestream import ByteStream, OnePass
+from .ogg_watch import OggWatch
 from .pcm_source import open_pcm, open_wav
 from .raw import RawFormat
 from .sniff import Kind, sniff
@@ -75,7 +76,17 @@ def _opened(stream: ByteStream, raw: RawFormat | None, path: Path | None) -> Sou
 def _foreign_file(stream: ByteStream, path: Path) -> Source:
     kind = sniff(stream)
     stream.close()
-    return _foreign(stream.name, lambda: path.open("rb"), kind, rereadable=True)
+    return (_ogg_file if kind.ogg else _foreign)(stream.name, lambda: path.open("rb"), kind, rereadable=True)
+
+
+def _ogg_file(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool) -> Source:
+    """An Ogg is read in one pass, for an eye on every page; its length stands at its end."""
+    from .av_source import AvSource
+
+    with AvSource(name, reopen, rereadable) as ends:
+        source = AvSource(name, lambda: OggWatch(reopen()), rereadable)
+        source.frames, source.estimate = ends.frames, ends.estimate
+        return source
 
 
 def _foreign_pipe(stream: ByteStream) -> Source:
@@ -83,7 +94,8 @@ def _foreign_pipe(stream: ByteStream) -> Source:
     if kind.streams:
         from .av_source import AvSource
 
-        return AvSource(stream.name, lambda: OnePass(stream), rereadable=False)
+        one_pass = OnePass(stream)
+        return AvSource(stream.name, lambda: OggWatch(one_pass) if kind.ogg else one_pass, rereadable=False)
     with spool_bytes(stream) as file:
         stream.close()
         return _foreign(stream.name, lambda: _again(file), kind, rereadable=False)
