@@ -16,6 +16,11 @@ from .model import Model, Stems, Voice
 
 __all__ = ["Network", "TorchBackend", "as_bag", "from_torch", "stft_of"]
 
+SELF_NORMALISED_GAIN = 1024.0
+"""Gain for networks that normalise every segment themselves, as all hybrid ones and most of `Demucs` do. They
+add 1e-5 to a segment's deviation before they divide by it, so the quieter a recording, the more that changes it. The
+demucs command therefore normalises the whole recording first, which takes a second pass; behind a large constant
+gain the 1e-5 vanishes at any level, in one pass."""
 
 Network: TypeAlias = Demucs | HDemucs | HTDemucs
 
