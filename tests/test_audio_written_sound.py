@@ -38,13 +38,13 @@ LIKE = Format("wav", "s16", TAGS)
 def test_blocks_do_not_change_a_byte_of_a_file(container: str, word: str, tmp_path: Path) -> None:
     sound = SOUND[: 1 if container == "svx" else 2]
     written = []
-    for block in (20_001, 4096, 777):
+    for block in (20_001, 777):
         path = tmp_path / f"{block}"
         spec = Spec(44100, len(sound))
         sink = open_sink(path, spec, container=container, encoding=word, like=LIKE, frames=block)
         write_all(sink, sound, block)
         written.append(path.read_bytes())
-    assert written[0] == written[1] == written[2]
+    assert written[0] == written[1]
     if container == "raw":
         return
     with open_source(path) as source:
