@@ -112,7 +112,7 @@ class Manifest:
         """
         try:
             found = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelError(f"the manifest is not JSON: {error}") from None
         found = _object("manifest", found)
         if found.pop("format", None) != FORMAT:

@@ -1,26 +1,54 @@
 """Small networks of the three Demucs classes with random weights, seeded, for every test that needs one.
 
-Their segments are about a second, so that a second of sound already has several. Untrained networks
-are silent in places (gains of 1e-4 on residual branches): `_wake` makes all of their parts count.
+Their segments are about a second, so that a few seconds of sound have several. Untrained networks are
+silent in places (gains of 1e-4 on residual branches): `_wake` makes all of their parts count.
 """
 
-from typing import TypeVar
+import atexit
+import functools
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from demucs.apply import BagOfModels
 from demucs.demucs import Demucs
 from demucs.hdemucs import HDemucs
 from demucs.htdemucs import HTDemucs
+from safetensors.torch import save_file
 from torch import nn
 
-__all__ = ["STEMS", "bag", "demucs", "hdemucs", "htdemucs", "restorer"]
+__all__ = [
+    "MAKERS",
+    "SEGMENT",
+    "STEMS",
+    "bag",
+    "demucs",
+    "exported",
+    "hdemucs",
+    "htdemucs",
+    "restorer",
+    "write_pickle",
+    "write_safetensors",
+]
 
 N = TypeVar("N", bound=nn.Module)
+Network = Demucs | HDemucs | HTDemucs
 STEMS = ["drums", "bass", "other", "vocals"]
 SEGMENT = 1.0
 
 
-def htdemucs(seed: int = 0, *, sources: list[str] = STEMS, use_train_segment: bool = True) -> HTDemucs:
+def htdemucs(
+    seed: int = 0,
+    *,
+    sources: list[str] = STEMS,
+    use_train_segment: bool = True,
+    segment: float | Fraction = SEGMENT,
+) -> HTDemucs:
     """A hybrid transformer of 8 channels; its length is fixed unless `use_train_segment` is False."""
     torch.manual_seed(seed)
     network: HTDemucs = HTDemucs(
@@ -29,30 +57,30 @@ def htdemucs(seed: int = 0, *, sources: list[str] = STEMS, use_train_segment: bo
         t_layers=3,
         t_heads=4,
         bottom_channels=32,
-        segment=SEGMENT,
+        segment=segment,
         use_train_segment=use_train_segment,
     )
     return _wake(network)
 
 
-def restorer(seed: int = 0) -> HTDemucs:
+def restorer(seed: int = 0, *, segment: float = SEGMENT) -> HTDemucs:
     """The shape of the embedded network, smaller: one stem of artifacts, no transformer."""
     torch.manual_seed(seed)
-    network: HTDemucs = HTDemucs(["artifacts"], channels=16, t_layers=0, segment=SEGMENT, use_train_segment=False)
+    network: HTDemucs = HTDemucs(["artifacts"], channels=16, t_layers=0, segment=segment, use_train_segment=False)
     return _wake(network)
 
 
-def hdemucs(seed: int = 0, *, hybrid_old: bool = False) -> HDemucs:
+def hdemucs(seed: int = 0, *, hybrid_old: bool = False, segment: float = SEGMENT) -> HDemucs:
     """A hybrid network with LSTM and local attention in its two inmost layers."""
     torch.manual_seed(seed)
-    network: HDemucs = HDemucs(STEMS, channels=8, hybrid_old=hybrid_old, segment=SEGMENT)
+    network: HDemucs = HDemucs(STEMS, channels=8, hybrid_old=hybrid_old, segment=segment)
     return _wake(network)
 
 
-def demucs(seed: int = 0) -> Demucs:
+def demucs(seed: int = 0, *, segment: float = SEGMENT) -> Demucs:
     """A waveform network of 4 layers with resampling, LSTM and attention."""
     torch.manual_seed(seed)
-    network: Demucs = Demucs(STEMS, channels=8, depth=4, dconv_attn=3, dconv_lstm=3, segment=SEGMENT)
+    network: Demucs = Demucs(STEMS, channels=8, depth=4, dconv_attn=3, dconv_lstm=3, segment=segment)
     return _wake(network)
 
 
@@ -69,3 +97,52 @@ def _wake(network: N) -> N:
                 parameter.fill_(0.3)
     network.eval()
     return network
+
+
+MAKERS: dict[str, Callable[[], Network]] = {
+    "HTDemucs": functools.partial(htdemucs, segment=0.25),
+    "HDemucs": functools.partial(hdemucs, segment=0.25),
+    "Demucs": functools.partial(demucs, segment=0.25),
+}
+"""One network of each class with a segment so short that it exports in seconds."""
+
+
+@functools.cache
+def exported(architecture: str) -> Path:
+    """The .onnx file of `MAKERS[architecture]()`, written once per process."""
+    from stream_restore.models.export import export_model  # slow to import, and seldom needed
+
+    folder = tempfile.mkdtemp(prefix="stream-restore-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / f"{architecture}.onnx"
+    export_model(MAKERS[architecture](), path)
+    return path
+
+
+def write_safetensors(network: Network, path: Path, **metadata: str) -> Path:
+    """Write a network as the official safetensors files are; `metadata` replaces what it would say."""
+    args, kwargs = _arguments(network)
+    usual = {
+        "klass": f"{type(network).__module__}.{type(network).__name__}",
+        "args": json.dumps(args, default=_fraction),
+        "kwargs": json.dumps(kwargs, default=_fraction),
+    }
+    save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, path, usual | metadata)
+    return path
+
+
+def write_pickle(network: Network, path: Path, **package: Any) -> Path:
+    """Write a network as the official .th files are; `package` replaces what it would hold."""
+    args, kwargs = _arguments(network)
+    usual = {"klass": type(network), "args": args, "kwargs": kwargs, "state": network.state_dict()}
+    torch.save(usual | package, path)
+    return path
+
+
+def _arguments(network: Any) -> tuple[Any, Any]:
+    args, kwargs = network._init_args_kwargs
+    return args, kwargs
+
+
+def _fraction(value: Fraction) -> dict[str, Any]:
+    return {"_type": "fraction", "numerator": value.numerator, "denominator": value.denominator}

@@ -1,0 +1,166 @@
+"""Both backends keep one contract, and agree with each other and with the network they run."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import networks
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from stream_restore.errors import ModelError
+from stream_restore.models import Backend, Model, load
+from stream_restore.models.torch_backend import from_torch
+
+ARCHITECTURES = tuple(networks.MAKERS)
+BACKENDS = ("torch", "onnx")
+
+
+@cache
+def model(backend: str, architecture: str) -> Model:
+    if backend == "onnx":
+        return load(str(networks.exported(architecture)), threads=2)
+    return from_torch(networks.MAKERS[architecture](), name=architecture, threads=2)
+
+
+def sound(backend: Backend, seed: int = 0) -> NDArray[np.float32]:
+    frames = backend.input_frames(backend.segment_frames)
+    random = np.random.default_rng(seed)
+    return (0.1 * random.standard_normal((backend.channels, frames))).astype(np.float32)
+
+
+@pytest.fixture(params=[(b, a) for b in BACKENDS for a in ARCHITECTURES], ids="-".join)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    return model(*request.param).voices[0].backend
+
+
+def test_declares_what_it_returns(backend: Backend) -> None:
+    segment = sound(backend)
+    stems = backend.separate(segment)
+    assert backend.stems == tuple(networks.STEMS)
+    assert stems.shape == (4, *segment.shape)
+    assert stems.dtype == np.float32
+    assert np.isfinite(stems).all()
+    assert stems.std() > 1e-4
+
+
+def test_input_is_at_least_the_chunk(backend: Backend) -> None:
+    assert backend.segment_frames == int(0.25 * 44100)
+    for frames in (1, 2, 1000, backend.segment_frames):
+        assert backend.input_frames(frames) >= frames
+
+
+def test_same_input_same_output(backend: Backend) -> None:
+    assert (backend.separate(sound(backend)) == backend.separate(sound(backend))).all()
+
+
+def test_input_is_not_modified_nor_kept(backend: Backend) -> None:
+    segment = sound(backend)
+    kept = segment.copy()
+    segment.flags.writeable = False
+    stems = backend.separate(segment)
+    assert (segment == kept).all()
+    assert not np.shares_memory(stems, segment)
+
+
+def test_concurrent_calls_do_not_touch_each_other(backend: Backend) -> None:
+    segments = [sound(backend, seed) for seed in range(6)]
+    alone = [backend.separate(segment) for segment in segments]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(backend.separate, segments * 2))
+    for one, other in zip(alone * 2, together, strict=True):
+        assert (one == other).all()
+
+
+def test_wrong_channels_are_refused(backend: Backend) -> None:
+    with pytest.raises(ModelError, match=r"\(3, "):
+        backend.separate(np.zeros((3, backend.input_frames(1000)), np.float32))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_torch_equals_the_network_itself(architecture: str) -> None:
+    backend = model("torch", architecture).voices[0].backend
+    segment = sound(backend)
+    with torch.no_grad():
+        expected = networks.MAKERS[architecture]()(torch.from_numpy(segment)[None])[0].numpy()
+    assert np.abs(backend.separate(segment) - expected).max() <= 1e-6 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_onnx_equals_torch(architecture: str) -> None:
+    one, other = (model(each, architecture) for each in BACKENDS)
+    segment = sound(one.voices[0].backend)
+    expected = one.voices[0].backend.separate(segment)
+    found = other.voices[0].backend.separate(segment)
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_file_carries_the_manifest(architecture: str) -> None:
+    one, other = (model(each, architecture).manifest for each in BACKENDS)
+    assert (other.architecture, other.stft, other.stems) == (architecture, one.stft, one.stems)
+    assert (other.segment_frames, other.input_frames) == (one.segment_frames, one.input_frames)
+    assert other.parity is not None
+    assert 0 <= other.parity <= 1e-4
+
+
+def test_torch_lengths_are_those_of_demucs() -> None:
+    waves: Any = networks.demucs()
+    for network, expected in (
+        (networks.htdemucs(), 44100),
+        (networks.htdemucs(use_train_segment=False), 1000),
+        (networks.hdemucs(), 1000),
+        (waves, waves.valid_length(1000)),
+    ):
+        assert from_torch(network, name="x").voices[0].backend.input_frames(1000) == expected
+
+
+def test_a_bag_has_one_voice_per_network_and_its_segment() -> None:
+    bag = from_torch(networks.bag(segment=0.5), name="bag")
+    assert [voice.weights for voice in bag.voices] == [(1.0, 0.0, 1.0, 0.5), (1.0, 1.0, 0.25, 1.0)]
+    assert [voice.backend.segment_frames for voice in bag.voices] == [22050, 22050]
+
+
+def test_a_shorter_segment_moves_the_grid() -> None:
+    torch_one = from_torch(networks.htdemucs(), name="x", segment=0.5).voices[0].backend
+    assert (torch_one.segment_frames, torch_one.input_frames(7)) == (22050, 22050)
+    onnx_one = load(str(networks.exported("HTDemucs")), segment=0.1).voices[0].backend
+    assert (onnx_one.segment_frames, onnx_one.input_frames(7)) == (4410, 11025)
+
+
+@pytest.mark.parametrize("segment", [0.0, -1.0, 2.0])
+def test_an_impossible_segment_is_refused(segment: float) -> None:
+    with pytest.raises(ModelError, match="segment"):
+        from_torch(networks.htdemucs(), name="x", segment=segment)
+    with pytest.raises(ModelError, match="segment"):
+        load(str(networks.exported("HTDemucs")), segment=segment)
+
+
+def test_an_absent_provider_is_named_with_those_there() -> None:
+    with pytest.raises(ModelError, match=r"'NoSuchProvider'.*CPUExecutionProvider"):
+        load(str(networks.exported("Demucs")), provider="NoSuchProvider")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_absent_cuda_is_an_error_not_a_fallback() -> None:
+    with pytest.raises(ModelError, match="CUDAExecutionProvider"):
+        load(str(networks.exported("Demucs")), device="cuda")
+    with pytest.raises(ModelError, match="cuda"):
+        from_torch(networks.demucs(), name="x", device="cuda")
+
+
+def test_unknown_device_is_refused() -> None:
+    with pytest.raises(ModelError, match="'tpu'"):
+        load(str(networks.exported("Demucs")), device="tpu")
+    with pytest.raises(ModelError, match="'tpu'"):
+        from_torch(networks.demucs(), name="x", device="tpu")
+
+
+def test_an_onnx_file_needs_onnx_and_a_name_needs_torch(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="backend torch"):
+        load(str(networks.exported("Demucs")), backend="torch")
+    with pytest.raises(ModelError, match="export it first"):
+        load("htdemucs", backend="onnx")
