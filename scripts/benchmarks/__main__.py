@@ -1,0 +1,43 @@
+"""`scripts/bench SUBJECT`."""
+
+import argparse
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from . import memory, parity, speed
+
+__all__ = ["main"]
+
+SUBJECTS: dict[str, Callable[[argparse.Namespace, Path], str]] = {
+    "memory": memory.measure,
+    "parity": parity.measure,
+    "speed": speed.measure,
+}
+
+
+def main() -> None:
+    options = _options()
+    with tempfile.TemporaryDirectory(prefix="stream_restore-bench-") as folder:
+        print(SUBJECTS[options.subject](options, Path(folder)))
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"\n{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load average {load}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    subjects = parser.add_subparsers(dest="subject", required=True, metavar="SUBJECT")
+    of_memory = subjects.add_parser("memory", help="peak resident memory against duration, beside demucs")
+    of_memory.add_argument("--minutes", type=int, nargs="+", default=[1, 10, 60], help="(default 1 10 60)")
+    of_parity = subjects.add_parser("parity", help="stems against demucs.apply.apply_model at the official sizes")
+    of_parity.add_argument("--seconds", type=float, default=20.0, help="of music (default %(default)g)")
+    of_parity.add_argument("--only", choices=parity.SIZES, help="one architecture")
+    of_speed = subjects.add_parser("speed", help="times real time, beside demucs; how long it takes to start")
+    of_speed.add_argument("--seconds", type=float, default=60.0, help="of music (default %(default)g)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Stems against `demucs.apply.apply_model(shifts=0)` at the official sizes, through PyTorch and ONNX Runtime."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from demucs.apply import apply_model
+from music import compose
+from numpy.typing import NDArray
+
+from stream_restore.models import Model, load
+from stream_restore.models.export import export_model
+from stream_restore.models.torch_backend import from_torch
+from stream_restore.separation import Separate
+from stream_restore.spec import Audio, Spec
+
+from . import child
+from .networks import OFFICIAL, millions, official
+from .sound import SAMPLE_RATE, write_music
+from .table import table
+
+__all__ = ["SIZES", "measure"]
+
+SIZES = tuple(OFFICIAL)
+BLOCK = 100_000
+
+
+def measure(options: argparse.Namespace, folder: Path) -> str:
+    """A table with one row per architecture."""
+    chosen = [options.only] if options.only else SIZES
+    rows = [_row(architecture, options.seconds, folder) for architecture in chosen]
+    head = [
+        "architecture",
+        "parameters",
+        "PyTorch",
+        "ONNX",
+        "ONNX, last segment left out",
+        "restore with ONNX, peak memory",
+    ]
+    return (
+        f"Largest difference to demucs.apply.apply_model(shifts=0) over its peak, {options.seconds:g} s.\n\n"
+        + table(head, rows)
+    )
+
+
+def _row(architecture: str, seconds: float, folder: Path) -> list[str]:
+    network, sound = official(architecture), compose(seconds, SAMPLE_RATE, seed=1)
+    with torch.no_grad():
+        expected = np.asarray(apply_model(network, torch.tensor(sound)[None], shifts=0)[0].numpy())
+    in_torch = _difference(_stems(from_torch(network, name=architecture), sound), expected)
+    file = folder / f"{architecture}.onnx"
+    export_model(network, file, name=architecture)
+    stems = _stems(load(str(file)), sound)
+    whole = _whole_segments(network, sound.shape[1])
+    in_onnx, before_last = _difference(stems, expected), _difference(stems[..., :whole], expected[..., :whole])
+    restored = child.run(
+        child.BIN / "stream-restore", "restore", write_music(folder / f"{architecture}.wav", seconds), "-n", file
+    )
+    figures = [f"{figure:.1e}" for figure in (in_torch, in_onnx, before_last)]
+    return [architecture, f"{millions(network):.1f} M", *figures, f"{restored.megabytes:.0f} MB"]
+
+
+def _stems(model: Model, sound: Audio) -> NDArray[np.float32]:
+    """Streamed in blocks, shape (stems, channels, frames)."""
+    stage = Separate(Spec(SAMPLE_RATE, len(sound)), model)
+    blocks = [stage.process(sound[:, at : at + BLOCK]) for at in range(0, sound.shape[1], BLOCK)]
+    out = np.concatenate([*blocks, stage.flush()], axis=1)
+    return out.reshape(len(model.manifest.stems), len(sound), -1)
+
+
+def _difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def _whole_segments(network: Any, frames: int) -> int:
+    """Frames before the first segment that is shorter than the others."""
+    segment = int(network.samplerate * network.segment)
+    stride = int(0.75 * segment)
+    return max(0, frames - segment) // stride * stride + stride

@@ -1,0 +1,56 @@
+"""Times real time, beside the `demucs` command, and how long the package and the command take to start."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from stream_restore.models.export import export_model
+
+from . import child
+from .networks import official, save
+from .sound import write_music
+from .table import table
+
+__all__ = ["measure"]
+
+NAME = "large"
+TRIES = 7
+
+
+def measure(options: argparse.Namespace, folder: Path) -> str:
+    """Two tables: work, and starting."""
+    return "\n\n".join([_work(options.seconds, folder), _starting()])
+
+
+def _work(seconds: float, folder: Path) -> str:
+    sound = write_music(folder / "in.wav", seconds)
+    network = official("HTDemucs")
+    save(network, folder / "repo", NAME)
+    export_model(network, folder / "large.onnx", name=NAME)
+    ours, out = child.BIN / "stream-restore", ["-o", folder / "out.wav", "--force"]
+    large = ["--repo", folder / "repo", "-n", NAME]
+    commands: dict[str, list[object]] = {
+        "`stream-restore degrade`": [ours, "degrade", sound, *out],
+        "`stream-restore restore`, embedded network": [ours, "restore", sound, *out],
+        "`stream-restore restore`, htdemucs size, ONNX": [ours, "restore", sound, *out, "-n", folder / "large.onnx"],
+        "`stream-restore restore`, htdemucs size, PyTorch": [ours, "restore", sound, *out, *large],
+        "`demucs --shifts 0`, htdemucs size": [child.BIN / "demucs", sound, *large, "--shifts", 0, "-o", folder],
+    }
+    costs = {name: child.run(*command) for name, command in commands.items()}
+    rows = [
+        [name, f"{seconds / cost.seconds:.1f}", f"{cost.seconds:.1f} s", f"{cost.megabytes:.0f} MB"]
+        for name, cost in costs.items()
+    ]
+    return f"{seconds:g} s of music, start included.\n\n" + table(["command", "times real time", "took", "peak"], rows)
+
+
+def _starting() -> str:
+    commands: dict[str, list[object]] = {
+        "`python -c pass`": [sys.executable, "-c", "pass"],
+        "`python -c 'import stream_restore'`": [sys.executable, "-c", "import stream_restore"],
+        "`stream-restore --help`": [child.BIN / "stream-restore", "--help"],
+    }
+    rows = [
+        [name, f"{min(child.run(*command).seconds for _ in range(TRIES)):.2f} s"] for name, command in commands.items()
+    ]
+    return f"Starting, best of {TRIES}.\n\n" + table(["command", "took"], rows)
