@@ -10,8 +10,8 @@ import soxr
 
 from stream_restore.degradation import Degradation
 from stream_restore.models import Model
-from stream_restore.separation import Separate
-from stream_restore.spec import Audio, Spec
+from stream_restore.restoration import Restoration
+from stream_restore.spec import Spec
 
 from .corpus import SAMPLE_RATE
 from .material import degrade, whole
@@ -43,12 +43,13 @@ def evaluate(model: Model, folder: Path) -> Iterator[Score]:
     for path in sorted(folder.glob("*.ogg")):
         frames, rate = soundfile.read(path, dtype="float32", always_2d=True)
         clean = np.ascontiguousarray(soxr.resample(frames, rate, SAMPLE_RATE).T)
+        restoration = Restoration().stage(Spec(SAMPLE_RATE, len(clean)), model)
         sounds = [degrade(clean, Degradation(snr_db=snr_db)) for snr_db in SNRS]
         yield Score(
             path.stem,
             tuple(si_sdr(clean, sound) for sound in sounds),
-            tuple(si_sdr(clean, _restored(model, sound)) for sound in sounds),
-            si_sdr(clean, _restored(model, clean)),
+            tuple(si_sdr(clean, whole(restoration, sound)) for sound in sounds),
+            si_sdr(clean, whole(restoration, clean)),
         )
 
 
@@ -63,10 +64,3 @@ def table(scores: list[Score]) -> str:
     gains = np.mean([np.subtract(score.restored, score.degraded) for score in scores], axis=0)
     lines.append(f"| mean gain | {' | '.join(f'{gain:+.2f}' for gain in gains)} | |")
     return "\n".join(lines)
-
-
-def _restored(model: Model, sound: Audio) -> Audio:
-    spec = Spec(SAMPLE_RATE, len(sound))
-    stems = whole(Separate(spec, model), sound).reshape(-1, *sound.shape)
-    gains = np.array(model.manifest.gains, np.float32)
-    return np.asarray(model.manifest.dry * sound + np.einsum("s,scf->cf", gains, stems), np.float32)

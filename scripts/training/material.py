@@ -105,7 +105,8 @@ def degrade(clean: Audio, chain: Degradation, least_power: float = 0.0) -> Audio
 
 
 def whole(stage: Stage[Any], sound: Audio) -> Audio:
-    """All that a fresh stage makes of a sound."""
+    """All that a stage makes of a sound, from its beginning to its end."""
+    stage.reset()
     return np.concatenate([stage.process(sound), stage.flush()], axis=1)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from stream_restore.degradation import Degradation
+from stream_restore.metrics import Distortion
 from stream_restore.spec import Audio
 
 from .corpus import SAMPLE_RATE, Piece
@@ -50,13 +51,10 @@ def restore(model: Any, sound: Audio) -> Audio:
 
 
 def si_sdr(reference: Audio, estimate: Audio) -> float:
-    """Scale-invariant signal-to-distortion ratio in dB, all samples together, no mean removed.
-
-    Le Roux, Wisdom, Erdogan and Hershey, "SDR - half-baked or well done?", ICASSP 2019, equation 5.
-    """
-    target, found = reference.astype(np.float64).ravel(), estimate.astype(np.float64).ravel()
-    target = target * (float(found @ target) / max(1e-12, float(target @ target)))
-    return float(10 * np.log10((target @ target + 1e-12) / (np.sum(np.square(found - target)) + 1e-12)))
+    """Scale-invariant signal-to-distortion ratio in dB, all samples together."""
+    distortion = Distortion()
+    distortion.update(reference, estimate)
+    return distortion.result().si_sdr_db
 
 
 def _middle(piece: Piece) -> Audio:

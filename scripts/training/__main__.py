@@ -1,0 +1,115 @@
+"""Train the embedded network `compact`, export it to models/compact.onnx and measure it: `scripts/train`.
+
+Recordings come from the folder that the environment variable STREAM_RESTORE_AUDIO names: its `train` folder is
+learnt from, its `eval` folder only measured. Without it the network hears synthetic sound only; without espeak-ng
+no speech. Stop at any time: the same command goes on from the last checkpoint.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import torch
+
+from stream_restore.models import load
+from stream_restore.models.export import export_model
+
+from .corpus import SAMPLE_RATE, gather
+from .evaluation import evaluate, table
+from .fit import Plan, Trainer
+from .material import Material
+from .validation import Validation
+
+MODEL = Path(__file__).parents[2] / "models" / "compact.onnx"
+
+
+def main() -> None:
+    options = _options()
+    torch.set_num_threads(options.threads)
+    if not options.evaluate:
+        train(options)
+    evaluate_model(options.work)
+
+
+def evaluate_model(work: Path) -> None:
+    """Print and log the table of the model card."""
+    folder = _recordings("eval")
+    if folder is None:
+        print("STREAM_RESTORE_AUDIO is not set: nothing to measure with")
+        return
+    _log(work, "SI-SDR in dB:\n" + table(list(evaluate(load(str(MODEL)), folder))))
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train to the end of the time given, then export."""
+    options.work.mkdir(parents=True, exist_ok=True)
+    corpus = gather(_recordings("train"), options.work / "sound")
+    hours = sum(piece.sound.shape[1] for piece in corpus.training) / SAMPLE_RATE / 3600
+    _log(options.work, f"{len(corpus.training)} pieces, {hours:.2f} h; {len(corpus.validation)} to validate with")
+    material = Material(corpus.training, frames=options.frames, size=options.batch, seed=options.seed)
+    trainer = Trainer(Plan(minutes=options.minutes, seed=options.seed), material, options.work / "checkpoint.pt")
+    Progress(trainer, Validation(corpus.validation), options.work).train()
+    manifest = export_model(trainer.averaged.eval(), MODEL, name="compact", licence="MIT", force=True)
+    _log(options.work, f"wrote {MODEL}, {MODEL.stat().st_size / 1e6:.1f} MB, parity {manifest.parity:.1e}")
+
+
+class Progress:
+    """Trains, saves every minute and a half, validates every five."""
+
+    def __init__(self, trainer: Trainer, validation: Validation, work: Path) -> None:
+        self.trainer, self.validation, self.work = trainer, validation, work
+        self.saved = self.validated = time.monotonic()
+        self.losses: list[float] = []
+        self.norms: list[float] = []
+
+    def train(self) -> None:
+        self.trainer.run(report=self._after_step)
+        self.trainer.save()
+        self._validate()
+
+    def _after_step(self, step: int, value: float, norm: float) -> None:
+        self.losses.append(value)
+        self.norms.append(norm)
+        now = time.monotonic()
+        if now - self.saved > 90:
+            self.trainer.save()
+            mean, most = sum(self.losses) / len(self.losses), max(self.norms)
+            done = f"step {step}, {self.trainer.seconds / 60:.1f} min, {self.trainer.progress():.0%}"
+            _log(self.work, f"{done}: loss {mean:.4f}, {len(self.losses)} steps, gradient up to {most:.2f}")
+            self.saved, self.losses, self.norms = now, [], []
+        if now - self.validated > 300:
+            self._validate()
+            self.validated = now
+
+    def _validate(self) -> None:
+        report = self.validation.report(self.trainer.averaged)
+        _log(self.work, f"step {self.trainer.step}: SI-SDR gain {report}")
+
+
+def _log(work: Path, line: str) -> None:
+    line = f"{time.strftime('%H:%M:%S')} {line}"
+    print(line, flush=True)
+    with (work / "log.txt").open("a") as file:
+        file.write(line + "\n")
+
+
+def _recordings(part: str) -> Path | None:
+    folder = os.environ.get("STREAM_RESTORE_AUDIO")
+    return Path(folder) / part if folder else None
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path.home() / ".cache/stream_restore/train")
+    parser.add_argument("--minutes", type=float, default=60.0, help="time to train in all (default 60)")
+    parser.add_argument("--batch", type=int, default=4, help="crops in a batch (default 4)")
+    parser.add_argument("--frames", type=int, default=64 * 1024, help="length of a crop (default 65536)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(default: all cores)")
+    parser.add_argument("--evaluate", action="store_true", help="measure models/compact.onnx only")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
