@@ -2,7 +2,8 @@
 
 Room for the 64-bit sizes of RF64 is kept in a JUNK chunk (EBU Tech 3306, "on the fly" conversion): a file that
 stays below 4 GiB is a plain WAV, a larger one becomes RF64 at the end. In a pipe the sizes stay 0xFFFFFFFF,
-which FFmpeg, SoX and libsndfile all read to the end; with 0 two of them read nothing.
+which FFmpeg, SoX and libsndfile all read to the end; with 0 two of them read nothing. Beyond 4 GiB FFmpeg still does;
+SoX (`sox --ignore-length`, or AU) and libsndfile then need another way.
 """
 
 import struct
