@@ -5,6 +5,6 @@ Importing this package loads neither torch nor onnxruntime nor demucs.
 
 from .manifest import Manifest, Stft
 from .model import Backend, Model, Voice
-from .registry import Info, fetch, info, load, names
+from .registry import Info, export_model, fetch, info, load, names
 
-__all__ = ["Backend", "Info", "Manifest", "Model", "Stft", "Voice", "fetch", "info", "load", "names"]
+__all__ = ["Backend", "Info", "Manifest", "Model", "Stft", "Voice", "export_model", "fetch", "info", "load", "names"]

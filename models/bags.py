@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
-from .extras import optional
+from .extras import TORCH, optional
 
 __all__ = ["Bag", "hub_bag", "local_bag"]
 
@@ -91,7 +91,7 @@ def _signatures(folder: Path) -> dict[str, Path]:
 
 def _recipe(path: Path) -> dict[str, Any]:
     """The checked content of a bag's YAML file."""
-    yaml = optional("yaml", "torch", "reading a bag of models")
+    yaml = optional("yaml", TORCH, "reading a bag of models")
     try:
         recipe = yaml.safe_load(path.read_text("utf-8"))
         _check_recipe(recipe)
@@ -123,11 +123,11 @@ def _word(word: Any) -> str:
 
 
 def _hf() -> Any:
-    return optional("demucs.hf", "torch", "a Demucs model by name")
+    return optional("demucs.hf", TORCH, "a Demucs model by name")
 
 
 def _download(repo_id: str, filename: str, refresh: bool) -> Path:
-    hub = optional("huggingface_hub", "torch", "a model from the Hugging Face hub")
+    hub = optional("huggingface_hub", TORCH, "a model from the Hugging Face hub")
     cached = None if refresh else hub.try_to_load_from_cache(repo_id, filename)
     try:
         path = Path(cached if isinstance(cached, str) else hub.hf_hub_download(repo_id, filename))

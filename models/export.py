@@ -63,6 +63,8 @@ def export_model(
     """
     if path.exists() and not force:
         raise ModelError(f"{path} exists: remove it, or export with --force")
+    if not path.parent.is_dir():
+        raise ModelError(f"cannot write {path}: there is no folder {path.parent}")
     network, known_licence = find_network(source, repo) if isinstance(source, str) else (source, "unknown")
     called = name or (Path(source).name if isinstance(source, str) else path.stem)
     model = from_torch(network, name=called, licence=licence or known_licence, segment=segment)

@@ -1,20 +1,23 @@
-"""Optional packages: imported when used, and named with their cure when absent."""
+"""Packages that are imported when used, and named with their cure when absent."""
 
 from importlib import import_module
 from types import ModuleType
 
 from ..errors import ModelError
 
-__all__ = ["optional"]
+__all__ = ["EXPORT", "TORCH", "optional"]
+
+TORCH = "'stream_restore[torch]'"
+EXPORT = "'stream_restore[export]'"
 
 
-def optional(module: str, extra: str, purpose: str) -> ModuleType:
-    """Import `module`, which is installed with the extra `extra`.
+def optional(module: str, install: str, purpose: str) -> ModuleType:
+    """Import `module`, which `pip install INSTALL` brings.
 
     Raises:
         ModelError: it, or something it imports, is not installed; names the install line.
 
-    >>> optional("json", "torch", "nothing").__name__
+    >>> optional("json", "json", "nothing").__name__
     'json'
     """
     try:
@@ -22,6 +25,5 @@ def optional(module: str, extra: str, purpose: str) -> ModuleType:
     except ImportError as error:
         missing = error.name or module
         raise ModelError(
-            f"{purpose} needs the package {missing!r}, which cannot be imported ({error}): "
-            f"pip install 'stream_restore[{extra}]'"
+            f"{purpose} needs the package {missing!r}, which cannot be imported ({error}): pip install {install}"
         ) from error

@@ -8,11 +8,11 @@ from typing import Any, Literal, TypeAlias
 from ..errors import ModelError
 from .bags import Bag, hub_bag, local_bag
 from .container import read_manifest
-from .extras import optional
+from .extras import EXPORT, TORCH, optional
 from .manifest import Manifest
 from .model import Model
 
-__all__ = ["BackendName", "Info", "fetch", "find_network", "info", "load", "names"]
+__all__ = ["BackendName", "Info", "export_model", "fetch", "find_network", "info", "load", "names"]
 
 BackendName: TypeAlias = Literal["auto", "onnx", "torch"]
 
@@ -84,12 +84,23 @@ def load(
         cure = f"export it first: stream-restore export {name} -o model.onnx" if file is None else "use onnx"
         raise ModelError(f"model {name!r} cannot run on the backend {chosen}; {cure}")
     if file is not None:
-        onnx: Any = optional(".onnx_backend", "onnx", f"model {name!r}")
+        onnx: Any = optional(".onnx_backend", "onnxruntime", f"model {name!r}")
         model: Model = onnx.from_onnx(file, device=device, provider=provider, threads=threads, segment=segment)
         return model
     if provider is not None:
         raise ModelError(f"--provider {provider} is for ONNX models; {name!r} runs on PyTorch: use --device")
     return _load_torch(name, repo, device, threads, segment)
+
+
+def export_model(source: Any, path: Path, **options: Any) -> Manifest:
+    """Write a model as one .onnx file: `export.export_model`, which imports PyTorch, behind its extra.
+
+    Raises:
+        ModelError: the extra is missing, or as there.
+    """
+    export: Any = optional(".export", EXPORT, "exporting a model")
+    manifest: Manifest = export.export_model(source, path, **options)
+    return manifest
 
 
 def fetch(name: str) -> Path:
@@ -170,8 +181,8 @@ def find_network(name: str, repo: Path | None = None) -> tuple[Any, str]:
         ModelError: as `load`; a name that stands for an .onnx file.
     """
     bag = _bag(name, repo)
-    weights: Any = optional(".weights", "torch", f"model {name!r}")
-    backend: Any = optional(".torch_backend", "torch", f"model {name!r}")
+    weights: Any = optional(".weights", TORCH, f"model {name!r}")
+    backend: Any = optional(".torch_backend", TORCH, f"model {name!r}")
     networks = [weights.read_network(path) for path in bag.files]
     licence = _LICENCE if name in _OFFICIAL and repo is None else "unknown"
     return backend.as_bag(networks, bag.weights, bag.segment), licence
@@ -179,7 +190,7 @@ def find_network(name: str, repo: Path | None = None) -> tuple[Any, str]:
 
 def _load_torch(name: str, repo: Path | None, device: str | None, threads: int | None, segment: float | None) -> Model:
     network, licence = find_network(name, repo)
-    backend: Any = optional(".torch_backend", "torch", f"model {name!r}")
+    backend: Any = optional(".torch_backend", TORCH, f"model {name!r}")
     model: Model = backend.from_torch(
         network, name=name, licence=licence, segment=segment, device=device, threads=threads
     )

@@ -52,7 +52,7 @@ def read_network(path: Path) -> Network:
     _check_digits(path)
     package = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     if isinstance(package["state"], dict) and package["state"].get("__quantized"):
-        optional("diffq", "torch", f"{path}, whose weights are quantised, needs 'pip install diffq';")
+        optional("diffq", "diffq", f"{path}, whose weights are quantised,")
     return _build(path, package)
 
 
@@ -93,7 +93,7 @@ def _state(path: Path, tensors: dict[str, torch.Tensor], structure: str | None) 
     for name in _classes_in(tree):
         if name not in _QUANTIZERS:
             raise ModelError(f"{path} names the class {name!r} in its structure; {_allowed()}")
-        optional(name.rpartition(".")[0], "torch", f"{path}, whose weights are quantised ('pip install diffq'),")
+        optional(name.rpartition(".")[0], "diffq", f"{path}, whose weights are quantised,")
     return _unflatten(tensors, tree)
 
 
