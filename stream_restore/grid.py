@@ -5,6 +5,7 @@ becomes independent of the caller's blocks when it only ever sees the same windo
 """
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -16,17 +17,12 @@ from .window import Window
 __all__ = ["GridStage", "GridState"]
 
 
+@dataclass
 class GridState:
     """The input that is still needed, and the number of the next cell."""
 
-    def __init__(self, channels: int) -> None:
-        self.past = Window(channels)
-        self.cell = 0
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held."""
-        return self.past.nbytes
+    past: Window
+    cell: int = 0
 
 
 class GridStage(Stage[GridState]):
@@ -46,7 +42,7 @@ class GridStage(Stage[GridState]):
         """The output of one cell, shape (output channels, grid*ratio)."""
 
     def initial_state(self) -> GridState:
-        return GridState(self.input.channels)
+        return GridState(Window(self.input.channels))
 
     def advance(self, state: GridState, block: Audio) -> Audio:
         state.past.append(block)

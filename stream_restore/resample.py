@@ -4,7 +4,6 @@ The degradation chain uses the first, because that is what the experiment is def
 recording to a network's rate and back uses the second, whose pass band is wider and whose stop band is deeper.
 """
 
-from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
 
@@ -15,13 +14,14 @@ from scipy.signal import firwin, upfirdn
 
 from .errors import ConfigError
 from .grid import GridStage
-from .spec import Audio, Spec, empty
-from .stage import Stage
+from .spec import Audio, Spec
 
 __all__ = ["PolyphaseResampler", "SoxrResampler"]
 
 CELL = 4096
 """About the number of input frames of one polyphase cell."""
+SETTLED = 192
+"""Frames, at the lower rate, that soxr's filters reach to either side: from 128 on the result does not change."""
 LIMIT = 1 << 20
 """Largest numerator or denominator of a rate change: the filter is 20 times as long."""
 
@@ -72,48 +72,24 @@ def _low_pass(half: int, widest: int) -> NDArray[np.float64]:
     return np.asarray(firwin(2 * half + 1, 1 / widest, window=("kaiser", 5.0)))
 
 
-@dataclass
-class _SoxrState:
-    stream: soxr.ResampleStream
-    given: int = 0
-    returned: int = 0
-    nbytes: int = field(default=0)
-    """The resampler's own buffers, which it does not tell: a bound."""
+class SoxrResampler(GridStage):
+    """The SoX resampler library at quality HQ (20 bits), cell by cell.
 
-
-class SoxrResampler(Stage[_SoxrState]):
-    """The SoX resampler library, quality HQ (20 bits), as `soxr.resample` gives it; bit-identical under any cuts.
-
-    Its own rounding of half frames is not uniform, so the length is set here: the nearest integer.
+    Each cell is resampled with all the sound that its filters reach, so what comes out is `soxr.resample` of the
+    whole, but for its first few frames, which soxr begins less gently. A cell begins where frames of both rates
+    coincide. soxr's rounding of half frames is not uniform; the length is set here: the nearest integer.
     """
 
     def __init__(self, input: Spec, sample_rate: int) -> None:
-        output = Spec(sample_rate, input.channels)
-        # Half the filter, and a block of each internal stage: measured, and checked by the tests for many rates.
-        slower = min(input.sample_rate, sample_rate)
-        self._held = ceil(4096 * max(1, input.sample_rate / slower))
-        super().__init__(input, output, latency=self._held)
+        fraction = Fraction(sample_rate, input.sample_rate)
+        up, down = fraction.numerator, fraction.denominator
+        context = ceil(SETTLED * max(Fraction(1), 1 / fraction))
+        left = down * ceil(context / down)
+        grid = down * ceil(max(CELL, 4 * context) / down)
+        self._skip, self._frames = left // down * up, grid // down * up
+        super().__init__(input, Spec(sample_rate, input.channels), grid, left=left, right=context)
 
-    def initial_state(self) -> _SoxrState:
+    def compute(self, window: Audio, cell: int) -> Audio:
         rates = self.input.sample_rate, self.output.sample_rate
-        stream = soxr.ResampleStream(*rates, self.input.channels, dtype="float32", quality="HQ")
-        return _SoxrState(stream, nbytes=4 * self.input.channels * self._held)
-
-    def advance(self, state: _SoxrState, block: Audio) -> Audio:
-        state.given += block.shape[1]
-        return self._resample(state, block, last=False)
-
-    def drain(self, state: _SoxrState) -> Audio:
-        # What follows the recording is silence; with a little of it there are always enough frames to cut from.
-        silence = np.zeros((self.input.channels, 2 * ceil(1 / self.ratio)), np.float32)
-        if not state.given:
-            return empty(self.output.channels)
-        return self._resample(state, silence, last=True)
-
-    def _resample(self, state: _SoxrState, block: Audio, last: bool) -> Audio:
-        if not block.shape[1]:
-            return empty(self.output.channels)
-        out = state.stream.resample_chunk(np.ascontiguousarray(block.T), last=last).T
-        out = out[:, : self.output_frames(state.given) - state.returned]
-        state.returned += out.shape[1]
-        return np.ascontiguousarray(out)
+        out = soxr.resample(np.ascontiguousarray(window.T), *rates, quality="HQ")
+        return np.ascontiguousarray(out[self._skip : self._skip + self._frames].T)

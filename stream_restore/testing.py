@@ -170,14 +170,18 @@ def _finished_message(call: Callable[[], object]) -> str:
 
 
 def _check_memory(stage: Stage[Any], grid: int, seed: int) -> None:
-    """The largest state over the second half of a stream is no larger than over the first."""
-    cells = 4 * (2 + -(-stage.latency // grid))
+    """Over the second half of a long stream the state is at most twice as large as over the first.
+
+    Twice, because a buffer may meet its fullest moment late and doubles then; a state that keeps what it hears
+    is far beyond that.
+    """
+    cells = 8 * (2 + -(-stage.latency // grid))
     sizes = []
     for cell in range(2 * cells):
         stage.process(example_signal(stage.input.channels, grid, seed + cell))
         sizes.append(stage.state_bytes())
-    early, late = max(sizes[:cells]), max(sizes[cells:])
-    assert late <= early, f"memory: the state grew from {early} to {late} bytes over {2 * cells * grid} frames"
+    early, late = max(sizes[: cells // 2]), max(sizes[cells:])
+    assert late <= 2 * early, f"memory: the state grew from {early} to {late} bytes over {2 * cells * grid} frames"
 
 
 def _check_alignment(stage: Stage[Any], grid: int, within: int, seed: int) -> None:

@@ -271,13 +271,8 @@ def test_models_list_and_info(small_model: Path) -> None:
 
 def test_an_exported_model_says_how_close_it_is(tmp_path: Path) -> None:
     import networks
-    import torch
 
-    network = networks.restorer()
-    args, kwargs = network._init_args_kwargs
-    torch.save(
-        {"klass": type(network), "args": args, "kwargs": kwargs, "state": network.state_dict()}, tmp_path / "s.th"
-    )
+    networks.write_pickle(networks.restorer(), tmp_path / "s.th")
     (tmp_path / "mine.yaml").write_text("models: ['s']\n")
     done = run("export", "mine", "--repo", tmp_path, "-o", tmp_path / "mine.onnx")
     assert "largest difference to PyTorch" in done.stderr.decode()

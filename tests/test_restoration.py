@@ -122,7 +122,7 @@ def test_normalised_by_the_track_stems_are_those_of_the_demucs_command(name: str
     for stem, got in zip(stems, ours[1:], strict=True):
         # demucs adds the mean to every stem, we add it once to their sum.
         assert close(got + np.float32(level.mean), theirs[stem].numpy(), within=1e-5 * peak)
-    total = sum(np.asarray(theirs[stem].numpy()) for stem in stems)
+    total = np.sum([theirs[stem].numpy() for stem in stems], axis=0)
     assert close(ours[0] + 3 * np.float32(level.mean), total, within=1e-5 * peak * len(stems))
 
 
