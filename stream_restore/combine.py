@@ -52,6 +52,9 @@ class Beside(Stage[_BesideState]):
         state.wet.append(self.stage.drain(state.inner))
         return self._take(state, state.dry.stop)
 
+    def settle(self, state: _BesideState) -> None:
+        self.stage.settle(state.inner)
+
     def _take(self, state: _BesideState, stop: int) -> Audio:
         start = state.dry.start
         both = np.concatenate([state.dry.read(start, stop), state.wet.read(start, stop)])
@@ -115,3 +118,6 @@ class SameLength(Stage[_BesideState]):
 
     def drain(self, state: _BesideState) -> Audio:
         return self._beside.drain(state)[self.input.channels :]
+
+    def settle(self, state: _BesideState) -> None:
+        self._beside.settle(state)

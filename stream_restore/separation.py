@@ -166,9 +166,12 @@ class Separate(Stage[_State]):
         for index, voice in enumerate(self._voices):
             for piece in voice.segments.last(state.tracks[index].number, state.past.stop):
                 self._submit(state, index, piece)
+        self.settle(state)
+        return self._mixed(state)
+
+    def settle(self, state: _State) -> None:
         while state.pending:
             self._collect(state)
-        return self._mixed(state)
 
     def _submit(self, state: _State, index: int, piece: Piece) -> None:
         """Begin one piece; wait for the oldest where as many as `jobs` are under way."""

@@ -19,6 +19,7 @@ latency      after every call floor(max(0, n - latency)*r) <= m <= output_frames
 memory       state_bytes() has a bound that does not depend on n
 flush        ends the stream once; later calls raise FinishedError; the tail uses the live state
 reset        at any time; afterwards the stage equals a new one: it makes the state again
+restart      a new stage that takes over a checkpoint goes on as the first would have, bit for bit
 ownership    a block is never modified and never kept by reference
 determinism  no clocks and no unseeded randomness
 
@@ -37,8 +38,10 @@ from math import ceil
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import ConfigError, FinishedError, SpecError
+from .snapshot import Arrays, put, take
 from .spec import Audio, Spec, empty, nearest
 
 __all__ = ["Chain", "Stage", "state_bytes"]
@@ -109,6 +112,24 @@ class Stage(ABC, Generic[StateT]):
         self._state = self.initial_state()
         self._finished = False
 
+    def settle(self, state: StateT) -> None:
+        """Finish what is under way elsewhere, in other threads say, so that `state` holds all there is."""
+
+    def checkpoint(self) -> dict[str, NDArray[Any]]:
+        """The state as named arrays. They may share memory with the state: save them before the next block."""
+        self._check_open()
+        self.settle(self._state)
+        return take(self._state)
+
+    def resume(self, checkpoint: Arrays) -> None:
+        """Go on where a stage with the same parameters stood when it gave `checkpoint`.
+
+        Raises:
+            StreamError: a checkpoint of another stage.
+        """
+        self.reset()
+        self._state = put(self._state, checkpoint)
+
     def output_frames(self, frames: int) -> int:
         """Length of the whole output for an input of `frames`."""
         return nearest(frames * self.ratio)
@@ -164,6 +185,10 @@ class Chain(Stage[list[Any]]):
         for stage, own in zip(self.stages, state, strict=True):
             tail = np.concatenate([stage.advance(own, tail), stage.drain(own)], axis=1)
         return tail
+
+    def settle(self, state: list[Any]) -> None:
+        for stage, own in zip(self.stages, state, strict=True):
+            stage.settle(own)
 
     def output_frames(self, frames: int) -> int:
         for stage in self.stages:

@@ -81,6 +81,7 @@ def check_stage(
         for name, cuts in partitions(frames, grid, seed).items():
             _check_partition(factory, signal, cuts, whole, f"{frames} frames, {name}")
     _check_reset(factory(), grid, seed)
+    _check_restart(factory, grid, seed)
     _check_finished(factory(), grid)
     _check_memory(factory(), grid, seed)
     if aligned_within is not None:
@@ -150,6 +151,21 @@ def _check_reset(stage: Stage[Any], grid: int, seed: int) -> None:
     stage.reset()  # in mid-stream
     again = list(_run(stage, second, [grid + 1]))
     _assert_same(np.concatenate(again, axis=1), np.concatenate(fresh, axis=1), "reset: a second stream")
+
+
+def _check_restart(factory: Factory, grid: int, seed: int) -> None:
+    """Stop after the first block, and in mid-stream; go on with a new stage from the checkpoint."""
+    stage = factory()
+    frames = 2 * grid + 2 * stage.latency + 7
+    signal = example_signal(stage.input.channels, frames, seed + 3)
+    whole = np.concatenate(list(_run(stage, signal, [frames])), axis=1)
+    for stop in (0, 1, grid + 1, frames - grid // 2):
+        first, second = factory(), factory()
+        before = first.process(signal[:, :stop])
+        second.process(signal[:, :3])
+        second.resume({path: array.copy() for path, array in first.checkpoint().items()})
+        after = list(_run(second, signal[:, stop:], [frames - stop]))
+        _assert_same(np.concatenate([before, *after], axis=1), whole, f"restart: after {stop} of {frames} frames")
 
 
 def _check_finished(stage: Stage[Any], grid: int) -> None:

@@ -30,6 +30,11 @@ class Window:
         self.stop = 0
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """(channels, frames held)."""
+        return len(self._data), self.stop - self.start
+
+    @property
     def nbytes(self) -> int:
         """Bytes held, spare room included."""
         return self._data.nbytes
@@ -59,6 +64,11 @@ class Window:
         dropped = min(max(0, before - self.start), self.stop - self.start)
         self._first += dropped
         self.start += dropped
+
+    def restart(self, start: int, held: NDArray[Any]) -> None:
+        """Hold the frames `held`, shape (channels, frames), from frame `start` on, and nothing else."""
+        self._first, self.start, self.stop = 0, start, start
+        self.append(held)
 
     def _move(self, held: int, needed: int) -> None:
         """Bring the held frames to the front of a buffer at least twice as long as `needed`.

@@ -93,6 +93,21 @@ class ForgetsToReset(Lawful):
         self._finished = False
 
 
+class ForgetsWhatIsUnderWay(Lawful):
+    """Its block in waiting lies outside of its state."""
+
+    def initial_state(self) -> list[Audio]:
+        self._waiting = empty(2)
+        return []
+
+    def advance(self, state: list[Audio], block: Audio) -> Audio:
+        held, self._waiting = self._waiting, block.copy()
+        return held
+
+    def drain(self, state: list[Audio]) -> Audio:
+        return self._waiting
+
+
 class NeverFinishes(Lawful):
     def process(self, block: Audio) -> Audio:
         self._finished = False
@@ -108,6 +123,7 @@ BREACHES: dict[str, Callable[[], Stage[Any]]] = {
     "alignment": Delays,
     "memory": Remembers,
     "reset": ForgetsToReset,
+    "restart": ForgetsWhatIsUnderWay,
     "flush": NeverFinishes,
 }
 
