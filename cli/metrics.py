@@ -2,12 +2,16 @@
 
 import json
 import math
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import options
 from .progress import progress as meter
+
+if TYPE_CHECKING:
+    from ..comparison import Findings
 
 __all__ = ["command"]
 
@@ -15,22 +19,75 @@ __all__ = ["command"]
 def command(
     reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="The clean recording, or -.")],
     estimate: Annotated[str, typer.Argument(metavar="ESTIMATE", help="The restored or degraded one, or -.")],
+    every: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Also the SDR of each segment of this length.")
+    ] = None,
+    split: Annotated[
+        float, typer.Option(metavar="HZ", help="Where the bands meet whose SDR is given separately.")
+    ] = 7000.0,
+    align: Annotated[
+        bool,
+        typer.Option("--align", help="First compensate a delay of up to 2 s, a factor and a sign flip of ESTIMATE, and "
+                     "compare what both have in common."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     raw: options.Raw = None,
     quiet: options.Quiet = False,
     progress: options.ProgressMode = "auto",
-) -> None:
-    """SDR and SI-SDR of one recording against another, exact, in bounded memory."""
-    from .. import api
+) -> None:  # fmt: skip
+    """Figures of one recording against another: SDR, SI-SDR, BSS-eval SDR and more, in bounded memory."""
+    from ..comparison import examine
 
     with meter(progress, quiet) as shown:
-        spec, found = api.compare(reference, estimate, raw=options.parsed_raw(raw), progress=shown)
-    figures = {"sdr_db": found.sdr_db, "si_sdr_db": found.si_sdr_db, "scale": found.scale}
-    if as_json:
-        facts = {"sample_rate": spec.sample_rate, "channels": spec.channels, "frames": found.frames}
-        typer.echo(json.dumps(facts | {name: _plain(value) for name, value in figures.items()}))
-    else:
-        typer.echo(f"SDR     {found.sdr_db:8.3f} dB\nSI-SDR  {found.si_sdr_db:8.3f} dB")
+        found = examine(
+            reference,
+            estimate,
+            split_hz=split,
+            every_seconds=1.0 if every is None else every,
+            align=align,
+            raw=options.parsed_raw(raw),
+            progress=shown,
+        )
+    if not quiet:
+        for warning in found.warnings:
+            text = json.dumps({"warning": warning}) if progress == "json" else f"stream-restore: warning: {warning}"
+            print(text, file=sys.stderr)
+    typer.echo(json.dumps(_object(found, every)) if as_json else _text(found, every, align))
+
+
+def _object(found: "Findings", every: float | None) -> dict[str, object]:
+    facts: dict[str, object] = {"sample_rate": found.spec.sample_rate, "channels": found.spec.channels}
+    facts |= {name: _plain(value) for name, value in found.figures.as_dict().items()}
+    facts |= {"delay_frames": found.delay.frames, "delay_correlation": found.delay.correlation}
+    facts |= {"shifted_frames": found.shift, "gain": found.gain, "warnings": list(found.warnings)}
+    if every is not None:
+        segments = [_plain(value) for value in found.figures.segments.sdr_db]
+        facts |= {"every_seconds": found.figures.segments.frames / found.spec.sample_rate, "segments_sdr_db": segments}
+    return facts
+
+
+def _text(found: "Findings", every: float | None, align: bool) -> str:
+    figures, split = found.figures.as_dict(), found.figures.spectral.split_hz
+    rows = {
+        "SDR": figures["sdr_db"],
+        "SI-SDR": figures["si_sdr_db"],
+        "SI-SDR, means removed": figures["si_sdr_zero_mean_db"],
+        "SNR, means removed": figures["snr_db"],
+        "BSS-eval SDR": figures["bss_sdr_db"],
+        "segmental SDR": figures["segmental_sdr_db"],
+        f"SDR below {split:g} Hz": figures["sdr_below_db"],
+        f"SDR above {split:g} Hz": figures["sdr_above_db"],
+        "log-spectral distance": figures["lsd_db"],
+    }
+    lines = [f"{name:24}{value:9.3f} dB" for name, value in rows.items()]
+    if align:
+        lines.append(f"compared after moving the estimate {found.shift} frames earlier, times {found.gain:.6g}")
+    if every is not None:
+        step = found.figures.segments.frames / found.spec.sample_rate
+        lines += [
+            f"{index * step:12.3f} s {value:18.3f} dB" for index, value in enumerate(found.figures.segments.sdr_db)
+        ]
+    return "\n".join(lines)
 
 
 def _plain(value: float) -> float | str | None:

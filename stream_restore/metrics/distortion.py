@@ -1,8 +1,8 @@
-"""Running SDR and SI-SDR: exact, mergeable, in memory that does not grow.
+"""Running SDR, SNR and SI-SDR: exact, mergeable, in memory that does not grow.
 
-All figures follow from three sums over frames: <r, r>, <r, e> and <e, e> of reference r and estimate e.
-They are kept without rounding (`ExactSum`), so a result does not depend on how the stream was cut, nor on the
-order in which parts are merged, and differences of nearly equal energies lose nothing.
+All figures follow from sums over frames: <r, r>, <r, e> and <e, e> of reference r and estimate e, and, where means
+are removed, the sums of every channel. They are kept without rounding (`ExactSum`), so a result does not depend on how
+the stream was cut, nor on the order in which parts are merged, and differences of nearly equal energies lose nothing.
 """
 
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ from math import inf, log10, nan
 
 import numpy as np
 
-from .errors import SpecError
-from .exact import ExactSum
-from .spec import Audio
+from ..errors import SpecError
+from ..exact import ExactSum
+from ..spec import Audio
 
 __all__ = ["Distortion", "Metrics", "decibels"]
 
@@ -42,12 +42,16 @@ class Metrics:
             A scaled or sign-flipped copy: inf. An estimate without any of the reference: -inf. A silent
             reference: nan.
         scale: a, the factor on the reference that fits the estimate best; nan for a silent reference.
+        snr_db: sdr_db after each channel's mean was removed from both: a constant offset is no noise.
+        si_sdr_zero_mean_db: si_sdr_db after each channel's mean was removed from both.
     """
 
     frames: int
     sdr_db: float
     si_sdr_db: float
     scale: float
+    snr_db: float = nan
+    si_sdr_zero_mean_db: float = nan
 
 
 @dataclass
@@ -65,6 +69,8 @@ class Distortion:
     _rr: ExactSum = field(default_factory=ExactSum)
     _re: ExactSum = field(default_factory=ExactSum)
     _ee: ExactSum = field(default_factory=ExactSum)
+    _channels: list[tuple[ExactSum, ExactSum]] = field(default_factory=list)
+    """The sums of reference and estimate, channel by channel."""
 
     def update(self, reference: Audio, estimate: Audio) -> None:
         """Add a block of both, of one shape (channels, frames), float32.
@@ -80,22 +86,51 @@ class Distortion:
         self._rr.add(r * r)
         self._re.add(r * e)
         self._ee.add(e * e)
+        self._widen(len(r))
+        for sums, *samples in zip(self._channels, r, e, strict=True):
+            for total, channel in zip(sums, samples, strict=True):
+                total.add(channel)
 
     def merge(self, other: "Distortion") -> None:
-        """Add what another accumulator heard."""
+        """Add what another accumulator heard, in any order.
+
+        Raises:
+            SpecError: another number of channels.
+        """
+        if other._channels:
+            self._widen(len(other._channels))
         self.frames += other.frames
         for mine, theirs in zip(self._sums(), other._sums(), strict=True):
             mine.merge(theirs)
 
     def result(self) -> Metrics:
         """The figures of all that was heard; more may follow."""
-        rr, re, ee = (total.fraction() for total in self._sums())
-        sdr = decibels(rr, rr - 2 * re + ee)
-        if not rr:
-            return Metrics(self.frames, sdr, nan, nan)
-        # |a r|^2 = re^2 / rr, and what is left of the estimate has the energy ee - re^2 / rr.
-        si_sdr = decibels(re * re, rr * ee - re * re) if re else -inf
-        return Metrics(self.frames, sdr, si_sdr, float(re / rr))
+        rr, re, ee = (total.fraction() for total in (self._rr, self._re, self._ee))
+        centred = self._centred(rr, re, ee)
+        scale = float(re / rr) if rr else nan
+        return Metrics(self.frames, *_ratios(rr, re, ee), scale, *_ratios(*centred))
 
-    def _sums(self) -> tuple[ExactSum, ExactSum, ExactSum]:
-        return self._rr, self._re, self._ee
+    def _centred(self, rr: Fraction, re: Fraction, ee: Fraction) -> tuple[Fraction, Fraction, Fraction]:
+        """The three products of what is left when each channel's mean is removed."""
+        for total, other in self._channels if self.frames else ():
+            r, e = total.fraction(), other.fraction()
+            rr, re, ee = rr - r * r / self.frames, re - r * e / self.frames, ee - e * e / self.frames
+        return rr, re, ee
+
+    def _widen(self, channels: int) -> None:
+        if not self._channels:
+            self._channels = [(ExactSum(), ExactSum()) for _ in range(channels)]
+        if len(self._channels) != channels:
+            raise SpecError(f"{channels} channels after {len(self._channels)}: one accumulator hears one recording")
+
+    def _sums(self) -> tuple[ExactSum, ...]:
+        return (self._rr, self._re, self._ee, *(total for pair in self._channels for total in pair))
+
+
+def _ratios(rr: Fraction, re: Fraction, ee: Fraction) -> tuple[float, float]:
+    """SDR and SI-SDR in dB from the products of reference and estimate."""
+    sdr = decibels(rr, rr - 2 * re + ee)
+    if not rr:
+        return sdr, nan
+    # |a r|^2 = re^2 / rr, and what is left of the estimate has the energy ee - re^2 / rr.
+    return sdr, decibels(re * re, rr * ee - re * re) if re else -inf

@@ -1,0 +1,24 @@
+"""Figures of an estimate against its reference, all of them running: `update` block by block, `merge`, `result`.
+
+Memory does not grow with duration, and the figures are equal, bit for bit, however recordings are cut into blocks and
+however parts of them are merged.
+"""
+
+from .delay import Delay, DelayFinder
+from .distortion import Distortion, Metrics, decibels
+from .projection import Projection
+from .segments import Segmental, Segments
+from .spectral import Spectral, SpectralFigures
+
+__all__ = [
+    "Delay",
+    "DelayFinder",
+    "Distortion",
+    "Metrics",
+    "Projection",
+    "Segmental",
+    "Segments",
+    "Spectral",
+    "SpectralFigures",
+    "decibels",
+]
