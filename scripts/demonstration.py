@@ -25,7 +25,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     original = options.recording or _composed(folder / "original.wav", options.seconds)
     degraded, restored, drawn = (folder / name for name in ("degraded.wav", "restored.wav", "spectrograms.png"))
-    _run("degrade", original, "-o", degraded, "--force")
+    _run("degrade", original, "-o", degraded, "--snr", options.snr, "--force")
     _run("restore", degraded, "-o", restored, "-n", options.name, "--force")
     before, after = (_measured(original, estimate) for estimate in (degraded, restored))
     draw(_panels(original, degraded, restored, before, after), drawn)
@@ -39,7 +39,7 @@ def _composed(path: Path, seconds: float) -> Path:
     print(f"composing {seconds:g} s of music")
     spec = Spec(44100, 2)
     with open_sink(path, spec, encoding="s16", force=True) as sink:
-        sink.write(compose(seconds, spec.sample_rate, seed=4))
+        sink.write(compose(seconds, spec.sample_rate, seed=6))
     return path
 
 
@@ -101,6 +101,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("recording", nargs="?", type=Path, metavar="RECORDING", help="of any format and length")
     parser.add_argument("--output", type=Path, default=Path("demo-output"), metavar="DIR", help="(default %(default)s)")
     parser.add_argument("--seconds", type=float, default=60.0, help="of music, without RECORDING (default %(default)g)")
+    parser.add_argument("--snr", default="20", metavar="DB", help="of the noise that is added (default %(default)s)")
     parser.add_argument("-n", "--name", default="compact", help="of the model (default %(default)s)")
     return parser.parse_args()
 
