@@ -40,6 +40,7 @@ def command(
     raw: options.Raw = None,
     container: options.FormatName = None,
     force: options.Force = False,
+    resume: options.Resume = False,
     quiet: options.Quiet = False,
     progress: options.ProgressMode = "auto",
 ) -> None:  # fmt: skip
@@ -66,6 +67,7 @@ def command(
             power=10 ** (power / 10) if power is not None else None,
             raw=options.parsed_raw(raw),
             stored=stored,
+            resume=resume,
             progress=shown,
         )
     options.report_to_stderr(report, target, quiet, as_json=progress == "json")

@@ -10,8 +10,8 @@ import typer
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
-    from ..api import Report
     from ..audio import RawFormat
+    from ..job import Report
 
 __all__ = [
     "ClipMode",
@@ -21,6 +21,7 @@ __all__ = [
     "ProgressMode",
     "Quiet",
     "Raw",
+    "Resume",
     "default_output",
     "encoding",
     "number_or_none",
@@ -39,6 +40,9 @@ Raw: TypeAlias = Annotated[
     typer.Option("--raw", metavar="FORMAT:RATE:CHANNELS", help="The input has no header, as f32le:44100:2."),
 ]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace outputs that exist.")]
+Resume: TypeAlias = Annotated[
+    bool, typer.Option("--resume", help="Go on with a run that was stopped; without one, begin.")
+]
 Quiet: TypeAlias = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors on stderr.")]
 ProgressMode: TypeAlias = Annotated[
     Literal["auto", "json", "none"],

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..api import Progress
+    from ..job import Progress
 
 __all__ = ["progress"]
 

@@ -66,6 +66,7 @@ def command(
     raw: options.Raw = None,
     container: options.FormatName = None,
     force: options.Force = False,
+    resume: options.Resume = False,
     quiet: options.Quiet = False,
     progress: options.ProgressMode = "auto",
 ) -> None:  # fmt: skip
@@ -99,6 +100,7 @@ def command(
             save_stems=save_stems,
             raw=options.parsed_raw(raw),
             stored=stored,
+            resume=resume,
             progress=shown,
         )
     options.report_to_stderr(report, target, quiet, as_json=progress == "json")

@@ -61,12 +61,16 @@ class Voice:
 class Model:
     """Networks that answer together, and the manifest that says what they are.
 
+    Attributes:
+        digest: sha256 of the weights or of the file that holds them; empty where nobody needs to know.
+
     Raises:
         ModelError: no voices, or voices that disagree on rate, channels or stems; a stem without weight.
     """
 
     manifest: Manifest
     voices: tuple[Voice, ...]
+    digest: str = ""
 
     def __post_init__(self) -> None:
         if not self.voices:

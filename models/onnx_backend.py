@@ -1,5 +1,6 @@
 """Networks run by ONNX Runtime: one sealed .onnx file with its manifest inside."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,9 @@ def from_onnx(
         raise ModelError(f"device must be cpu or cuda, got {device!r}")
     chosen = provider or _DEVICES[device or "cpu"]
     backend = OnnxBackend(path, provider=chosen, threads=threads, segment=segment)
-    return Model(backend.manifest, (Voice(backend, (1.0,) * len(backend.stems)),))
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Model(backend.manifest, (Voice(backend, (1.0,) * len(backend.stems)),), digest)
 
 
 def _segment_frames(manifest: Manifest, segment: float | None) -> int:

@@ -1,5 +1,6 @@
 """Networks run by PyTorch: the three Demucs classes, alone or in a bag."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -134,7 +135,17 @@ def from_torch(
     voices = tuple(
         Voice(backend, tuple(float(weight) for weight in row)) for backend, row in zip(backends, weights, strict=True)
     )
-    return Model(_manifest(networks[0], backends[0], name, licence), voices)
+    return Model(_manifest(networks[0], backends[0], name, licence), voices, _digest(networks))
+
+
+def _digest(networks: Sequence[Network]) -> str:
+    """sha256 of all weights, in order."""
+    digest = hashlib.sha256()
+    for network in networks:
+        for name, weight in network.state_dict().items():
+            digest.update(name.encode())
+            digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _manifest(network: Any, backend: TorchBackend, name: str, licence: str) -> Manifest:

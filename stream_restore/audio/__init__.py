@@ -12,7 +12,7 @@ from .formats import Format
 from .output import refuse_same_file
 from .place import clock, place
 from .raw import RawFormat, parse_raw
-from .sink import Sink
+from .sink import Position, Sink
 from .sinks import open_sink
 from .source import Source
 from .sources import open_source
@@ -20,6 +20,7 @@ from .spool import spool
 
 __all__ = [
     "Format",
+    "Position",
     "RawFormat",
     "Sink",
     "Source",

@@ -70,6 +70,36 @@ class Output:
         if self.error is not None:
             raise self.error
 
+    def sync(self) -> None:
+        """Everything so far to the disk.
+
+        Raises:
+            SinkError: whatever the system says.
+        """
+        self.check()
+        try:
+            self._raw.flush()
+            os.fsync(self._raw.fileno())
+        except (OSError, ValueError) as error:
+            self.error = self._translated(error)
+            raise self.error from error
+
+    def cut(self, size: int) -> None:
+        """Keep `size` bytes and go on behind them.
+
+        Raises:
+            SinkError: there are not so many.
+        """
+        if self._raw.seek(0, os.SEEK_END) < size:
+            raise SinkError(f"{self._part}: is shorter than its journal says; start again without --resume")
+        self._raw.truncate(size)
+        self._raw.seek(size)
+
+    def leave(self) -> None:
+        """Close, and leave NAME.part as it is."""
+        with contextlib.suppress(OSError, ValueError):
+            self._raw.close()
+
     def commit(self, replace: bool) -> None:
         """Everything to the disk, then its name to the file."""
         self.check()
@@ -104,8 +134,8 @@ class Output:
         return SinkError(f"{self.name}: cannot write: {reason}")
 
 
-def open_output(target: str | Path | BinaryIO, force: bool) -> Output:
-    """Open a file, "-" for stdout, or a binary stream.
+def open_output(target: str | Path | BinaryIO, force: bool, resume: bool = False) -> Output:
+    """Open a file, "-" for stdout, or a binary stream; with `resume` a NAME.part that was left.
 
     A regular file is written as NAME.part until it is complete; devices and named pipes are written directly.
 
@@ -118,14 +148,14 @@ def open_output(target: str | Path | BinaryIO, force: bool) -> Output:
         return _stdout()
     path = Path(target)
     try:
-        return _opened(path, force)
+        return _opened(path, force, resume)
     except OSError as error:
         if isinstance(error, SinkError):
             raise
         raise SinkError(f"{path}: cannot be created: {error.strerror or error}") from error
 
 
-def _opened(path: Path, force: bool) -> Output:
+def _opened(path: Path, force: bool, resume: bool) -> Output:
     mode = path.stat().st_mode if path.exists() else None
     if mode is not None and stat.S_ISDIR(mode):
         raise SinkError(f"{path}: is a folder; give the name of a file")
@@ -137,7 +167,7 @@ def _opened(path: Path, force: bool) -> Output:
     if not final.parent.is_dir():
         raise SinkError(f"{path}: the folder {final.parent} does not exist; make it first")
     part = final.with_name(final.name + ".part")
-    return Output(open(part, "wb+", buffering=0), str(path), part, final)
+    return Output(open(part, "rb+" if resume else "wb+", buffering=0), str(path), part, final)
 
 
 def _stdout() -> Output:

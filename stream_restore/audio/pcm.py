@@ -132,6 +132,10 @@ class Quantiser:
         self._frame += block.shape[1]
         return values
 
+    def go_on(self, frame: int, clipped: int) -> None:
+        """Take the next block for one that begins at `frame`."""
+        self._frame, self.clipped = frame, clipped
+
     def _refuse_non_finite(self, block: Audio) -> None:
         finite = np.isfinite(block)
         if not finite.all():

@@ -1,11 +1,11 @@
 """Plain samples behind headers of our own: WAV that becomes RF64 when it has to, AU, and no header at all."""
 
 from ..spec import Spec
-from .formats import Format
+from .formats import WORDS, Format
 from .output import Output
 from .pcm import Quantiser, Values, encode
 from .plain_heads import Head
-from .sink import Sink
+from .sink import Position, Sink
 
 __all__ = ["PcmSink"]
 
@@ -18,6 +18,21 @@ class PcmSink(Sink):
         self._head = head
         self._size = 0
         output.write(head.start())
+
+    @property
+    def continuable(self) -> bool:
+        return self._output.seekable()
+
+    def go_on(self, position: Position) -> None:
+        """Cut what an earlier sink left to `position`, and continue there.
+
+        Raises:
+            SinkError: it left less.
+        """
+        self._frames, clipped = position
+        self._quantiser.go_on(self._frames, clipped)
+        self._size = self._frames * self.spec.channels * WORDS[self.format.encoding].size
+        self._output.cut(len(self._head.start()) + self._size)
 
     def _store(self, values: Values) -> None:
         data = encode(values, self.format.encoding, self._big_endian)

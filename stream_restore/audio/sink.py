@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from ..errors import SinkError, SpecError, StreamError
 from ..spec import Audio, Spec
@@ -10,7 +10,14 @@ from .formats import CONTAINERS, WORDS, Format
 from .output import Output
 from .pcm import Quantiser, Values
 
-__all__ = ["Sink"]
+__all__ = ["Position", "Sink"]
+
+
+class Position(NamedTuple):
+    """How far a sink is: frames written, and how many of their samples were clipped."""
+
+    frames: int
+    clipped: int
 
 
 class Sink(ABC):
@@ -39,6 +46,16 @@ class Sink(ABC):
     def clipped(self) -> int:
         """Samples so far that were beyond what the output holds."""
         return self._quantiser.clipped
+
+    @property
+    def continuable(self) -> bool:
+        """Whether another sink can go on where this one stops, see `open_sink`."""
+        return False
+
+    @property
+    def position(self) -> Position:
+        """How far it is."""
+        return Position(self._frames, self.clipped)
 
     def write(self, block: Audio) -> None:
         """Add a block of shape (channels, frames).
@@ -72,6 +89,21 @@ class Sink(ABC):
         except BaseException:
             self._output.discard()
             raise
+
+    def sync(self) -> None:
+        """Bring what was written so far to the disk.
+
+        Raises:
+            SinkError: whatever the system says.
+        """
+        self._output.sync()
+
+    def suspend(self) -> None:
+        """Stop, and leave NAME.part for a sink that goes on. Any number of times."""
+        if self._open:
+            self._open = False
+            self._release()
+            self._output.leave()
 
     def abort(self) -> None:
         """Give up: no file is left behind. Any number of times."""

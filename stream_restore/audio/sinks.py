@@ -11,7 +11,7 @@ from .output import Output, open_output
 from .pcm import Quantiser, needs_dither
 from .pcm_sink import PcmSink
 from .plain_heads import AuHead, NoHead
-from .sink import Sink, refuse_too_long
+from .sink import Position, Sink, refuse_too_long
 from .wav_writer import WavHead
 
 __all__ = ["open_sink"]
@@ -28,6 +28,7 @@ def open_sink(
     seed: int = 0,
     force: bool = False,
     frames: int | None = None,
+    resume: Position | None = None,
 ) -> Sink:
     """Open a file, "-" for stdout, or a binary stream, for sound of `spec`.
 
@@ -37,6 +38,7 @@ def open_sink(
       or fewer is dithered then). Otherwise samples are rounded, and what came from the same word is bit-exact.
     * `clip_mode`: integers are limited in every mode; "tanh" bends integers and floats alike; with "clamp" and
       "none" floats, and lossy codecs, are given as they are, beyond full scale too.
+    * `resume`: go on at this position of an earlier sink that was opened likewise and left its NAME.part.
     * `frames`, the expected length, is only used to refuse at once what the container cannot hold: the bytes
       written never depend on it.
 
@@ -49,12 +51,21 @@ def open_sink(
     dither = needs_dither(form.encoding, like)
     quantiser = Quantiser(form.encoding, spec, clip_mode, seed, dither)
     refuse_too_long(name, spec, form, frames or 0)
-    output = open_output(target, force)
+    output = open_output(target, force, resume is not None)
     try:
-        return _writer(output, spec, form, quantiser, force)
+        sink = _writer(output, spec, form, quantiser, force)
+        if resume is not None:
+            _go_on(sink, resume)
+        return sink
     except BaseException:
-        output.discard()
+        output.leave() if resume is not None else output.discard()
         raise
+
+
+def _go_on(sink: Sink, position: Position) -> None:
+    if not isinstance(sink, PcmSink) or not sink.continuable:
+        raise ConfigError(f"{sink.name}: {sink.format.container} cannot be continued; wav, rf64, au and raw files can")
+    sink.go_on(position)
 
 
 def _writer(output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> Sink:

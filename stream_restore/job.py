@@ -1,0 +1,224 @@
+"""One pass from a source through a stage into its outputs, which can go on where it was stopped."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, TypeAlias, TypeGuard
+
+from .audio import Format, Position, Sink, Source, open_sink, refuse_same_file
+from .errors import ConfigError, SinkError, SourceError
+from .journal import Checkpoint, Facts, Journal, file_facts
+from .run import BLOCK, run
+from .spec import Spec
+from .stage import Stage
+
+__all__ = ["Job", "Output", "Progress", "Report", "Target", "Ticker"]
+
+Target: TypeAlias = str | Path | BinaryIO
+"""The path of a file, "-" for stdin or stdout, or a binary stream."""
+
+
+class Progress(Protocol):
+    """Told how far a recording is."""
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """`done` frames of `total`, all passes together; None where the length is unknown."""
+        ...
+
+
+class Ticker:
+    """Counts frames over one or two passes."""
+
+    def __init__(self, progress: Progress | None, source: Source, passes: int) -> None:
+        self._progress = progress
+        self._total = source.estimate * passes if source.estimate else None
+        self._done = 0
+
+    def __call__(self, frames: int) -> None:
+        self._done += frames
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+@dataclass(frozen=True)
+class Output:
+    """How an output is stored. What is not said is kept from the input.
+
+    Attributes:
+        container: "wav", "flac", "raw", ...; None: by the suffix of the name.
+        encoding: "s16", "s24", "f32", ...
+        clip_mode: "clamp", "tanh" or "none", see `stream_restore.audio.open_sink`.
+        seed: of the dither.
+        force: replace a file that exists, or the remains of a run that was stopped.
+    """
+
+    container: str | None = None
+    encoding: str | None = None
+    clip_mode: str = "clamp"
+    seed: int = 0
+    force: bool = False
+
+    def open(self, target: Target, spec: Spec, like: Format, frames: int | None, resume: Position | None) -> Sink:
+        """A sink for sound of `spec`, new or going on."""
+        return open_sink(
+            target,
+            spec,
+            like=like,
+            container=self.container,
+            encoding=self.encoding,
+            clip_mode=self.clip_mode,
+            seed=self.seed,
+            force=self.force,
+            frames=frames,
+            resume=resume,
+        )
+
+
+@dataclass
+class Report:
+    """What happened: frames read, samples clipped in each output, and what a person should know."""
+
+    frames: int = 0
+    clipped: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a pass reads and writes.
+
+    Outputs have their names only when they are complete: the first comes last, and is the sign that all are.
+    Where input and outputs are files and the outputs plain samples (WAV, RF64, AU, raw), a journal is kept
+    beside the first; a run that was stopped then goes on with `resume`, and gives the same bytes.
+
+    Attributes:
+        input, targets: where sound comes from and goes to.
+        stored: how.
+        work: what is done to it, as JSON can hold it; a run goes on only with the same.
+        resume: go on with a run that was stopped; without one, begin.
+    """
+
+    input: Target
+    targets: Sequence[Target]
+    stored: Output
+    work: Facts
+    resume: bool
+
+    def run(self, source: Source, stage: Stage[Any], ticker: Callable[[int], None]) -> Report:
+        """Read `source` from its first frame to its end.
+
+        Raises:
+            ConfigError: an output that is the input or another output; nothing that can be resumed.
+            SinkError: an output that exists or cannot be written, or the remains of another run.
+            SourceError: an input that cannot be read to its end.
+        """
+        self._refuse_clashes()
+        journal = self._journal(source)
+        checkpoint = self._checkpoint(journal)
+        with ExitStack() as stack:
+            sinks = self._sinks(stack, source, checkpoint)
+            if journal and not all(sink.continuable for sink in sinks):
+                journal = None
+            report = Report(warnings=source.warnings)
+            try:
+                if not (checkpoint and checkpoint.finished):
+                    self._process(source, stage, sinks, journal, checkpoint, report, ticker)
+            except BaseException:
+                if journal and journal.saved:
+                    for sink in sinks:
+                        sink.suspend()
+                raise
+            report.clipped = {sink.name: sink.clipped for sink in sinks if sink.clipped}
+        if journal:
+            journal.remove()
+        return report
+
+    def _process(
+        self,
+        source: Source,
+        stage: Stage[Any],
+        sinks: Sequence[Sink],
+        journal: Journal | None,
+        checkpoint: Checkpoint | None,
+        report: Report,
+        ticker: Callable[[int], None],
+    ) -> None:
+        if checkpoint:
+            _skip(source, checkpoint.frames)
+            stage.resume(checkpoint.stage)
+            report.frames = checkpoint.frames
+            ticker(checkpoint.frames)
+
+        def counted(frames: int) -> None:
+            report.frames += frames
+            ticker(frames)
+            if journal:
+                journal.tick(report.frames, sinks, stage)
+
+        run(source, stage, sinks, counted)
+        if journal and journal.saved:
+            journal.save(report.frames, sinks, None)
+
+    def _refuse_clashes(self) -> None:
+        paths = [Path(target).resolve() for target in self.targets if _is_path(target)]
+        if len(set(paths)) < len(paths):
+            raise ConfigError(f"two outputs would be one file: {', '.join(map(str, self.targets))}")
+        for target in self.targets:
+            refuse_same_file(self.input, target)
+
+    def _journal(self, source: Source) -> Journal | None:
+        """The journal of this run, where input and outputs are files."""
+        ends = [self.input, *self.targets]
+        if not (source.rereadable and all(map(_is_path, ends)) and all(_is_regular(target) for target in self.targets)):
+            return None
+        stored = {name: value for name, value in asdict(self.stored).items() if name != "force"}
+        outputs = [str(Path(str(target)).resolve()) for target in self.targets]
+        facts = {"input": file_facts(Path(str(self.input))), "outputs": outputs, "stored": stored, "work": self.work}
+        return Journal(Path(str(self.targets[0])), facts)
+
+    def _checkpoint(self, journal: Journal | None) -> Checkpoint | None:
+        if journal is None:
+            if self.resume:
+                raise ConfigError("a pipe cannot be continued: --resume needs files for input and outputs")
+            return None
+        if self.resume:
+            return journal.load()
+        if journal.path.exists() and not self.stored.force:
+            raise SinkError(f"{journal.path}: a run was stopped here; --resume goes on with it, --force starts again")
+        journal.remove()
+        return None
+
+    def _sinks(self, stack: ExitStack, source: Source, checkpoint: Checkpoint | None) -> list[Sink]:
+        sinks = []
+        for index, target in enumerate(self.targets):
+            position = checkpoint.outputs[index] if checkpoint else None
+            if checkpoint and checkpoint.finished and _is_published(target):
+                continue  # it was stopped between giving one name and the next
+            sink = self.stored.open(target, source.spec, source.format, source.frames, position)
+            sinks.append(stack.enter_context(sink))
+        return sinks
+
+
+def _is_path(target: Target) -> TypeGuard[str | Path]:
+    return isinstance(target, str | Path) and str(target) != "-"
+
+
+def _is_regular(target: Target) -> bool:
+    path = Path(str(target))
+    return path.is_file() or not path.exists()
+
+
+def _is_published(target: Target) -> bool:
+    path = Path(str(target))
+    return path.exists() and not path.with_name(path.name + ".part").exists()
+
+
+def _skip(source: Source, frames: int) -> None:
+    """Read what an earlier run has read."""
+    left = frames
+    while left > 0:
+        block = source.read(min(BLOCK, left)).shape[1]
+        if not block:
+            raise SourceError(f"{source.name}: has only {frames - left} frames now, an earlier run read {frames}")
+        left -= block

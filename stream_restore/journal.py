@@ -1,0 +1,142 @@
+"""What a run that was stopped at any instant needs in order to go on: one small file beside the output.
+
+It says what the run is made of (the facts), how far input and outputs were, and the state of the stage there. It
+is replaced as a whole, after the outputs it speaks of are on the disk; so it is always true. Nothing in it can
+be executed.
+"""
+
+import json
+import os
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .audio import Position, Sink
+from .errors import ConfigError, SinkError
+from .snapshot import Arrays
+from .stage import Stage
+
+__all__ = ["Checkpoint", "Facts", "Journal", "file_facts"]
+
+Facts = Mapping[str, Any]
+"""What must be the same for a run to go on, as JSON can hold it."""
+
+EVERY_SECONDS = 1.0
+"""Shortest time between two checkpoints."""
+SHARE = 20
+"""The time between two is at least this many times what one takes: journals cost 5 % at most."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How far a run was: frames read, the position of each output, and the stage's state unless it was flushed."""
+
+    frames: int
+    outputs: tuple[Position, ...]
+    finished: bool
+    stage: Arrays
+
+
+class Journal:
+    """The journal of one run, at OUTPUT.journal.
+
+    Attributes:
+        path: where it lies.
+        saved: whether there is a checkpoint.
+    """
+
+    def __init__(self, output: Path, facts: Facts) -> None:
+        self.path = output.with_name(output.name + ".journal")
+        self._facts = facts
+        self._due = time.monotonic() + EVERY_SECONDS
+        self.saved = False
+
+    def tick(self, frames: int, sinks: Sequence[Sink], stage: Stage[Any]) -> None:
+        """Save, if it is time to. Call it when all that the stage returned was written."""
+        began = time.monotonic()
+        if began >= self._due:
+            self.save(frames, sinks, stage)
+            ended = time.monotonic()
+            self._due = ended + max(EVERY_SECONDS, SHARE * (ended - began))
+
+    def save(self, frames: int, sinks: Sequence[Sink], stage: Stage[Any] | None) -> None:
+        """Bring outputs and then the journal to the disk; `stage` is None when it was flushed.
+
+        Raises:
+            SinkError: the disk is full, or whatever else the system says.
+        """
+        arrays = stage.checkpoint() if stage else {}
+        for sink in sinks:
+            sink.sync()
+        about = {
+            "facts": self._facts,
+            "frames": frames,
+            "outputs": [list(sink.position) for sink in sinks],
+            "finished": stage is None,
+        }
+        kept: dict[str, Any] = {f"stage{key}": array for key, array in arrays.items()}
+        kept["about"] = np.array(json.dumps(about))
+        fresh = self.path.with_name(self.path.name + ".part")
+        try:
+            with fresh.open("wb") as file:
+                np.savez(file, **kept)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(fresh, self.path)
+        except OSError as error:
+            raise SinkError(f"{self.path}: cannot write: {error.strerror or error}") from error
+        finally:
+            fresh.unlink(missing_ok=True)
+        self.saved = True
+
+    def load(self) -> Checkpoint | None:
+        """The last checkpoint; None if there is none.
+
+        Raises:
+            ConfigError: a damaged journal, or one of another run; says what changed.
+        """
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                about = json.loads(str(file["about"]))
+                stage = {key.removeprefix("stage"): file[key] for key in file.files if key.startswith("stage")}
+            checkpoint = Checkpoint(
+                int(about["frames"]),
+                tuple(Position(*map(int, position)) for position in about["outputs"]),
+                bool(about["finished"]),
+                stage,
+            )
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise ConfigError(f"{self.path}: is damaged ({error}); delete it to start again") from error
+        changed = _changes(about.get("facts"), json.loads(json.dumps(self._facts)))
+        if changed:
+            raise ConfigError(
+                f"{self.path}: cannot go on, since {', '.join(changed)} changed;"
+                " put it back, or start again without --resume"
+            )
+        self.saved = True
+        return checkpoint
+
+    def remove(self) -> None:
+        """Forget the run."""
+        self.path.unlink(missing_ok=True)
+
+
+def file_facts(path: Path) -> Facts:
+    """What identifies a file without reading it whole."""
+    found = path.stat()
+    return {"path": str(path.resolve()), "bytes": found.st_size, "modified": found.st_mtime_ns}
+
+
+def _changes(before: Any, now: Any, name: str = "") -> list[str]:
+    """Names of what differs, as "model.name"."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = sorted(before.keys() | now.keys())
+        return [found for key in keys for found in _changes(before.get(key), now.get(key), f"{name}.{key}".strip("."))]
+    return [] if before == now else [f"{name} (was {before}, is {now})"]

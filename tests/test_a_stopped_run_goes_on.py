@@ -1,0 +1,218 @@
+"""A run that was killed at any instant goes on with --resume, and gives the bytes of one that was not."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from identity import identity
+
+from stream_restore import api, journal
+from stream_restore.degradation import Degradation
+from stream_restore.errors import ConfigError, SinkError, SourceError
+from stream_restore.job import Output
+from stream_restore.testing import example_signal
+
+FRAMES = 400_000
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints after every block, so that a short recording has many."""
+    monkeypatch.setattr(journal, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(journal, "SHARE", 0)
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    soundfile.write(tmp_path / "in.wav", 0.8 * example_signal(2, FRAMES).T, 1600, subtype="PCM_24")
+    return tmp_path / "in.wav"
+
+
+class StoppedError(Exception):
+    """What a test stops a run with."""
+
+
+def stop_after(frames: int) -> Callable[[int, int | None], None]:
+    def progress(done: int, total: int | None) -> None:
+        if done > frames:
+            raise StoppedError
+
+    return progress
+
+
+def restore(recording: Path, folder: Path, **options: Any) -> None:
+    """Three outputs, through a resampler, overlap-add and back, with dither."""
+    folder.mkdir(exist_ok=True)
+    api.restore(
+        recording,
+        folder / "out.wav",
+        model=identity(),
+        residual=folder / "residual.wav",
+        save_stems=folder / "stems",
+        stored=Output(encoding="s16", seed=5, force=options.pop("force", False)),
+        **options,
+    )
+
+
+def degrade(recording: Path, folder: Path, **options: Any) -> None:
+    folder.mkdir(exist_ok=True)
+    degradation = Degradation(cutoff_hz=300, sample_rate=1000)
+    stored = Output(encoding="s16", force=options.pop("force", False))
+    api.degrade(recording, folder / "out.wav", degradation=degradation, stored=stored, **options)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("work", [restore, degrade])
+def test_stopped_many_times_gives_the_same_bytes(work: Callable[..., None], recording: Path, tmp_path: Path) -> None:
+    work(recording, tmp_path / "whole")
+    first_pass = FRAMES if work is degrade else 0
+    for stop in (40_000, 170_000, 171_000, 390_000):
+        with pytest.raises(StoppedError):
+            work(recording, tmp_path / "stopped", resume=True, progress=stop_after(first_pass + stop))
+        assert not (tmp_path / "stopped" / "out.wav").exists()
+    work(recording, tmp_path / "stopped", resume=True)
+    assert files(tmp_path / "stopped") == files(tmp_path / "whole")
+
+
+def test_stopped_between_two_names_gives_the_same_bytes(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restore(recording, tmp_path / "whole")
+    replace, count = os.replace, iter(range(10_000))
+    finals = {"out.wav", "residual.wav", "all.wav"}
+
+    def interrupted(source: Any, target: Any) -> None:
+        if Path(target).name in finals and next(count) == 1:
+            os._exit(9)
+        replace(source, target)
+
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(os, "replace", interrupted)
+        restore(recording, tmp_path / "stopped")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert finals & {path.name for path in (tmp_path / "stopped").rglob("*.wav")} not in (set(), finals)
+    restore(recording, tmp_path / "stopped", resume=True)
+    assert files(tmp_path / "stopped") == files(tmp_path / "whole")
+
+
+def test_a_process_killed_at_random_times_goes_on(small_model: Path, tmp_path: Path) -> None:
+    """The real command and SIGKILL; how often depends on the machine, the result does not."""
+    soundfile.write(tmp_path / "in.wav", example_signal(1, 800_000)[0], 44100, subtype="PCM_16")
+    command = [sys.executable, "-m", "stream_restore.cli", "restore", tmp_path / "in.wav", "-n", small_model]
+    command += ["--threads", "1", "--resume", "-o"]
+    subprocess.run([*command, tmp_path / "whole.wav"], check=True)
+    out, kills, delays = tmp_path / "killed.wav", 0, random.Random(4)
+    while not out.exists():
+        with subprocess.Popen([*command, out], stderr=subprocess.PIPE) as child:
+            try:
+                child.wait(2.0 + 3.0 * delays.random() + kills)
+            except subprocess.TimeoutExpired:
+                child.send_signal(signal.SIGKILL)
+                kills += 1
+    assert out.read_bytes() == (tmp_path / "whole.wav").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"in.wav", "whole.wav", "killed.wav"}
+
+
+def stopped(recording: Path, folder: Path) -> None:
+    with pytest.raises(StoppedError):
+        restore(recording, folder, progress=stop_after(100_000))
+
+
+def test_what_changed_is_named(recording: Path, tmp_path: Path) -> None:
+    stopped(recording, tmp_path / "out")
+    before = files(tmp_path / "out")
+    other = identity(gain=0.5)
+    options: dict[str, Any] = {"residual": tmp_path / "out/residual.wav", "save_stems": tmp_path / "out/stems"}
+    with pytest.raises(ConfigError, match=r"work\.model\.gains"):
+        api.restore(
+            recording, tmp_path / "out/out.wav", model=other, resume=True,
+            stored=Output(encoding="s16", seed=5), **options,
+        )  # fmt: skip
+    with pytest.raises(ConfigError, match=r"stored\.encoding \(was s16, is f32\)"):
+        api.restore(
+            recording, tmp_path / "out/out.wav", model=identity(), resume=True,
+            stored=Output(encoding="f32", seed=5), **options,
+        )  # fmt: skip
+    time.sleep(0.01)
+    recording.touch()
+    with pytest.raises(ConfigError, match=r"input\.modified"):
+        restore(recording, tmp_path / "out", resume=True)
+    assert files(tmp_path / "out") == before
+
+
+def test_the_remains_of_a_run_are_not_overwritten_unasked(recording: Path, tmp_path: Path) -> None:
+    stopped(recording, tmp_path / "out")
+    with pytest.raises(SinkError, match="--resume"):
+        restore(recording, tmp_path / "out")
+    restore(recording, tmp_path / "out", force=True)
+    restore(recording, tmp_path / "whole")
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("damage", [b"", b"no archive", None])
+def test_a_damaged_journal_is_named(damage: bytes | None, recording: Path, tmp_path: Path) -> None:
+    stopped(recording, tmp_path / "out")
+    path = tmp_path / "out/out.wav.journal"
+    path.write_bytes(path.read_bytes()[:-200] if damage is None else damage)
+    with pytest.raises(ConfigError, match=r"out\.wav\.journal: is damaged"):
+        restore(recording, tmp_path / "out", resume=True)
+
+
+def test_a_journal_cannot_carry_code(recording: Path, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.mkdir, (str(tmp_path / "executed"),)
+
+    stopped(recording, tmp_path / "out")
+    with (tmp_path / "out/out.wav.journal").open("wb") as file:
+        np.savez(file, about=np.array(Evil(), dtype=object))
+    with pytest.raises(ConfigError, match="damaged"):
+        restore(recording, tmp_path / "out", resume=True)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_an_output_shorter_than_its_journal_says_is_refused(recording: Path, tmp_path: Path) -> None:
+    stopped(recording, tmp_path / "out")
+    os.truncate(tmp_path / "out/out.wav.part", 1000)
+    with pytest.raises(SinkError, match="shorter"):
+        restore(recording, tmp_path / "out", resume=True)
+
+
+def test_an_input_that_became_shorter_is_refused(recording: Path, tmp_path: Path) -> None:
+    stopped(recording, tmp_path / "out")
+    found = recording.stat()
+    soundfile.write(recording, np.zeros((10, 2)), 1600, subtype="PCM_24")
+    os.truncate(recording, found.st_size)
+    os.utime(recording, ns=(found.st_atime_ns, found.st_mtime_ns))
+    with pytest.raises(SourceError, match="an earlier run read"):
+        restore(recording, tmp_path / "out", resume=True)
+
+
+def test_pipes_and_encoded_outputs_cannot_be_continued(recording: Path, tmp_path: Path) -> None:
+    with recording.open("rb") as pipe, pytest.raises(ConfigError, match="pipe"):
+        api.degrade(pipe, tmp_path / "o.wav", power=1.0, degradation=Degradation(cutoff_hz=None), resume=True)
+    with pytest.raises(StoppedError):
+        api.degrade(
+            recording, tmp_path / "o.flac", power=1.0, degradation=Degradation(cutoff_hz=None),
+            progress=stop_after(200_000),
+        )  # fmt: skip
+    assert not list(tmp_path.glob("o.*"))
+
+
+def test_two_outputs_of_one_name_are_refused(recording: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="one file"):
+        api.restore(recording, tmp_path / "o.wav", model=identity(), residual=tmp_path / "o.wav")
