@@ -2,6 +2,8 @@
 
 import ast
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -218,3 +220,47 @@ def test_a_missing_extra_is_named_with_its_install_line(base_install: Path, tmp_
     assert done.returncode == 1
     assert "pip install 'stream_restore[torch]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# What the README says
+
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The README's blocks of code in one language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> Iterator[list[str]]:
+    """Words of every call of the command line in the README."""
+    for line in "\n".join(blocks("sh")).splitlines():
+        for part in line.partition("#")[0].split("|"):
+            words = shlex.split(part)
+            if words[:1] == ["stream-restore"]:
+                yield words[1:]
+
+
+def test_the_readme_uses_commands_and_options_that_exist() -> None:
+    helps: dict[str, str] = {}
+    assert len(list(commands())) > 5
+    for name, *words in commands():
+        if name not in helps:
+            helps[name] = run(sys.executable, "-m", "stream_restore.cli", name, "--help", check=True).stdout
+        for word in words:
+            assert not re.fullmatch(r"-\w|--[\w-]+", word) or re.search(rf"(?<![\w-]){word}\b", helps[name]), word
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "tape.wav", np.random.default_rng(0).normal(0, 0.1, (22050, 2)), 44100)
+    assert len(blocks("python")) >= 2
+    for number, code in enumerate(blocks("python")):
+        (tmp_path / f"block_{number}.py").write_text(code, "utf-8")
+        done = run(sys.executable, f"block_{number}.py", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    named = set(re.findall(r"`((?:tests|models|cli|scripts|stream_restore)/[\w./]+)`", README))
+    assert len(named) > 8
+    assert not [path for path in named if not (ROOT / path).exists()]
