@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeAlias, TypeGuard
+from typing import Any, BinaryIO, TypeAlias, TypeGuard
 
 from .audio import Format, Position, Sink, Source, open_sink, refuse_same_file
 from .errors import ConfigError, SinkError, SourceError
@@ -18,13 +18,8 @@ __all__ = ["Job", "Output", "Progress", "Report", "Target", "Ticker"]
 Target: TypeAlias = str | Path | BinaryIO
 """The path of a file, "-" for stdin or stdout, or a binary stream."""
 
-
-class Progress(Protocol):
-    """Told how far a recording is."""
-
-    def __call__(self, done: int, total: int | None) -> None:
-        """`done` frames of `total`, all passes together; None where the length is unknown."""
-        ...
+Progress: TypeAlias = Callable[[int, int | None], None]
+"""Told how many frames are done, of how many in all passes together; None where the length is unknown."""
 
 
 class Ticker:

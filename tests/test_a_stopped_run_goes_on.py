@@ -112,7 +112,15 @@ def test_stopped_between_two_names_gives_the_same_bytes(
 def test_a_process_killed_at_random_times_goes_on(small_model: Path, tmp_path: Path) -> None:
     """The real command and SIGKILL; how often depends on the machine, the result does not."""
     soundfile.write(tmp_path / "in.wav", example_signal(1, 800_000)[0], 44100, subtype="PCM_16")
-    command = [sys.executable, "-m", "stream_restore.cli", "restore", tmp_path / "in.wav", "-n", small_model]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "stream_restore.cli",
+        "restore",
+        tmp_path / "in.wav",
+        "-n",
+        small_model,
+    ]
     command += ["--threads", "1", "--resume", "-o"]
     subprocess.run([*command, tmp_path / "whole.wav"], check=True)
     out, kills, delays = tmp_path / "killed.wav", 0, random.Random(4)
