@@ -16,7 +16,7 @@ from demucs.hdemucs import HDemucs
 from stream_restore.errors import ModelError
 from stream_restore.models import Stft, export, load
 from stream_restore.models.export import export_model
-from stream_restore.models.graph import exportable
+from stream_restore.models.graph import StagedMoments, exportable
 from stream_restore.models.spectrum import Spectrum
 from stream_restore.models.torch_backend import stft_of
 
@@ -95,6 +95,22 @@ def test_a_bag_of_one_kind_is_the_weighted_mean_of_its_networks() -> None:
     shares = np.array(weights)[:, :, None, None]
     expected = (shares[0] * one + shares[1] * other) / shares.sum(0)
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("frames", [147_000, 147_001, 149_993])  # many divisors, few, none
+def test_long_moments_and_norms_are_those_of_torch(frames: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    sound = 3 + torch.randn(2, 4, frames, generator=generator)
+    weight, bias = torch.randn(2, 4, generator=generator)
+    expected = torch.nn.functional.group_norm(sound.double(), 2, weight.double(), bias.double(), 1e-5)
+    with StagedMoments():
+        found = torch.nn.functional.group_norm(sound, 2, weight, bias, 1e-5)
+        mean = sound[:1].mean(dim=(1, 2), keepdim=True)
+        deviation = sound[:1].std(dim=(1, 2), keepdim=True)
+    assert (found - expected).abs().max() < 1e-5
+    assert mean.shape == deviation.shape == (1, 1, 1)
+    assert abs(mean - sound[:1].double().mean()).item() < 1e-6
+    assert abs(deviation - sound[:1].double().std()).item() < 1e-6
 
 
 @pytest.mark.parametrize("frames", [1, 5, 1535, 1536, 1537, 2600, 44100])
