@@ -1,7 +1,7 @@
 """Mel spectrograms of recordings of any length, one above the other in one PNG.
 
 A recording is read once, block by block. Its columns are pooled: when there are more than a picture is wide, each two
-neighbours become one, so memory does not grow with duration. Needs the extra `eval`.
+neighbours become one, so memory does not grow with duration. Drawing needs the extra `eval`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 
 from .errors import ConfigError, SinkError, SpecError
+from .mel import filters, frequencies
 from .run import Readable
 from .spec import Audio, Spec
 
@@ -77,12 +78,9 @@ def mel(source: Readable, most: int = MOST) -> Mel:
 
     Column k is centred at k * column_seconds while columns are not pooled; a pooled column is the mean of the
     powers of its parts.
-
-    Raises:
-        ConfigError: librosa is not installed; names the extra.
     """
     size = 2 ** max(5, round(log2(WINDOW_SECONDS * source.spec.sample_rate)))
-    bank = _extra("librosa").filters.mel(sr=source.spec.sample_rate, n_fft=size, n_mels=BANDS, norm=None)
+    bank = filters(source.spec.sample_rate, size, BANDS)
     pool, reader = _Pool(most), _Counted(source)
     for power in _powers(reader, size):
         for column in (bank @ power).T:
@@ -96,7 +94,7 @@ def draw(panels: Mapping[str, Mel], path: Path) -> None:
     """Write a PNG of spectrograms under each other, by title, on one time axis and one scale of colours.
 
     Raises:
-        ConfigError: matplotlib or librosa is not installed; names the extra.
+        ConfigError: matplotlib is not installed; names the extra.
         SinkError: `path` cannot be written.
     """
     figure = _extra("matplotlib.figure").Figure(figsize=(12, 2.4 * len(panels) + 0.6), layout="constrained")
@@ -185,7 +183,7 @@ def _panel(axes: Any, title: str, panel: Mel, loudest: float) -> Any:
     )
     axes.set_title(title, loc="left", fontsize=11)
     axes.set_ylabel("frequency (kHz)")
-    centres = _extra("librosa").mel_frequencies(n_mels=BANDS + 2, fmax=panel.spec.sample_rate / 2)[1:-1]
+    centres = frequencies(BANDS + 2, panel.spec.sample_rate / 2)[1:-1]
     shown = [hertz for hertz in TICKS_HZ if hertz <= centres[-1]]
     axes.set_yticks(np.interp(shown, centres, np.arange(BANDS) + 0.5), [f"{hertz / 1000:g}" for hertz in shown])
     return image

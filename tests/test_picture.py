@@ -137,11 +137,8 @@ def test_time_is_marked_in_a_unit_that_reads_well(seconds: float, unit: str) -> 
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(sys.modules, "librosa", None)
-    with pytest.raises(ConfigError, match=r"librosa.*pip install 'stream_restore\[eval\]'"):
-        mel(Tape(sine(100, 0.1)))
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ConfigError, match="matplotlib"):
+    with pytest.raises(ConfigError, match=r"matplotlib.*pip install 'stream_restore\[eval\]'"):
         draw({"one": Mel(np.zeros((BANDS, 3)), Spec(44100, 1), 1.0, 0.3)}, tmp_path / "out.png")
 
 
