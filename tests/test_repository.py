@@ -264,3 +264,12 @@ def test_files_that_the_readme_names_exist() -> None:
     named = set(re.findall(r"`((?:tests|models|cli|scripts|stream_restore)/[\w./]+)`", README))
     assert len(named) > 8
     assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def test_the_demo_shows_the_main_job(tmp_path: Path) -> None:
+    done = run(sys.executable, ROOT / "scripts/demonstration.py", "--seconds", "2", "--output", "shown", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    shown = tmp_path / "shown"
+    assert {soundfile.info(shown / f"{word}.wav").frames for word in ("original", "degraded", "restored")} == {88200}
+    assert (shown / "spectrograms.png").read_bytes().startswith(b"\x89PNG")
+    assert re.search(r"degraded +[\d.]+ dB +[\d.]+ dB\nrestored +[\d.]+ dB +[\d.]+ dB\ngain", done.stdout)
