@@ -1,19 +1,21 @@
 """`stream-restore COMMAND`, and the one place that turns errors into exit codes.
 
-0 done; 1 usage or configuration; 2 input unreadable; 130 interrupted. A closed stdout ends quietly.
+0 done; 1 usage or configuration; 2 input unreadable; 3 some files of a batch failed; 130 interrupted. A closed stdout ends quietly.
 """
 
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
 import typer
 
 from ..errors import ClosedPipeError, RestoreError, SourceError
-from . import degrade, export, metrics, models, restore
+from . import degrade, export, metrics, models, restore, spectrogram
+from .say import hold_standard_streams, say
 
 __all__ = ["app", "main"]
 
@@ -32,6 +34,7 @@ app = typer.Typer(
 app.command("restore")(restore.command)
 app.command("degrade")(degrade.command)
 app.command("metrics")(metrics.command)
+app.command("spectrogram")(spectrogram.command)
 app.command("export")(export.command)
 app.add_typer(models.app, name="models")
 
@@ -53,6 +56,7 @@ def _top(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    hold_standard_streams()
     try:
         return _run(arguments)
     except (ClosedPipeError, BrokenPipeError):
@@ -62,8 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(error, 2)
     except (RestoreError, OSError) as error:
         return _failed(error, 1)
+    except MemoryError as error:
+        return _failed(f"not enough memory; a shorter --segment or fewer --jobs take less ({error})", 1)
     except (KeyboardInterrupt, typer.Abort):
-        print("stream-restore: interrupted", file=sys.stderr)
+        say("stream-restore: interrupted")
         return 130
 
 
@@ -71,11 +77,13 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
     except _USAGE_ERROR as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return 1
     if code == 130:  # typer's own answer to an interrupt
         raise KeyboardInterrupt
-    sys.stdout.flush()
+    if sys.stdout is not None:
+        sys.stdout.flush()
     return code if isinstance(code, int) else 0
 
 
@@ -83,8 +91,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _failed(error: Exception, code: int) -> int:
-    print(f"stream-restore: {error}", file=sys.stderr)
+def _failed(error: Exception | str, code: int) -> int:
+    say(f"stream-restore: {error}")
     return code
 
 

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from .say import say
+
 if TYPE_CHECKING:
     from ..job import Progress
 
-__all__ = ["progress"]
+__all__ = ["Counter", "progress"]
 
 EVERY_SECONDS = 0.2
 
@@ -28,6 +30,19 @@ def progress(mode: str, quiet: bool) -> "Iterator[Progress | None]":
         meter.close()
 
 
+class Counter:
+    """Adds up the frames of blocks, for the meter of several recordings."""
+
+    def __init__(self, meter: "Progress | None", total: int | None) -> None:
+        self._meter, self._total, self._done = meter, total, 0
+
+    def __call__(self, frames: int) -> None:
+        """`frames` more are done."""
+        self._done += frames
+        if self._meter:
+            self._meter(self._done, self._total)
+
+
 class _Meter:
     def __init__(self, as_json: bool) -> None:
         self._json = as_json
@@ -43,7 +58,7 @@ class _Meter:
         if self._last:
             self._show(*self._last)
         if not self._json:
-            print(file=sys.stderr)
+            say("")
 
     def _show(self, done: int, total: int | None) -> None:
         self._shown = time.monotonic()
@@ -51,11 +66,11 @@ class _Meter:
         left = elapsed * (total - done) / done if total and done else None
         if self._json:
             fields = {"frames": done, "total": total, "elapsed_seconds": elapsed, "eta_seconds": left}
-            print(json.dumps(fields), file=sys.stderr, flush=True)
+            say(json.dumps(fields))
         else:
             share = f"{min(100, 100 * done // total):3d} %" if total else f"{done} frames"
             eta = f", {_clock(left)} left" if left is not None else ""
-            print(f"\r\x1b[K{share}, {_clock(elapsed)}{eta}", end="", file=sys.stderr, flush=True)
+            say(f"\r\x1b[K{share}, {_clock(elapsed)}{eta}", end="")
 
 
 def _clock(seconds: float) -> str:

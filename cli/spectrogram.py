@@ -1,0 +1,44 @@
+"""`stream-restore spectrogram`."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from . import options
+from .progress import Counter
+from .progress import progress as meter
+
+__all__ = ["command"]
+
+
+def command(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="IN...", help="Recordings, shown on one time axis; - is stdin.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder to write.")],
+    scale: Annotated[Literal["mel", "linear"], typer.Option(help="Of frequency.")] = "mel",
+    rows: Annotated[int, typer.Option(min=1, max=1024, help="Height of the spectrograms in bands.")] = 128,
+    quietest: Annotated[float, typer.Option(metavar="DB", help="Level of the darkest colour.")] = -100.0,
+    loudest: Annotated[float, typer.Option(metavar="DB", help="Level of the lightest colour.")] = 0.0,
+    raw: options.Raw = None,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    progress: options.ProgressMode = "auto",
+) -> None:
+    """Spectrograms to look at and listen to: a folder whose index.html opens in any browser, with no server."""
+    from ..audio import open_source
+    from ..display import Track, prepare, show
+    from ..tiles import Axes
+
+    axes = Axes(scale, rows, quietest, loudest)
+    with ExitStack() as stack, meter(progress, quiet) as shown:
+        sources = [stack.enter_context(open_source(each, raw=options.parsed_raw(raw))) for each in inputs]
+        prepare(output, force)
+        names = [Path(source.name).name for source in sources]
+        tracks = [Track(name, source) for name, source in zip(names, sources, strict=True)]
+        lengths = [source.estimate for source in sources]
+        counter = Counter(shown, None if None in lengths else sum(length or 0 for length in lengths))
+        page = show(output, " · ".join(names), tracks, axes=axes, progress=counter)
+    typer.echo(str(page))

@@ -1,0 +1,153 @@
+"""A folder that a browser opens from disk: spectrograms and sound of recordings of any length on one time axis."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.resources import files
+from math import isfinite, log10
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .audio import open_sink
+from .errors import ConfigError, SinkError, SourceError
+from .exact import ExactSum
+from .metrics import Segments
+from .png import PALETTE
+from .run import BLOCK, Readable
+from .tiles import Axes, Tiles
+
+__all__ = ["Track", "prepare", "show"]
+
+STATIC = ("index.html", "viewer.css", "spectrogram.js", "player.js", "viewer.js")
+LARGEST_WAV = 4_000_000_000
+"""Bytes. What is longer, or may be, is stored as FLAC: browsers read no WAV beyond 4 GiB."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One recording of a display.
+
+    Attributes:
+        label: its name.
+        source: read to its end.
+        audio: address, relative to the folder, of a file that holds the same sound and that browsers play; None has one
+            written.
+        matched: whether "equal loudness" applies to it; a residual is meant to be quiet.
+    """
+
+    label: str
+    source: Readable
+    audio: str | None = None
+    matched: bool = True
+
+
+def prepare(folder: Path, force: bool) -> None:
+    """Make the folder for a display.
+
+    Raises:
+        ConfigError: it holds something already, and `force` is not set.
+        SinkError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = not force and any(folder.iterdir())
+    except OSError as error:
+        raise SinkError(f"{folder}: cannot be made a folder: {error.strerror}") from error
+    if taken:
+        raise ConfigError(f"{folder}: is not empty; choose another folder, or replace what is in it with --force")
+
+
+def show(
+    folder: Path,
+    title: str,
+    tracks: Sequence[Track],
+    *,
+    sdr: Mapping[str, Segments] | None = None,
+    axes: Axes | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Path:
+    """Write `index.html` and what it needs into a folder that exists; return the path of `index.html`.
+
+    Args:
+        tracks: at least one; the first has the sample rate for `sdr`.
+        sdr: SDR over time of some of them, by label.
+        axes: of the spectrograms.
+        progress: told the number of frames of each block.
+
+    Raises:
+        SourceError: a recording that cannot be read, or holds no sound.
+        SinkError: the disk is full, or read-only.
+    """
+    told = [_track(folder, number, track, axes or Axes(), progress) for number, track in enumerate(tracks)]
+    _match(told, tracks)
+    rate = tracks[0].source.spec.sample_rate
+    series = [_series(label, segments, rate) for label, segments in (sdr or {}).items()]
+    colours = ["#" + bytes(PALETTE[place]).hex() for place in range(0, 256, 15)]
+    data = {"title": title, "tracks": told, "sdr": series, "palette": colours}
+    for name in STATIC:
+        _write(folder / name, (files(__package__) / "viewer" / name).read_bytes())
+    _write(folder / "recording.js", f"window.STREAM_RESTORE = {json.dumps(data)};\n".encode())
+    return folder / "index.html"
+
+
+def _track(
+    folder: Path, number: int, track: Track, axes: Axes, progress: Callable[[int], None] | None
+) -> dict[str, Any]:
+    """Read one recording; write its tiles and its sound; say what the page needs to know."""
+    tiles = Tiles(folder / "tracks" / str(number), track.source.spec, axes)
+    power = ExactSum()
+    audio = track.audio or f"tracks/{number}/audio.{_container(track.source)}"
+    with ExitStack() as stack:
+        sink = None
+        if track.audio is None:
+            _make(tiles.folder)
+            like = getattr(track.source, "format", None)
+            sink = open_sink(folder / audio, track.source.spec, like=like, encoding="s16", force=True)
+            stack.enter_context(sink)
+        while (block := track.source.read(BLOCK)).shape[1]:
+            tiles.update(block)
+            power.add(np.square(block, dtype=np.float64))
+            if sink:
+                sink.write(block)
+            if progress:
+                progress(block.shape[1])
+    if not tiles.frames:
+        raise SourceError(f"{track.label}: holds no sound to show")
+    level = float(power) / (tiles.frames * track.source.spec.channels)
+    rms = 10 * log10(level) if level else None
+    return {"label": track.label, "tiles": f"tracks/{number}", "audio": audio, "rms_db": rms, **tiles.close()}
+
+
+def _match(told: list[dict[str, Any]], tracks: Sequence[Track]) -> None:
+    """The gain that brings each track to the level of the quietest: browsers can only turn down."""
+    levels = [each["rms_db"] for each, track in zip(told, tracks, strict=True) if track.matched and each["rms_db"]]
+    for each, track in zip(told, tracks, strict=True):
+        known = track.matched and each["rms_db"] is not None
+        each["gain_db"] = min(levels, default=0.0) - each["rms_db"] if known else 0.0
+
+
+def _series(label: str, segments: Segments, rate: int) -> dict[str, Any]:
+    values = [round(value, 3) if isfinite(value) else None for value in segments.sdr_db]
+    return {"label": label, "every_seconds": segments.frames / rate, "values": values}
+
+
+def _container(source: Readable) -> str:
+    frames, spec = getattr(source, "frames", None), source.spec
+    return "wav" if frames is not None and 2 * frames * spec.channels < LARGEST_WAV else "flac"
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(f"{folder}: cannot be made a folder: {error.strerror}") from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
