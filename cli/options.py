@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 
 from ..errors import ConfigError
+from .say import say
 
 if TYPE_CHECKING:
     from ..audio import RawFormat
@@ -98,6 +99,6 @@ def report_to_stderr(report: "Report", output: str, quiet: bool, as_json: bool) 
     clipped = [f"{name}: {samples} samples clipped; lower the level" for name, samples in report.clipped.items()]
     for warning in [*report.warnings, *clipped]:
         text = json.dumps({"warning": warning}) if as_json else f"stream-restore: warning: {warning}"
-        print(text, file=sys.stderr)
+        say(text)
     if output != "-" and not as_json and sys.stderr.isatty():
-        print(f"{output}: {report.frames} frames", file=sys.stderr)
+        say(f"{output}: {report.frames} frames")

@@ -109,21 +109,17 @@ class Job:
             SourceError: an input that cannot be read to its end.
         """
         self._refuse_clashes()
-        journal = self._journal(source)
+        facts = self._input_facts(source)
+        journal = self._journal(facts)
         checkpoint = self._checkpoint(journal)
         with ExitStack() as stack:
             sinks = self._sinks(stack, source, checkpoint)
             if journal and not all(sink.continuable for sink in sinks):
                 journal = None
-            report = Report(warnings=source.warnings)
-            try:
-                if not (checkpoint and checkpoint.finished):
-                    self._process(source, stage, sinks, journal, checkpoint, report, ticker)
-            except BaseException:
-                if journal and journal.saved:
-                    for sink in sinks:
-                        sink.suspend()
-                raise
+            report = Report()
+            if not (checkpoint and checkpoint.finished):
+                self._process(source, stage, sinks, journal, checkpoint, report, ticker)
+            report.warnings = source.warnings + self._changes_of_input(facts)
             report.clipped = {sink.name: sink.clipped for sink in sinks if sink.clipped}
         if journal:
             journal.remove()
@@ -162,15 +158,35 @@ class Job:
         for target in self.targets:
             refuse_same_file(self.input, target)
 
-    def _journal(self, source: Source) -> Journal | None:
+    def _input_facts(self, source: Source) -> Facts | None:
+        """What identifies the input, if that is a file."""
+        return file_facts(Path(str(self.input))) if source.rereadable and _is_path(self.input) else None
+
+    def _changes_of_input(self, before: Facts | None) -> list[str]:
+        """A warning, if the input was changed while it was read.
+
+        Raises:
+            SourceError: it became shorter, so that sound may be missing.
+        """
+        path = Path(str(self.input))
+        if before is None or not path.exists():  # a file that was deleted is read to its end
+            return []
+        now = file_facts(path)
+        if now == before:
+            return []
+        change = f"{self.input}: was changed while it was read, from {before['bytes']} to {now['bytes']} bytes"
+        if now["bytes"] < before["bytes"]:
+            raise SourceError(f"{change}; start again when it is complete")
+        return [f"{change}; the result is of what was there at each moment"]
+
+    def _journal(self, facts: Facts | None) -> Journal | None:
         """The journal of this run, where input and outputs are files."""
-        ends = [self.input, *self.targets]
-        if not (source.rereadable and all(map(_is_path, ends)) and all(_is_regular(target) for target in self.targets)):
+        if facts is None or not all(_is_path(target) and _is_regular(target) for target in self.targets):
             return None
         stored = {name: value for name, value in asdict(self.stored).items() if name != "force"}
         outputs = [str(Path(str(target)).resolve()) for target in self.targets]
-        facts = {"input": file_facts(Path(str(self.input))), "outputs": outputs, "stored": stored, "work": self.work}
-        return Journal(Path(str(self.targets[0])), facts)
+        about = {"input": facts, "outputs": outputs, "stored": stored, "work": self.work}
+        return Journal(Path(str(self.targets[0])), about)
 
     def _checkpoint(self, journal: Journal | None) -> Checkpoint | None:
         if journal is None:
@@ -179,9 +195,12 @@ class Job:
             return None
         if self.resume:
             return journal.load()
-        if journal.path.exists() and not self.stored.force:
-            raise SinkError(f"{journal.path}: a run was stopped here; --resume goes on with it, --force starts again")
-        journal.remove()
+        if journal.path.exists():
+            if not self.stored.force:
+                raise SinkError(
+                    f"{journal.path}: a run was stopped here; --resume goes on with it, --force starts again"
+                )
+            journal.remove()
         return None
 
     def _sinks(self, stack: ExitStack, source: Source, checkpoint: Checkpoint | None) -> list[Sink]:

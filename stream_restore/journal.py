@@ -10,6 +10,7 @@ import os
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .audio import Position, Sink
-from .errors import ConfigError, SinkError
+from .errors import ConfigError, SinkError, SourceError
 from .snapshot import Arrays
 from .stage import Stage
 
@@ -87,11 +88,15 @@ class Journal:
                 np.savez(file, **kept)
                 file.flush()
                 os.fsync(file.fileno())
+            # First the outputs are kept, then there is a journal: an interrupt between the two loses nothing.
+            for sink in sinks:
+                sink.keep()
             os.replace(fresh, self.path)
         except OSError as error:
             raise SinkError(f"{self.path}: cannot write: {error.strerror or error}") from error
         finally:
-            fresh.unlink(missing_ok=True)
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
         self.saved = True
 
     def load(self) -> Checkpoint | None:
@@ -124,13 +129,27 @@ class Journal:
         return checkpoint
 
     def remove(self) -> None:
-        """Forget the run."""
-        self.path.unlink(missing_ok=True)
+        """Forget the run.
+
+        Raises:
+            SinkError: it cannot be deleted.
+        """
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise SinkError(f"{self.path}: cannot be deleted: {error.strerror}") from error
 
 
 def file_facts(path: Path) -> Facts:
-    """What identifies a file without reading it whole."""
-    found = path.stat()
+    """What identifies a file without reading it whole.
+
+    Raises:
+        SourceError: it is not there.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise SourceError(f"{path}: is gone: {error.strerror}") from error
     return {"path": str(path.resolve()), "bytes": found.st_size, "modified": found.st_mtime_ns}
 
 

@@ -152,6 +152,10 @@ def open_output(target: str | Path | BinaryIO, force: bool, resume: bool = False
     except OSError as error:
         if isinstance(error, SinkError):
             raise
+        if resume and isinstance(error, FileNotFoundError):
+            raise SinkError(
+                f"{path}.part: is gone, it cannot be continued; --force without --resume starts again"
+            ) from error
         raise SinkError(f"{path}: cannot be created: {error.strerror or error}") from error
 
 
@@ -171,6 +175,8 @@ def _opened(path: Path, force: bool, resume: bool) -> Output:
 
 
 def _stdout() -> Output:
+    if sys.stdout is None:
+        raise SinkError("stdout is closed; name a file with -o")
     stream = sys.stdout.buffer
     if stream.isatty():
         raise SinkError("stdout is a terminal, sound belongs into a file or a pipe; name one with -o")

@@ -4,11 +4,14 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import NamedTuple, Self
 
+import numpy as np
+
 from ..errors import SinkError, SpecError, StreamError
 from ..spec import Audio, Spec
 from .formats import CONTAINERS, WORDS, Format
 from .output import Output
 from .pcm import Quantiser, Values
+from .place import place
 
 __all__ = ["Position", "Sink"]
 
@@ -41,6 +44,7 @@ class Sink(ABC):
         self._force = force
         self._frames = 0
         self._open = True
+        self._kept = False
 
     @property
     def clipped(self) -> int:
@@ -62,13 +66,15 @@ class Sink(ABC):
 
         Raises:
             SpecError: the wrong number of channels.
-            SinkError: disk full, or more than the container holds; ClosedPipeError: the reader went away.
+            SinkError: disk full, more than the container holds, or a sample that is not finite, with its time;
+                ClosedPipeError: the reader went away.
             StreamError: the sink is closed.
         """
         if not self._open:
             raise StreamError(f"{self.name}: is closed; open another sink")
         if block.ndim != 2 or block.shape[0] != self.spec.channels:
             raise SpecError(f"{self.name}: takes blocks of {self.spec.channels} channels, got shape {block.shape}")
+        self._refuse_non_finite(block)
         self._frames += block.shape[1]
         refuse_too_long(self.name, self.spec, self.format, self._frames)
         self._store(self._quantiser(block))
@@ -78,7 +84,7 @@ class Sink(ABC):
         """Finish: everything to the disk, then the file gets its name. Any number of times.
 
         Raises:
-            SinkError: disk full; nothing is left behind.
+            SinkError: disk full; nothing is left behind, unless it is kept.
         """
         if not self._open:
             return
@@ -87,7 +93,7 @@ class Sink(ABC):
             self._finish()
             self._output.commit(self._force)
         except BaseException:
-            self._output.discard()
+            self._let_go()
             raise
 
     def sync(self) -> None:
@@ -98,19 +104,16 @@ class Sink(ABC):
         """
         self._output.sync()
 
-    def suspend(self) -> None:
-        """Stop, and leave NAME.part for a sink that goes on. Any number of times."""
-        if self._open:
-            self._open = False
-            self._release()
-            self._output.leave()
+    def keep(self) -> None:
+        """From now on whatever goes wrong leaves NAME.part: somebody knows how to go on with it."""
+        self._kept = True
 
     def abort(self) -> None:
-        """Give up: no file is left behind. Any number of times."""
+        """Give up: no file is left behind, unless it is kept. Any number of times."""
         if self._open:
             self._open = False
             self._release()
-            self._output.discard()
+            self._let_go()
 
     def __enter__(self) -> Self:
         return self
@@ -123,6 +126,16 @@ class Sink(ABC):
         else:
             self.abort()
 
+    def _refuse_non_finite(self, block: Audio) -> None:
+        if np.isfinite(block).all():
+            return
+        channel, frame = min(np.argwhere(~np.isfinite(block)).tolist(), key=lambda found: found[1])
+        where = place(self._frames + frame, self.spec.sample_rate)
+        raise SinkError(
+            f"{self.name}: {block[channel, frame]} at {where}, channel {channel + 1}, was to be written;"
+            " a model or an option makes the sound too loud for numbers"
+        )
+
     @abstractmethod
     def _store(self, values: Values) -> None:
         """Write numbers of the output's word, shape (channels, frames)."""
@@ -130,6 +143,9 @@ class Sink(ABC):
     @abstractmethod
     def _finish(self) -> None:
         """Write what comes last."""
+
+    def _let_go(self) -> None:
+        self._output.leave() if self._kept else self._output.discard()
 
     def _release(self) -> None:  # noqa: B027 - not every sink holds any
         """Let go of a library's objects without finishing."""

@@ -66,6 +66,7 @@ def _go_on(sink: Sink, position: Position) -> None:
     if not isinstance(sink, PcmSink) or not sink.continuable:
         raise ConfigError(f"{sink.name}: {sink.format.container} cannot be continued; wav, rf64, au and raw files can")
     sink.go_on(position)
+    sink.keep()
 
 
 def _writer(output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> Sink:

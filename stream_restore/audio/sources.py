@@ -43,6 +43,8 @@ def _stream(target: str | Path | BinaryIO) -> ByteStream:
     if not isinstance(target, str | Path):
         return ByteStream(target, str(getattr(target, "name", "input stream")), owned=False)
     if str(target) == "-":
+        if sys.stdin is None:
+            raise SourceError("stdin is closed; give the name of a file")
         return ByteStream(sys.stdin.buffer, "stdin", owned=False)
     return _file(Path(target))
 
