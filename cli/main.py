@@ -1,6 +1,7 @@
 """`stream-restore COMMAND`, and the one place that turns errors into exit codes.
 
-0 done; 1 usage or configuration; 2 input unreadable; 3 some files of a batch failed; 130 interrupted. A closed stdout ends quietly.
+0 done; 1 usage or configuration; 2 input unreadable; 3 some files of a batch failed; 130 interrupted. A closed
+stdout ends quietly.
 """
 
 import os
