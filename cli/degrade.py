@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..errors import ConfigError
 from . import options
 from .progress import progress as meter
 
@@ -52,8 +51,8 @@ def command(
         cutoff_hz=options.number_or_none(cutoff, "--cutoff"),
         order=order,
         phase=phase,
-        sample_rate=_whole(rate, "--rate"),
-        bits=_whole(bits, "--bits"),
+        sample_rate=options.whole_or_none(rate, "--rate"),
+        bits=options.whole_or_none(bits, "--bits"),
         snr_db=options.number_or_none(snr, "--snr"),
         seed=seed,
     )
@@ -71,12 +70,3 @@ def command(
             progress=shown,
         )
     options.report_to_stderr(report, target, quiet, as_json=progress == "json")
-
-
-def _whole(text: str, option: str) -> int | None:
-    number = options.number_or_none(text, option)
-    if number is None:
-        return None
-    if number != int(number):
-        raise ConfigError(f"{option} takes a whole number or none, got {text!r}")
-    return int(number)

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from ..errors import ClosedPipeError, RestoreError, SourceError
-from . import degrade, export, metrics, models, restore, spectrogram
+from . import degrade, evaluate, export, metrics, models, restore, spectrogram
 from .say import hold_standard_streams, say
 
 __all__ = ["app", "main"]
@@ -35,6 +35,7 @@ app = typer.Typer(
 app.command("restore")(restore.command)
 app.command("degrade")(degrade.command)
 app.command("metrics")(metrics.command)
+app.command("evaluate")(evaluate.command)
 app.command("spectrogram")(spectrogram.command)
 app.command("export")(export.command)
 app.add_typer(models.app, name="models")

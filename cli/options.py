@@ -28,6 +28,7 @@ __all__ = [
     "number_or_none",
     "parsed_raw",
     "report_to_stderr",
+    "whole_or_none",
 ]
 
 Input: TypeAlias = Annotated[str, typer.Argument(metavar="IN", help="A recording, or - for stdin.", show_default=False)]
@@ -90,6 +91,16 @@ def number_or_none(text: str, option: str) -> float | None:
         return float(text)
     except ValueError:
         raise ConfigError(f"{option} takes a number or none, got {text!r}") from None
+
+
+def whole_or_none(text: str, option: str) -> int | None:
+    """A whole number, or None for the word `none`."""
+    number = number_or_none(text, option)
+    if number is None:
+        return None
+    if number != int(number):
+        raise ConfigError(f"{option} takes a whole number or none, got {text!r}")
+    return int(number)
 
 
 def report_to_stderr(report: "Report", output: str, quiet: bool, as_json: bool) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from .audio import open_sink
 from .errors import ConfigError, SinkError, SourceError
 from .exact import ExactSum
+from .files import write
 from .metrics import Segments
 from .png import PALETTE
 from .run import BLOCK, Readable
@@ -88,8 +89,8 @@ def show(
     colours = ["#" + bytes(PALETTE[place]).hex() for place in range(0, 256, 15)]
     data = {"title": title, "tracks": told, "sdr": series, "palette": colours}
     for name in STATIC:
-        _write(folder / name, (files(__package__) / "viewer" / name).read_bytes())
-    _write(folder / "recording.js", f"window.STREAM_RESTORE = {json.dumps(data)};\n".encode())
+        write(folder / name, (files(__package__) / "viewer" / name).read_bytes())
+    write(folder / "recording.js", f"window.STREAM_RESTORE = {json.dumps(data)};\n")
     return folder / "index.html"
 
 
@@ -144,10 +145,3 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SinkError(f"{folder}: cannot be made a folder: {error.strerror}") from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise SinkError(f"{path}: cannot be written: {error.strerror}") from error

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 
 from . import mel
-from .errors import ConfigError, SinkError, SpecError
+from .errors import ConfigError, SpecError
+from .files import write
 from .png import encode_png
 from .spec import Audio, Spec
 
@@ -134,7 +135,7 @@ class Tiles:
         for level in range(top + 1):
             self._level(level).finish()
         manifest = self._manifest(-(-total // 2**level) for level in range(top + 1))
-        _write(self.folder / "tiles.json", (json.dumps(manifest, indent=1) + "\n").encode())
+        write(self.folder / "tiles.json", json.dumps(manifest, indent=1) + "\n")
         return manifest
 
     def _manifest(self, columns: Iterable[int]) -> dict[str, Any]:
@@ -214,14 +215,6 @@ class _Level:
         quietest, loudest = self._axes.quietest_db, self._axes.loudest_db
         decibels = 10 * np.log10(np.maximum(self._tile[::-1, : self._filled], 10 ** (quietest / 10)))
         places = np.rint((decibels - quietest) * (255 / (loudest - quietest)))
-        _write(self._folder / f"{self._number}.png", encode_png(np.clip(places, 0, 255).astype(np.uint8)))
+        write(self._folder / f"{self._number}.png", encode_png(np.clip(places, 0, 255).astype(np.uint8)))
         self._number += 1
         self._filled = 0
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as error:
-        raise SinkError(f"{path}: cannot be written: {error.strerror}") from error

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
 from stream_restore.comparison import examine
 from stream_restore.errors import ConfigError, SourceError
@@ -25,7 +26,7 @@ def write(path: Path, sound: Audio, rate: int = RATE) -> Path:
     return path
 
 
-def late(sound: Audio, frames: int) -> Audio:
+def late(sound: NDArray[Any], frames: int) -> NDArray[Any]:
     """Moved, and as long as before."""
     return np.roll(np.pad(sound, ((0, 0), (10_000, 10_000))), frames, axis=1)[:, 10_000:-10_000]
 

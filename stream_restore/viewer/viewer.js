@@ -126,7 +126,7 @@ function drawCursor(context, box, colours) {
 /** SDR over time. Where a pixel has many values, the lowest and the highest are drawn. */
 function drawCurve(colours) {
   const { context, box } = prepared(curve.canvas, CURVE);
-  const shown = data.sdr.flatMap((series) => inView(series).map(([, value]) => value));
+  const shown = data.sdr.flatMap((series) => inView(series).map(([, value]) => limited(value)));
   const low = Math.floor(Math.min(0, ...shown) / 10) * 10, high = Math.ceil(Math.max(10, ...shown) / 10) * 10;
   const y = (value) => box.height - 8 - ((value - low) / (high - low)) * (box.height - 40);
   context.textAlign = "right";
@@ -142,10 +142,15 @@ function drawCurve(colours) {
     context.strokeStyle = SERIES[index % SERIES.length];
     context.lineWidth = 2;
     context.beginPath();
-    for (const [time, value] of inView(series)) context.lineTo(xOf(time, box), y(value));
+    for (const [time, value] of inView(series)) context.lineTo(xOf(time, box), y(limited(value)));
     context.stroke();
   });
   drawCursor(context, box, colours);
+}
+
+/** Silence and identity have figures without end; the curve shows what one can hear. */
+function limited(value) {
+  return Math.min(Math.max(value, -20), 60);
 }
 
 /** [time, value] of the finite segments in view; at most two for every two pixels. */
