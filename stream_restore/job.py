@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, TypeGuard
 
 from .audio import Format, Position, Sink, Source, open_sink, refuse_same_file
-from .errors import ConfigError, SinkError, SourceError
+from .errors import ClosedPipeError, ConfigError, SinkError, SourceError
 from .journal import Checkpoint, Facts, Journal, file_facts
 from .run import BLOCK, run
 from .spec import Spec
@@ -118,7 +118,10 @@ class Job:
                 journal = None
             report = Report()
             if not (checkpoint and checkpoint.finished):
-                self._process(source, stage, sinks, journal, checkpoint, report, ticker)
+                try:
+                    self._process(source, stage, sinks, journal, checkpoint, report, ticker)
+                except ClosedPipeError as error:
+                    raise self._if_others_wait(error) from error
             report.warnings = source.warnings + self._changes_of_input(facts)
             report.clipped = {sink.name: sink.clipped for sink in sinks if sink.clipped}
         if journal:
@@ -150,6 +153,11 @@ class Job:
         run(source, stage, sinks, counted)
         if journal and journal.saved:
             journal.save(report.frames, sinks, None)
+
+    def _if_others_wait(self, error: ClosedPipeError) -> SinkError:
+        """A closed pipe is a quiet end, unless files were to be written beside it."""
+        files = [str(target) for target in self.targets if _is_path(target)]
+        return SinkError(f"{error}; not written: {', '.join(files)}") if files else error
 
     def _refuse_clashes(self) -> None:
         paths = [Path(target).resolve() for target in self.targets if _is_path(target)]
