@@ -33,10 +33,13 @@ class Cost:
 def run(*command: object) -> Cost:
     """Run a command to its end; exit with what it said if it fails."""
     words = [str(word) for word in command]
+    print(f"running {' '.join(words)}", file=sys.stderr, flush=True)
     with tempfile.NamedTemporaryFile("r") as told:
         launched = [sys.executable, "-S", "-c", _LAUNCHER, told.name, *words]
         done = subprocess.run(launched, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{' '.join(words)} failed:\n{done.stderr[-2000:]}")
         seconds, kilobytes = told.read().split()
-    return Cost(float(seconds), int(kilobytes) * 1024 / 1e6)
+    cost = Cost(float(seconds), int(kilobytes) * 1024 / 1e6)
+    print(f"{cost.seconds:.1f} s, {cost.megabytes:.0f} MB", file=sys.stderr, flush=True)
+    return cost
