@@ -101,7 +101,10 @@ def test_every_module_says_what_it_offers(name: str) -> None:
 LIMITED = {
     "stream_restore.errors": set[str](),
     "stream_restore.spec": {"errors"},
-    "stream_restore.stage": {"spec", "errors"},
+    "stream_restore.noise": {"errors"},
+    "stream_restore.window": {"errors", "spec"},
+    "stream_restore.snapshot": {"errors", "noise", "window"},
+    "stream_restore.stage": {"spec", "errors", "snapshot"},
     "stream_restore.run": {"spec", "errors", "stage"},
     "stream_restore.models": {"spec", "errors", "models"},
     "stream_restore.audio": {"spec", "errors", "noise", "audio"},
@@ -133,7 +136,8 @@ def test_nobody_imports_the_command_line() -> None:
 
 
 def test_imports_make_no_circle() -> None:
-    left = {name: own_imports(name) for name in MODULES}
+    # The package itself imports what it offers when that is used.
+    left = {name: own_imports(name) for name in MODULES if name != "stream_restore"}
     while free := [name for name, needs in left.items() if not needs & left.keys()]:
         for name in free:
             del left[name]
