@@ -164,7 +164,8 @@ def _aligned(wanted: Source, got: Source, comparison: Comparison, ticker: "_Tick
     """Find the delay, then the factor at that delay, then compare."""
     finder, spec = _finder(wanted.spec), wanted.spec
     for block, other in _pairs(wanted, got, 0, ticker):
-        finder.update(block, other)
+        frames = max(block.shape[1], other.shape[1])
+        finder.update(_lengthened(block, frames), _lengthened(other, frames))
     delay = finder.result()
     shift = delay.frames if _is_delayed(delay) else 0
     scale = _scale(wanted, got, shift, ticker)
@@ -205,6 +206,11 @@ def _pairs(wanted: Source, got: Source, shift: int, ticker: "_Ticker") -> Iterat
             return
         yield block, other
         ticker(block.shape[1])
+
+
+def _lengthened(block: Audio, frames: int) -> Audio:
+    """Followed by silence: a finder waits for the recording that comes behind, and would have to hold the other."""
+    return np.pad(block, ((0, 0), (0, frames - block.shape[1])))
 
 
 def _finder(spec: Spec) -> DelayFinder:

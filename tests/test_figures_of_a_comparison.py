@@ -1,5 +1,6 @@
 """Every running figure: as other libraries have it, and equal under any cut and any merging."""
 
+import tracemalloc
 from collections.abc import Callable
 from itertools import accumulate
 from math import inf, isnan
@@ -233,6 +234,23 @@ def test_a_reference_with_two_frequencies_has_an_answer() -> None:
     sine = np.sin(2 * np.pi * 440 * np.arange(44100) / 44100, dtype=np.float32)[None]
     noise = 0.1 * example_signal(1, 44100)
     assert 20 < projected(sine, sine + noise) < 40
+
+
+def peak_bytes(seconds: int) -> int:
+    comparison = Comparison(Spec(8000, 1), every_seconds=10)
+    blocks = [example_signal(1, 8000, seed) for seed in (1, 2)]
+    tracemalloc.start()
+    for _ in range(seconds):
+        comparison.update(*blocks)
+    comparison.result()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_does_not_grow_with_duration() -> None:
+    peak_bytes(5)  # imports
+    assert peak_bytes(200) < peak_bytes(20) + 200_000
 
 
 # Delay

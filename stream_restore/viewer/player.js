@@ -63,6 +63,7 @@ class Player {
   }
 
   play() {
+    if (this.time >= this.elements[this.heard].duration - 0.02) this.time = 0; // from its end, begin again
     this.playing = true;
     for (const audio of this.elements) {
       audio.currentTime = this.time;
