@@ -27,6 +27,7 @@ MODEL = Path(__file__).parents[2] / "models" / "compact.onnx"
 def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
+    options.work.mkdir(parents=True, exist_ok=True)
     if not options.evaluate:
         train(options)
     evaluate_model(options.work)
@@ -43,7 +44,6 @@ def evaluate_model(work: Path) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train to the end of the time given, then export."""
-    options.work.mkdir(parents=True, exist_ok=True)
     corpus = gather(_recordings("train"), options.work / "sound")
     hours = sum(piece.sound.shape[1] for piece in corpus.training) / SAMPLE_RATE / 3600
     _log(options.work, f"{len(corpus.training)} pieces, {hours:.2f} h; {len(corpus.validation)} to validate with")
