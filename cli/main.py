@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from ..errors import ClosedPipeError, RestoreError, SourceError
-from . import degrade, evaluate, export, metrics, models, restore, spectrogram
+from . import batch, degrade, evaluate, export, metrics, models, restore, spectrogram
 from .say import hold_standard_streams, say
 
 __all__ = ["app", "main"]
@@ -33,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 app.command("restore")(restore.command)
+app.command("batch")(batch.command)
 app.command("degrade")(degrade.command)
 app.command("metrics")(metrics.command)
 app.command("evaluate")(evaluate.command)

@@ -22,7 +22,7 @@ from .errors import ConfigError, SinkError, SourceError
 from .snapshot import Arrays
 from .stage import Stage
 
-__all__ = ["Checkpoint", "Facts", "Journal", "file_facts"]
+__all__ = ["Checkpoint", "Facts", "Journal", "changes", "file_facts"]
 
 Facts = Mapping[str, Any]
 """What must be the same for a run to go on, as JSON can hold it."""
@@ -119,7 +119,7 @@ class Journal:
             return None
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise ConfigError(f"{self.path}: is damaged ({error}); delete it to start again") from error
-        changed = _changes(about.get("facts"), json.loads(json.dumps(self._facts)))
+        changed = changes(about.get("facts"), json.loads(json.dumps(self._facts)))
         if changed:
             raise ConfigError(
                 f"{self.path}: cannot go on, since {', '.join(changed)} changed;"
@@ -153,9 +153,9 @@ def file_facts(path: Path) -> Facts:
     return {"path": str(path.resolve()), "bytes": found.st_size, "modified": found.st_mtime_ns}
 
 
-def _changes(before: Any, now: Any, name: str = "") -> list[str]:
-    """Names of what differs, as "model.name"."""
+def changes(before: Any, now: Any, name: str = "") -> list[str]:
+    """Names of what differs, as "model.name", with what it was and is."""
     if isinstance(before, dict) and isinstance(now, dict):
         keys = sorted(before.keys() | now.keys())
-        return [found for key in keys for found in _changes(before.get(key), now.get(key), f"{name}.{key}".strip("."))]
+        return [found for key in keys for found in changes(before.get(key), now.get(key), f"{name}.{key}".strip("."))]
     return [] if before == now else [f"{name} (was {before}, is {now})"]

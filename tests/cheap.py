@@ -48,7 +48,7 @@ def run(*arguments: object, code: int = 0, command: list[str] = COMMAND, **optio
     """Run the command, which must end with `code` and without a traceback; what it said on stderr."""
     words = [*command, *map(str, arguments)]
     done = subprocess.run(words, stderr=subprocess.PIPE, timeout=120, check=False, **options)
-    said = done.stderr.decode()
+    said: str = done.stderr.decode()
     assert done.returncode == code, said
     assert "Traceback" not in said
     assert "Exception ignored" not in said

@@ -1,0 +1,110 @@
+"""`stream-restore batch`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import network_options as network
+from . import options
+from .progress import progress as meter
+from .say import say
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from ..batch import Item, Summary
+    from ..job import Progress, Report
+
+__all__ = ["command"]
+
+
+def command(
+    inputs: Annotated[Path, typer.Argument(metavar="IN_DIR", help="A folder of recordings, at any depth.")],
+    outputs: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Gets the results under the same paths.")],
+    name: network.Name = "compact",
+    repo: network.Repo = None,
+    backend: network.Backend = "auto",
+    device: network.Device = "cpu",
+    provider: network.Provider = None,
+    threads: network.Threads = None,
+    jobs: network.Jobs = 1,
+    segment: network.Segment = None,
+    overlap: network.Overlap = 0.25,
+    context: network.Context = 0,
+    shifts: network.Shifts = 0,
+    seed: network.Seed = 0,
+    normalise: network.Normalise = "constant",
+    dry: network.Dry = None,
+    stems: network.Stems = None,
+    float32: network.Float32 = False,
+    int24: network.Int24 = False,
+    int16: network.Int16 = False,
+    clip_mode: options.ClipMode = "clamp",
+    container: options.FormatName = None,
+    force: options.Force = False,
+    resume: options.Resume = False,
+    quiet: options.Quiet = False,
+    progress: options.ProgressMode = "auto",
+) -> None:
+    """Restore every recording of a folder. One that fails does not stop the others; then the exit code is 3."""
+    from ..api import Output
+    from ..batch import Batch
+    from ..models import load
+
+    restoration = network.restoration(
+        overlap=overlap,
+        segment=segment,
+        context=context,
+        shifts=shifts,
+        seed=seed,
+        jobs=jobs,
+        dry=dry,
+        stems=stems,
+    )
+    batch = Batch(
+        inputs,
+        outputs,
+        model=load(name, repo=repo, backend=backend, device=device, provider=provider, threads=threads),
+        restoration=restoration,
+        normalise=normalise == "track",
+        stored=Output(container, options.encoding(float32, int24, int16), clip_mode, seed, force),
+        resume=resume,
+    )
+    voice = _Voice(quiet, progress, len(batch.items))
+    summary = batch.run(voice.begin, voice.end)
+    voice.sum_up(summary)
+    if summary.failed:
+        raise typer.Exit(3)
+
+
+class _Voice:
+    """What is said on stderr, to a person or with `json` to a program."""
+
+    def __init__(self, quiet: bool, mode: str, files: int) -> None:
+        self._quiet, self._mode, self._json, self._files = quiet, mode, mode == "json", files
+
+    def begin(self, number: int, item: "Item") -> "AbstractContextManager[Progress | None]":
+        if self._json and not self._quiet:
+            say(json.dumps({"input": str(item.source), "file": number, "files": self._files}))
+        elif not self._quiet:
+            say(f"{number}/{self._files} {item.source}")
+        return meter(self._mode, self._quiet)
+
+    def end(self, item: "Item", outcome: "Report | str") -> None:
+        if not isinstance(outcome, str):
+            options.report_to_stderr(outcome, str(item.target), self._quiet, self._json)
+        elif self._json:
+            say(json.dumps({"input": str(item.source), "error": outcome}))
+        else:
+            say(f"stream-restore: {outcome}")
+
+    def sum_up(self, summary: "Summary") -> None:
+        counts = {name: len(getattr(summary, name)) for name in ("restored", "skipped", "failed")}
+        if self._json:
+            say(json.dumps(counts))
+        elif not self._quiet or summary.failed:
+            say(", ".join(f"{count} {name}" for name, count in counts.items()))
+            for source in summary.failed:
+                say(f"failed: {source}")

@@ -1,0 +1,171 @@
+"""A folder of recordings: paths are mirrored, one failure does not stop the others, and a stopped batch goes on."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from cheap import EAGER, one_node, run
+
+from stream_restore import api
+from stream_restore.batch import Batch
+from stream_restore.errors import ConfigError
+from stream_restore.job import Output
+from stream_restore.models import load
+from stream_restore.testing import example_signal
+
+RATE = 16000
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return one_node(tmp_path_factory.mktemp("model") / "identity.onnx")
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    """Two tapes in folders, a broken one, and what is no recording."""
+    folder = tmp_path / "in"
+    (folder / "side a" / "deep").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    sound = 0.5 * example_signal(1, 30_000)[0]
+    soundfile.write(folder / "one.wav", sound, RATE, subtype="PCM_16")
+    soundfile.write(folder / "side a" / "deep" / "two.FLAC", sound[::-1], RATE, format="FLAC")
+    (folder / "broken.wav").write_bytes(b"RIFF and nothing else, or very little of it")
+    (folder / "notes.txt").write_text("side a")
+    (folder / ".hidden" / "not.wav").touch()
+    return folder
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_paths_are_mirrored_and_one_failure_stops_nothing(recordings: Path, network: Path, tmp_path: Path) -> None:
+    said = run("batch", recordings, tmp_path / "out", "-n", network, code=3)
+    assert set(files(tmp_path / "out")) == {"batch.journal", "one.wav", "side a/deep/two.FLAC"}
+    for name in ("one.wav", "side a/deep/two.FLAC"):
+        assert (soundfile.read(tmp_path / "out" / name)[0] == soundfile.read(recordings / name)[0]).all()
+    assert f"{recordings / 'broken.wav'}: " in said
+    assert said.endswith(f"2 restored, 0 skipped, 1 failed\nfailed: {recordings / 'broken.wav'}\n")
+
+
+def test_each_file_is_what_restore_gives(recordings: Path, network: Path, tmp_path: Path) -> None:
+    (recordings / "broken.wav").unlink()
+    run("batch", recordings, tmp_path / "out", "-n", network, "--dry", 0.5, "-f", "au", "--int24", "--seed", 3)
+    run("restore", recordings / "one.wav", "-n", network, "--dry", 0.5, "-f", "au", "--int24", "--seed", 3,
+        "-o", tmp_path / "one.au")  # fmt: skip
+    assert (tmp_path / "out" / "one.au").read_bytes() == (tmp_path / "one.au").read_bytes()
+    assert (tmp_path / "out" / "side a" / "deep" / "two.au").is_file()
+
+
+def test_finished_files_are_skipped_and_the_others_done(recordings: Path, network: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run("batch", recordings, out, "-n", network, code=3)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.*") if path.suffix != ".journal"}
+    shutil.copy(recordings / "one.wav", recordings / "broken.wav")
+    shutil.copy(recordings / "one.wav", recordings / "new.wav")
+    said = run("batch", recordings, out, "-n", network, "--resume", "--progress", "json")
+    assert json.loads(said.splitlines()[-1]) == {"restored": 2, "skipped": 2, "failed": 0}
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert (out / "new.wav").read_bytes() == (out / "broken.wav").read_bytes() == (out / "one.wav").read_bytes()
+
+
+def test_what_is_there_is_not_overwritten_unasked(recordings: Path, network: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "one.wav").write_text("mine")
+    said = run("batch", recordings, out, "-n", network, code=3)
+    assert "one.wav: exists; --force replaces it" in said
+    assert "--resume goes on with it" in run("batch", recordings, out, "-n", network, code=1)
+    run("batch", recordings, out, "-n", network, "--resume", code=3)
+    assert (out / "one.wav").read_text() == "mine"
+    run("batch", recordings, out, "-n", network, "--force", code=3)
+    assert soundfile.info(out / "one.wav").frames == 30_000
+
+
+def test_what_changed_is_named(recordings: Path, network: Path, tmp_path: Path) -> None:
+    out, model = tmp_path / "out", load(str(network))
+    Batch(recordings, out, model=model)
+    with pytest.raises(ConfigError, match=r"batch\.journal: cannot go on, since stored\.encoding \(was None, is f32\)"):
+        Batch(recordings, out, model=model, stored=Output(encoding="f32"), resume=True)
+    other = load(str(one_node(tmp_path / "other.onnx", "Neg")))
+    with pytest.raises(ConfigError, match=r"work\.model\.architecture|work\.model\.name"):
+        Batch(recordings, out, model=other, resume=True)
+
+
+def test_an_input_that_changed_is_not_taken_for_finished(recordings: Path, network: Path, tmp_path: Path) -> None:
+    run("batch", recordings, tmp_path / "out", "-n", network, code=3)
+    time.sleep(0.01)
+    soundfile.write(recordings / "one.wav", np.zeros(9), RATE)
+    said = run("batch", recordings, tmp_path / "out", "-n", network, "--resume", code=3)
+    assert "one.wav: exists; --force replaces it" in said
+    assert soundfile.info(tmp_path / "out" / "one.wav").frames == 30_000
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_batch_goes_on_where_it_was(number: signal.Signals, network: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for index in range(3):
+        sound = 0.5 * example_signal(1, 700_000)[0]
+        soundfile.write(folder / f"{index}.wav", np.roll(sound, index), RATE, subtype="PCM_16")
+    words = [*EAGER, "batch", str(folder), str(out), "-n", str(network), "--resume"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE) as child:
+        while not (out / "1.wav.journal").exists():
+            assert child.poll() is None
+        child.send_signal(number)
+        child.communicate()
+    assert child.returncode == (130 if number == signal.SIGTERM else -signal.SIGKILL)
+    assert {"0.wav", "1.wav.part", "1.wav.journal", "batch.journal"} <= set(files(out))
+    assert not (out / "1.wav").exists()
+    done = subprocess.run(words, stderr=subprocess.PIPE, text=True, check=True)
+    assert done.stderr.endswith("2 restored, 1 skipped, 0 failed\n")
+    for index in range(3):
+        api.restore(
+            folder / f"{index}.wav", tmp_path / "alone.wav", model=load(str(network)), stored=Output(force=True)
+        )
+        assert (out / f"{index}.wav").read_bytes() == (tmp_path / "alone.wav").read_bytes()
+    assert set(files(out)) == {"0.wav", "1.wav", "2.wav", "batch.journal"}
+
+
+def test_a_line_that_was_cut_is_forgotten_and_damage_is_named(recordings: Path, network: Path, tmp_path: Path) -> None:
+    out, model = tmp_path / "out", load(str(network))
+    batch = Batch(recordings, out, model=model)
+    for item in batch.items[1:]:
+        batch.restore(item)
+    path = out / "batch.journal"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])
+    assert [item.finished for item in Batch(recordings, out, model=model, resume=True).items] == [False, True, False]
+    assert whole.startswith(path.read_bytes())
+    for damage in (b"", b"{}", b"[\n", b"3\n", b'{"output": 3}\n' * 2, b"\xff\n", b"[" * 100_000 + b"\n"):
+        path.write_bytes(damage)
+        with pytest.raises(ConfigError, match=r"batch\.journal: (is damaged|cannot go on)"):
+            Batch(recordings, out, model=model, resume=True)
+
+
+def test_folders_that_clash_are_refused(recordings: Path, network: Path, tmp_path: Path) -> None:
+    model = load(str(network))
+    for outputs in (recordings, tmp_path, recordings / "side a" / ".."):
+        with pytest.raises(ConfigError, match="holds the recordings themselves"):
+            Batch(recordings, outputs, model=model)
+    shutil.copy(recordings / "one.wav", recordings / "one.aif")
+    with pytest.raises(ConfigError, match=r"one\.aif and .*one\.wav would both become .*one\.flac"):
+        Batch(recordings, tmp_path / "out", model=model, stored=Output(container="flac"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="holds no recordings"):
+        Batch(tmp_path / "empty", tmp_path / "out", model=model)
+    assert not (tmp_path / "out").exists()
+
+
+def test_outputs_inside_the_inputs_are_no_inputs(recordings: Path, network: Path) -> None:
+    out = recordings / "restored"
+    run("batch", recordings, out, "-n", network, code=3)
+    assert "0 restored, 2 skipped" in run("batch", recordings, out, "-n", network, "--resume", code=3)
+    assert set(files(out)) == {"batch.journal", "one.wav", "side a/deep/two.FLAC"}
