@@ -26,7 +26,7 @@ from .job import Output
 from .journal import file_facts
 from .metrics import Distortion
 from .models import Model
-from .picture import Difference, draw, mel
+from .picture import Difference, check, draw, mel
 from .resample import SoxrResampler
 from .restoration import Restoration
 from .run import BLOCK, run
@@ -89,6 +89,7 @@ def evaluate(
     """
     if not clips or not models:
         raise ConfigError("an evaluation needs at least one clip and one model")
+    check()
     experiment = experiment or Experiment()
     meter = _Meter(progress, clips, len(models))
     return [

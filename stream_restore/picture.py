@@ -21,7 +21,7 @@ from .mel import filters, frequencies
 from .run import Readable
 from .spec import Audio, Spec
 
-__all__ = ["Difference", "Mel", "draw", "mel"]
+__all__ = ["Difference", "Mel", "check", "draw", "mel"]
 
 BANDS = 112
 MOST = 2048
@@ -88,6 +88,15 @@ def mel(source: Readable, most: int = MOST) -> Mel:
     seconds = source.spec.seconds(reader.frames)
     decibels = 10 * np.log10(pool.columns() + FLOOR)
     return Mel(decibels, source.spec, seconds, pool.width * (size // 4) / source.spec.sample_rate)
+
+
+def check() -> None:
+    """Find out whether `draw` will work, before long work that ends in it.
+
+    Raises:
+        ConfigError: matplotlib is not installed; names the extra.
+    """
+    _extra("matplotlib.figure")
 
 
 def draw(panels: Mapping[str, Mel], path: Path) -> None:

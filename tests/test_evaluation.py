@@ -134,24 +134,17 @@ def test_the_report_and_its_viewers_open_in_a_browser_from_disk(evaluated: Path)
         assert all(address.startswith(("file:", "data:", "about:")) for address in browser.requests)
 
 
-def test_finished_clips_are_kept_and_changed_work_is_done_again(clips: list[Path], tmp_path: Path) -> None:
-    one = {"same": MODELS["same"]}
-    first = found(clips[1:], tmp_path, one)
-    wav = tmp_path / clips[1].stem / "same.wav"
-    wav.write_bytes(b"kept")
-    assert found(clips[1:], tmp_path, one) == first
-    assert wav.read_bytes() == b"kept"
-    assert evaluate(clips[1:], tmp_path, one, Experiment(sample_rate=2000, degradation=FAST.degradation)) != first
-    assert soundfile.info(wav).samplerate == 2000
-
-
-def test_a_clip_that_was_broken_off_is_done_again(clips: list[Path], tmp_path: Path) -> None:
+def test_finished_clips_are_kept_and_others_are_done_again(clips: list[Path], tmp_path: Path) -> None:
     one = {"same": MODELS["same"]}
     first = found(clips[1:], tmp_path, one)
     folder = tmp_path / clips[1].stem
-    (folder / "clip.json").unlink()
-    (folder / "degraded.wav").write_bytes(b"half")
+    (folder / "same.wav").write_bytes(b"kept")
     assert found(clips[1:], tmp_path, one) == first
+    assert (folder / "same.wav").read_bytes() == b"kept"
+    (folder / "clip.json").unlink()  # as if it had been broken off
+    assert found(clips[1:], tmp_path, one) == first
+    assert evaluate(clips[1:], tmp_path, one, Experiment(sample_rate=2000, degradation=FAST.degradation)) != first
+    assert soundfile.info(folder / "same.wav").samplerate == 2000
 
 
 @pytest.mark.parametrize("frames", [2, 20_000])

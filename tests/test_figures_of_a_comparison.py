@@ -32,15 +32,20 @@ ESTIMATE = (
 ).astype(np.float32)
 ACCUMULATORS: dict[str, Callable[[int], Any]] = {
     "Distortion": lambda start: Distortion(),
-    "Projection": lambda start: Projection(2, start),
+    "Projection": lambda start: Projection(1, start),
     "Spectral": lambda start: Spectral(Spec(44100, 2), start=start),
     "Segmental": lambda start: Segmental(5000, start),
 }
 
 
+def feed(name: str, accumulator: Any, start: int, stop: int) -> None:
+    channels = 1 if name == "Projection" else 2  # solving for two takes eight times as long
+    accumulator.update(REFERENCE[:channels, start:stop], ESTIMATE[:channels, start:stop])
+
+
 def part(name: str, start: int, stop: int) -> Any:
     accumulator = ACCUMULATORS[name](start)
-    accumulator.update(REFERENCE[:, start:stop], ESTIMATE[:, start:stop])
+    feed(name, accumulator, start, stop)
     return accumulator
 
 
@@ -60,7 +65,7 @@ def test_any_cut_gives_the_same_figures(name: str, cut: str) -> None:
     if cut == "sevens":
         cuts = [7] * 99 + [FRAMES - 7 * 99]
     for stop, length in zip(accumulate(cuts), cuts, strict=True):
-        accumulator.update(REFERENCE[:, stop - length : stop], ESTIMATE[:, stop - length : stop])
+        feed(name, accumulator, stop - length, stop)
     assert accumulator.result() == part(name, 0, FRAMES).result()
 
 
@@ -72,9 +77,9 @@ def test_any_merging_gives_the_same_figures(name: str, tree: str) -> None:
     for left, right in joins.get(tree, [(c, d), (a, b), (a, c)]):
         left.merge(right)
     assert a.result() == part(name, 0, FRAMES).result()
-    a.update(REFERENCE[:, :99], ESTIMATE[:, :99])
+    feed(name, a, 0, 99)
     whole = part(name, 0, FRAMES)
-    whole.update(REFERENCE[:, :99], ESTIMATE[:, :99])
+    feed(name, whole, 0, 99)
     assert a.result() == whole.result()
 
 
@@ -82,7 +87,7 @@ def test_any_merging_gives_the_same_figures(name: str, tree: str) -> None:
 def test_a_result_changes_nothing(name: str) -> None:
     accumulator = part(name, 0, CELL + 5)
     assert accumulator.result() == accumulator.result()
-    accumulator.update(REFERENCE[:, CELL + 5 :], ESTIMATE[:, CELL + 5 :])
+    feed(name, accumulator, CELL + 5, FRAMES)
     assert accumulator.result() == part(name, 0, FRAMES).result()
 
 

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +12,33 @@ import numpy as np
 import pytest
 import soundfile
 
+from stream_restore.cli.main import main
 from stream_restore.spec import Audio
 from stream_restore.testing import example_signal
 
-COMMAND = [sys.executable, "-m", "stream_restore.cli", "spectrogram"]
 RATE = 8000
 
 
-def run(*arguments: str | Path, stdin: bytes | None = None, code: int = 0) -> "subprocess.CompletedProcess[bytes]":
-    done = subprocess.run([*COMMAND, *map(str, arguments)], input=stdin, capture_output=True, check=False)
-    assert done.returncode == code, done.stderr.decode()
-    assert b"Traceback" not in done.stderr
-    return done
+@dataclass
+class Done:
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command, in this process."""
+
+    def run(*arguments: str | Path, code: int = 0) -> Done:
+        found = main(["spectrogram", *map(str, arguments)])
+        done = Done(*capsys.readouterr())
+        assert found == code, done.stderr
+        return done
+
+    return run
 
 
 def told(folder: Path) -> dict[str, Any]:
@@ -41,10 +58,10 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("sound") / "clean.wav", example_signal(2, 90_000))
 
 
-def test_the_folder_holds_all_that_the_page_asks_for(clean: Path, tmp_path: Path) -> None:
+def test_the_folder_holds_all_that_the_page_asks_for(run: Run, clean: Path, tmp_path: Path) -> None:
     quiet = write(tmp_path / "quiet.wav", 0.1 * example_signal(2, 80_000))
     out = tmp_path / "out"
-    assert run(clean, quiet, "-o", out).stdout.decode().strip() == str(out / "index.html")
+    assert run(clean, quiet, "-o", out).stdout.strip() == str(out / "index.html")
     data = told(out)
     assert [track["label"] for track in data["tracks"]] == ["clean.wav", "quiet.wav"]
     for track in data["tracks"]:
@@ -58,52 +75,61 @@ def test_the_folder_holds_all_that_the_page_asks_for(clean: Path, tmp_path: Path
     assert "//" not in page
 
 
-def test_what_is_heard_is_the_recording(clean: Path, tmp_path: Path) -> None:
+def test_what_is_heard_is_the_recording(run: Run, clean: Path, tmp_path: Path) -> None:
     run(clean, "-o", tmp_path / "out")
     copy = tmp_path / "out" / told(tmp_path / "out")["tracks"][0]["audio"]
     assert (soundfile.read(copy, dtype="int16")[0] == soundfile.read(clean, dtype="int16")[0]).all()
 
 
-def test_loudness_is_matched_by_turning_down(clean: Path, tmp_path: Path) -> None:
+def test_loudness_is_matched_by_turning_down(run: Run, clean: Path, tmp_path: Path) -> None:
     quiet = write(tmp_path / "quiet.wav", 0.1 * example_signal(2, 90_000))
     run(clean, quiet, "-o", tmp_path / "out")
     gains = [track["gain_db"] for track in told(tmp_path / "out")["tracks"]]
     assert gains == pytest.approx([-20, 0], abs=0.05)
 
 
-def test_a_pipe_gives_the_tiles_of_the_file(clean: Path, tmp_path: Path) -> None:
+def test_a_pipe_gives_the_tiles_of_the_file(run: Run, clean: Path, tmp_path: Path) -> None:
     run(clean, "-o", tmp_path / "file")
-    run("-", "-o", tmp_path / "pipe", stdin=clean.read_bytes())
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "stream_restore.cli",
+        "spectrogram",
+        "-",
+        "-o",
+        tmp_path / "pipe",
+    ]
+    subprocess.run(command, input=clean.read_bytes(), check=True)
     for path in (tmp_path / "file").rglob("*.png"):
         assert (tmp_path / "pipe" / path.relative_to(tmp_path / "file")).read_bytes() == path.read_bytes()
 
 
-def test_linear_scale_and_range(clean: Path, tmp_path: Path) -> None:
+def test_linear_scale_and_range(run: Run, clean: Path, tmp_path: Path) -> None:
     run(clean, "-o", tmp_path / "out", "--scale", "linear", "--rows", "64", "--quietest", "-60", "--loudest", "-10")
     track = told(tmp_path / "out")["tracks"][0]
     assert track["row_edges_hz"] == np.linspace(0, 4000, 65).round(3).tolist()
     assert (track["axes"]["quietest_db"], track["axes"]["loudest_db"]) == (-60, -10)
 
 
-def test_what_is_there_is_kept_unless_forced(clean: Path, tmp_path: Path) -> None:
+def test_what_is_there_is_kept_unless_forced(run: Run, clean: Path, tmp_path: Path) -> None:
     run(clean, "-o", tmp_path / "out")
-    assert b"--force" in run(clean, "-o", tmp_path / "out", code=1).stderr
+    assert "--force" in run(clean, "-o", tmp_path / "out", code=1).stderr
     run(clean, "-o", tmp_path / "out", "--force")
 
 
 @pytest.mark.parametrize("frames", [1, 2])
-def test_next_to_nothing_is_shown(frames: int, tmp_path: Path) -> None:
+def test_next_to_nothing_is_shown(run: Run, frames: int, tmp_path: Path) -> None:
     run(write(tmp_path / "in.wav", np.zeros((1, frames), np.float32)), "-o", tmp_path / "out")
     track = told(tmp_path / "out")["tracks"][0]
     assert (track["frames"], track["gain_db"], track["rms_db"]) == (frames, 0, None)
 
 
-def test_nothing_is_refused(tmp_path: Path) -> None:
+def test_nothing_is_refused(run: Run, tmp_path: Path) -> None:
     nothing = write(tmp_path / "in.wav", np.zeros((1, 0), np.float32))
-    assert b"no sound" in run(nothing, "-o", tmp_path / "out", code=2).stderr
+    assert "no sound" in run(nothing, "-o", tmp_path / "out", code=2).stderr
     assert not (tmp_path / "out" / "index.html").exists()
 
 
-def test_progress_counts_all_recordings(clean: Path, tmp_path: Path) -> None:
-    lines = run(clean, clean, "-o", tmp_path / "out", "--progress", "json").stderr.decode().splitlines()
+def test_progress_counts_all_recordings(run: Run, clean: Path, tmp_path: Path) -> None:
+    lines = run(clean, clean, "-o", tmp_path / "out", "--progress", "json").stderr.splitlines()
     assert json.loads(lines[-1])["frames"] == json.loads(lines[-1])["total"] == 180_000

@@ -40,14 +40,23 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return show(folder, "A rising tone", tracks, sdr=sdr, axes=Axes(rows=64))
 
 
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
+    with Browser() as chrome:
+        yield chrome
+
+
 @pytest.fixture
-def browser(page: Path) -> Iterator[Browser]:
-    with Browser() as browser:
-        browser.open(page)
-        browser.until(LOADED)
-        yield browser
-        assert browser.problems == []
-        assert all(address.startswith(("file:", "data:", "about:")) for address in browser.requests)
+def browser(chrome: Browser, page: Path) -> Iterator[Browser]:
+    """The page, opened anew."""
+    chrome.send("Page.navigate", url="about:blank")
+    chrome.until("location.protocol === 'about:'")
+    chrome.requests.clear()
+    chrome.open(page)
+    chrome.until(LOADED)
+    yield chrome
+    assert chrome.problems == []
+    assert all(address.startswith(("file:", "data:", "about:")) for address in chrome.requests)
 
 
 CANVASES = "[...document.querySelectorAll('.sound:not([hidden]) canvas')]"
@@ -203,4 +212,6 @@ def test_light_and_dark(browser: Browser) -> None:
 def test_a_narrow_screen_needs_no_scrolling_sideways(browser: Browser) -> None:
     browser.send("Emulation.setDeviceMetricsOverride", width=390, height=800, deviceScaleFactor=2, mobile=True)
     browser.until(LOADED)
-    assert browser.run("document.documentElement.scrollWidth") <= 390
+    width = browser.run("document.documentElement.scrollWidth")
+    browser.send("Emulation.clearDeviceMetricsOverride")
+    assert width <= 390
