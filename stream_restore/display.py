@@ -22,7 +22,7 @@ from .tiles import Axes, Tiles
 
 __all__ = ["Track", "prepare", "show"]
 
-STATIC = ("index.html", "viewer.css", "spectrogram.js", "player.js", "viewer.js")
+STATIC = ("index.html", "viewer.css", "spectrogram.js", "player.js", "axes.js", "viewer.js")
 LARGEST_WAV = 4_000_000_000
 """Bytes. What is longer, or may be, is stored as FLAC: browsers read no WAV beyond 4 GiB."""
 

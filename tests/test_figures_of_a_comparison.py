@@ -213,6 +213,15 @@ def test_defined_answers(factor: float, bss_db: float, lsd_db: float | None) -> 
     assert (found.spectral.sdr_below_db == inf) == (factor == 1)
 
 
+def test_what_no_delayed_copy_explains_has_a_defined_answer() -> None:
+    early, late = np.zeros((2, 1, 5000), np.float32)
+    early[0, 10] = late[0, 4000] = 1
+    comparison = Comparison(Spec(44100, 1))
+    comparison.update(late, early)
+    found = comparison.result()
+    assert (found.bss_sdr_db, found.metrics.si_sdr_db, found.metrics.si_sdr_zero_mean_db < -60) == (-inf, -inf, True)
+
+
 def test_a_silent_reference_has_defined_answers() -> None:
     comparison = Comparison(Spec(44100, 2))
     comparison.update(0 * REFERENCE, ESTIMATE)

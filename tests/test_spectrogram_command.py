@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from stream_restore.cli.main import main
+from stream_restore.display import STATIC
 from stream_restore.spec import Audio
 from stream_restore.testing import example_signal
 
@@ -70,7 +71,7 @@ def test_the_folder_holds_all_that_the_page_asks_for(run: Run, clean: Path, tmp_
             tiles = sorted(path.name for path in (out / track["tiles"] / str(number)).iterdir())
             assert tiles == [f"{tile}.png" for tile in range(level["tiles"])]
     page = (out / "index.html").read_text()
-    assert all((out / name).is_file() for name in ("viewer.css", "viewer.js", "player.js", "spectrogram.js"))
+    assert all((out / name).is_file() for name in STATIC)
     assert "http" not in page
     assert "//" not in page
 
