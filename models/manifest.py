@@ -8,16 +8,20 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from ..errors import ModelError
 
-__all__ = ["FORMAT", "MAX_FRAMES", "Manifest", "Stft", "recombination"]
+__all__ = ["FORMAT", "MAX_FRAMES", "Edges", "Manifest", "Stft", "recombination"]
 
 FORMAT = 1
 """Version of the JSON form."""
 MAX_FRAMES = 1 << 26
 """Longest segment in frames that a manifest may claim, 25 minutes at 44.1 kHz."""
+Edges: TypeAlias = Literal["silence", "mirror"]
+"""What a network of fixed length hears where a recording ends within its window. "silence": the window is centred
+on the sound, with silence around, as demucs does and as its networks of one length were trained. "mirror": the
+window is moved inwards, and a recording shorter than it goes on as its own mirror image."""
 _STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # stems become names of files
 
 
@@ -69,6 +73,7 @@ class Manifest:
         licence: of the weights.
         parity: largest difference to PyTorch at export, in units of the output's peak; None: not measured.
         dry, gains: restored = dry * input + sum(gain * stem); empty gains stand for 1 each.
+        edges: what the network hears beyond the ends of a recording.
         input_gain: a constant that whoever runs the model applies before the network and undoes after.
 
     Raises:
@@ -92,6 +97,7 @@ class Manifest:
     dry: float = 0.0
     gains: tuple[float, ...] = ()
     input_gain: float = 1.0
+    edges: Edges = "silence"
 
     def __post_init__(self) -> None:
         if not self.gains:
@@ -149,6 +155,7 @@ _BOUNDS: tuple[tuple[str, Callable[[Manifest], bool], str], ...] = (
     ("parity", lambda m: m.parity is None or 0 <= m.parity <= 1, "0..1 or null"),
     ("dry", lambda m: abs(m.dry) <= 100, "-100..100"),
     ("gains", lambda m: len(m.gains) == len(m.stems) and all(abs(g) <= 100 for g in m.gains), "one per stem"),
+    ("edges", lambda m: m.edges in get_args(Edges), "silence or mirror"),
     ("input_gain", lambda m: 1e-6 <= m.input_gain <= 1e6, "1e-6..1e6"),
 )
 
@@ -194,6 +201,7 @@ _TYPES: dict[str, Callable[[Any], Any]] = {
     "dry": _number,
     "gains": _each(_number),
     "input_gain": _number,
+    "edges": _text,
 }
 _STFT_TYPES: dict[str, Callable[[Any], Any]] = {"n_fft": _integer, "hop": _integer, "padding": _text}
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..spec import Audio
-from .manifest import Manifest
+from .manifest import Edges, Manifest
 
 __all__ = ["Backend", "Model", "Stems", "Voice"]
 
@@ -19,7 +19,8 @@ Stems = NDArray[np.float32]
 class Backend(Protocol):
     """One network that turns a segment of audio into stems.
 
-    `segment_frames` is the length of a chunk on the overlap-add grid.
+    `segment_frames` is the length of a chunk on the overlap-add grid, `edges` what it wants to hear beyond the ends
+    of a recording, see `manifest.Edges`.
     """
 
     @property
@@ -30,6 +31,8 @@ class Backend(Protocol):
     def stems(self) -> tuple[str, ...]: ...
     @property
     def segment_frames(self) -> int: ...
+    @property
+    def edges(self) -> Edges: ...
 
     def input_frames(self, frames: int) -> int:
         """Length of the input that a chunk of `frames` (1..segment_frames) wants, at least `frames`."""

@@ -43,6 +43,7 @@ class OnnxBackend:
         self.sample_rate = self.manifest.sample_rate
         self.channels = self.manifest.channels
         self.stems = self.manifest.stems
+        self.edges = self.manifest.edges
         self.segment_frames = _segment_frames(self.manifest, segment)
         self._spectrum = Spectrum(self.manifest.stft, self.manifest.input_frames) if self.manifest.stft else None
         self._session = _session(path, provider, threads)

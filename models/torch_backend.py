@@ -12,7 +12,7 @@ from demucs.htdemucs import HTDemucs
 
 from ..errors import ModelError
 from ..spec import Audio
-from .manifest import Manifest, Stft, recombination
+from .manifest import Edges, Manifest, Stft, recombination
 from .model import Model, Stems, Voice
 
 __all__ = ["Network", "TorchBackend", "as_bag", "from_torch", "stft_of"]
@@ -55,6 +55,7 @@ class TorchBackend:
         self.channels = network.audio_channels
         self.stems = tuple(network.sources)
         self.segment_frames = _segment_frames(network, segment)
+        self.edges: Edges = "silence"  # as demucs, of whose networks those of any length hear nothing beyond the ends
         network.eval()
         network.to(device)
 
@@ -162,6 +163,7 @@ def _manifest(network: Any, backend: TorchBackend, name: str, licence: str) -> M
         licence=licence,
         dry=dry,
         gains=gains,
+        edges="silence" if isinstance(network, HTDemucs) and network.use_train_segment else "mirror",
         input_gain=SELF_NORMALISED_GAIN if getattr(network, "normalize", True) else 1.0,
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ class _Sized(Protocol):
     def sample_rate(self) -> int: ...
     @property
     def segment_frames(self) -> int: ...
+    @property
+    def edges(self) -> Literal["silence", "mirror"]: ...
     def input_frames(self, frames: int) -> int: ...
 
 
@@ -43,8 +45,9 @@ class Segments:
     """Chunks of `chunk` frames, one every `stride` frames, the first at frame `anchor` (0 or before).
 
     A network hears a window centred on its chunk, `network.input_frames(chunk + 2*context)` long: real sound
-    around the chunk where there is some, silence outside the recording. The last chunks of a recording are
-    shorter; Demucs centres a window on these, too, so a network of fixed length hears more of what came before.
+    around the chunk where there is some. The last chunks of a recording are shorter. Demucs centres a window on
+    these, too, and what is missing is silence (`edges` "silence"). A network that never met such an edge does better
+    when the window moves back over real sound, as far as there is some ("mirror").
     """
 
     network: _Sized
@@ -94,7 +97,8 @@ class Segments:
     def last(self, number: int, frames: int) -> Iterator[Piece]:
         """The chunks from `number` on of a recording that turns out to have `frames` frames."""
         while (offset := self.anchor + number * self.stride) < frames:
-            yield self._piece(number, min(self.chunk, frames - offset))
+            piece = self._piece(number, min(self.chunk, frames - offset))
+            yield piece if self.network.edges == "silence" else _moved(piece, frames)
             number += 1
 
     def oldest(self, number: int) -> int:
@@ -110,6 +114,12 @@ class Segments:
         heard = self.network.input_frames(frames + 2 * self.context)
         start = offset - (heard - frames) // 2
         return Piece(start, start + heard, offset, frames)
+
+
+def _moved(piece: Piece, frames: int) -> Piece:
+    """The window moved back until it ends with the recording, or begins with it."""
+    back = max(0, min(piece.stop - frames, piece.start))
+    return Piece(piece.start - back, piece.stop - back, piece.offset, piece.frames)
 
 
 def triangle(frames: int) -> NDArray[np.float64]:

@@ -176,7 +176,7 @@ class Separate(Stage[_State]):
     def _submit(self, state: _State, index: int, piece: Piece) -> None:
         """Begin one piece; wait for the oldest where as many as `jobs` are under way."""
         state.tracks[index].number += 1
-        window = state.past.read(piece.start, piece.stop)
+        window = self._window(state.past, index, piece)
         future: Future[NDArray[np.float32]]
         if self._pool is None:
             future = Future()
@@ -186,6 +186,14 @@ class Separate(Stage[_State]):
         state.pending.append((index, piece, future))
         if len(state.pending) >= self.jobs:
             self._collect(state)
+
+    def _window(self, past: Window, index: int, piece: Piece) -> Audio:
+        """What a network hears: outside of the recording silence, or the recording's mirror image."""
+        start, stop = max(0, piece.start), min(piece.stop, past.stop)
+        if start >= stop or self._voices[index].backend.edges == "silence":
+            return past.read(piece.start, piece.stop)
+        missing = (start - piece.start, piece.stop - stop)
+        return np.pad(past.read(start, stop), ((0, 0), missing), mode="symmetric")
 
     def _collect(self, state: _State) -> None:
         """Add the oldest estimate to its track; what no later piece reaches becomes final."""

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_restore.models.manifest import Manifest
+from stream_restore.models.manifest import Edges, Manifest
 from stream_restore.models.model import Model, Voice
 from stream_restore.spec import Audio
 
@@ -17,13 +17,15 @@ class Identity:
 
     sample_rate, channels, stems, segment_frames = 1000, 2, ("all",), 100
 
-    def __init__(self, edge: int = 0, poison: float | None = None) -> None:
-        self.edge, self.poison = edge, poison
+    def __init__(self, edge: int = 0, poison: float | None = None, edges: Edges = "silence") -> None:
+        self.edge, self.poison, self.edges = edge, poison, edges
+        self.heard: list[Audio] = []
 
     def input_frames(self, frames: int) -> int:
         return 100
 
     def separate(self, segment: Audio) -> NDArray[np.float32]:
+        self.heard.append(segment.copy())
         out = segment[None].copy()
         if self.edge:
             out[..., : self.edge] = out[..., -self.edge :] = 9.0

@@ -56,6 +56,12 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
         32,
         0,
     ),
+    "Separate, mirrored edges": (lambda: Separate(Spec(1000, 2), identity(edges="mirror")), 75, 0),
+    "Separate, mirrored edges, shifted": (
+        lambda: Separate(Spec(1000, 1), identity(edges="mirror"), shifts=2, context_seconds=0.01),
+        60,
+        0,
+    ),
     "Restoration": (lambda: Restoration().stage(Spec(1600, 1), identity(), residual=True), 120, 0),
     "Chain of the paper": (lambda: Degradation().stage(MONO, power=0.06), 4096, 0),
     "Chain of the paper, causal, 44.1 kHz": (

@@ -23,6 +23,7 @@ GOOD = Manifest(
     dry=1.0,
     gains=(-1.0,),
     input_gain=0.5,
+    edges="mirror",
 )
 
 
@@ -69,6 +70,7 @@ def test_gains_default_to_one_each() -> None:
         ("gains", [1, 1]),
         ("gains", [float("inf")]),
         ("input_gain", 0),
+        ("edges", "wrap"),
         ("surprise", 1),
         ("format", 2),
     ],
