@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import memory, parity, speed
+from . import memory, parity, soak, speed
 
 __all__ = ["main"]
 
 SUBJECTS: dict[str, Callable[[argparse.Namespace, Path], str]] = {
     "memory": memory.measure,
     "parity": parity.measure,
+    "soak": soak.measure,
     "speed": speed.measure,
 }
 
@@ -34,6 +35,10 @@ def _options() -> argparse.Namespace:
     of_parity = subjects.add_parser("parity", help="stems against demucs.apply.apply_model at the official sizes")
     of_parity.add_argument("--seconds", type=float, default=20.0, help="of music (default %(default)g)")
     of_parity.add_argument("--only", choices=parity.SIZES, help="one architecture")
+    of_soak = subjects.add_parser("soak", help="memory, open files and length over hours of sound through a pipe")
+    of_soak.add_argument("--hours", type=int, default=10, help="of noise (default %(default)d)")
+    of_soak.add_argument("--rate", type=int, default=44100, help="in Hz (default %(default)d)")
+    of_soak.add_argument("--channels", type=int, default=2, help="(default %(default)d)")
     of_speed = subjects.add_parser("speed", help="times real time, beside demucs; how long it takes to start")
     of_speed.add_argument("--seconds", type=float, default=60.0, help="of music (default %(default)g)")
     return parser.parse_args()
