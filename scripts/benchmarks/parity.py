@@ -1,6 +1,7 @@
 """Stems against `demucs.apply.apply_model(shifts=0)` at the official sizes, through PyTorch and ONNX Runtime."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,9 @@ def _row(architecture: str, seconds: float, folder: Path) -> list[str]:
         child.BIN / "stream-restore", "restore", write_music(folder / f"{architecture}.wav", seconds), "-n", file
     )
     figures = [f"{figure:.1e}" for figure in (in_torch, in_onnx, before_last)]
-    return [architecture, f"{millions(network):.1f} M", *figures, f"{restored.megabytes:.0f} MB"]
+    row = [architecture, f"{millions(network):.1f} M", *figures, f"{restored.megabytes:.0f} MB"]
+    print(*row, file=sys.stderr, flush=True)
+    return row
 
 
 def _stems(model: Model, sound: Audio) -> NDArray[np.float32]:
