@@ -78,5 +78,12 @@ def test_it_raises_si_sdr_of_composed_music(model: Model, composed: Audio, chann
     assert si_sdr(clean, restore(model, degraded)) > si_sdr(clean, degraded) + 1.0
 
 
+@pytest.mark.parametrize("seconds", [0.5, 1.5])
+def test_it_raises_si_sdr_of_a_recording_shorter_than_its_segment(model: Model, composed: Audio, seconds: float) -> None:
+    clean = composed[:, RATE : RATE + int(seconds * RATE)]
+    degraded = degrade(clean, snr_db=5.0)
+    assert si_sdr(clean, restore(model, degraded)) > si_sdr(clean, degraded) + 1.0
+
+
 def test_it_leaves_silence_silent(model: Model) -> None:
     assert np.abs(restore(model, np.zeros((2, 5 * RATE), np.float32))).max() < 1e-4
