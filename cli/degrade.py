@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..errors import ConfigError
 from . import options
 from .progress import progress as meter
 
@@ -63,10 +64,16 @@ def command(
             input,
             target,
             degradation=degradation,
-            power=10 ** (power / 10) if power is not None else None,
+            power=_mean_square(power) if power is not None else None,
             raw=options.parsed_raw(raw),
             stored=stored,
             resume=resume,
             progress=shown,
         )
     options.report_to_stderr(report, target, quiet, as_json=progress == "json")
+
+
+def _mean_square(level: float) -> float:
+    if not abs(level) <= 300:
+        raise ConfigError(f"--power takes -300 to 300 dB of full scale, got {level:g}")
+    return float(10 ** (level / 10))

@@ -1,6 +1,7 @@
 """What several commands say in the same words: options, outputs and the report at the end."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
@@ -88,9 +89,12 @@ def number_or_none(text: str, option: str) -> float | None:
     if text.strip().lower() == "none":
         return None
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise ConfigError(f"{option} takes a number or none, got {text!r}") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigError(f"{option} takes a number or none, got {text[:100]!r}")
+    return number
 
 
 def whole_or_none(text: str, option: str) -> int | None:

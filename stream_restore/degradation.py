@@ -61,9 +61,17 @@ class Quantise(Stage[_NoisyState]):
 
 
 class AddNoise(Stage[_NoisyState]):
-    """Add Gaussian noise `snr_db` below a signal whose mean square is `power`."""
+    """Add Gaussian noise `snr_db` below a signal whose mean square is `power`.
+
+    Raises:
+        ConfigError: an SNR outside -300..300 dB, a power that is negative or not finite.
+    """
 
     def __init__(self, input: Spec, snr_db: float, power: float, seed: int = 0) -> None:
+        if not abs(snr_db) <= 300:
+            raise ConfigError(f"an SNR lies between -300 and 300 dB, got {snr_db:g}")
+        if not 0 <= power < np.inf:
+            raise ConfigError(f"the power of a signal is 0 or more and finite, got {power:g}")
         self.deviation = float(np.sqrt(power / 10 ** (snr_db / 10)))
         self.seed = seed
         super().__init__(input, input)

@@ -7,15 +7,18 @@ be executed.
 
 import json
 import os
+import struct
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .audio import Position, Sink
 from .errors import ConfigError, SinkError, SourceError
@@ -106,9 +109,9 @@ class Journal:
             ConfigError: a damaged journal, or one of another run; says what changed.
         """
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                about = json.loads(str(file["about"]))
-                stage = {key.removeprefix("stage"): file[key] for key in file.files if key.startswith("stage")}
+            arrays = _arrays(self.path)
+            about = json.loads(str(arrays["about"]))
+            stage = {key.removeprefix("stage"): arrays[key] for key in arrays if key.startswith("stage")}
             checkpoint = Checkpoint(
                 int(about["frames"]),
                 tuple(Position(*map(int, position)) for position in about["outputs"]),
@@ -117,7 +120,7 @@ class Journal:
             )
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             raise ConfigError(f"{self.path}: is damaged ({error}); delete it to start again") from error
         changed = changes(about.get("facts"), json.loads(json.dumps(self._facts)))
         if changed:
@@ -138,6 +141,36 @@ class Journal:
             self.path.unlink(missing_ok=True)
         except OSError as error:
             raise SinkError(f"{self.path}: cannot be deleted: {error.strerror}") from error
+
+
+_DAMAGE: tuple[type[Exception], ...] = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, ArithmeticError),
+    *(MemoryError, RuntimeError, struct.error, zipfile.BadZipFile),
+)
+"""What reading a file that is no journal, or no longer one, may raise in zipfile, NumPy and json."""
+
+
+def _arrays(path: Path) -> Arrays:
+    """The arrays of an archive as `numpy.savez` writes it, in no more memory than the file is long.
+
+    `numpy.load` believes what an array's header claims, and makes room for it before it reads.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if any(member.compress_type for member in members) or sum(m.file_size for m in members) > path.stat().st_size:
+            raise ValueError("it claims more than it holds")
+        return {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
+
+
+def _array(data: bytes) -> NDArray[Any]:
+    stream = BytesIO(data)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("an array of another version")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    if dtype.hasobject:
+        raise ValueError("it holds objects")
+    values = np.frombuffer(data, dtype, offset=stream.tell()) if stream.tell() < len(data) else np.empty(0, dtype)
+    return values.reshape(shape, order="F" if fortran else "C")
 
 
 def file_facts(path: Path) -> Facts:

@@ -51,12 +51,12 @@ def put(state: Any, arrays: Arrays, path: str = "") -> Any:
         StreamError: arrays that belong to another stage.
     """
     if isinstance(state, np.ndarray):
-        return _found(arrays, path, state.shape[:-1]).copy()
+        return _found(arrays, path, state.shape[:-1], state.dtype).copy()
     if isinstance(state, bool | int | float):
-        return type(state)(_found(arrays, path, ()))
+        return type(state)(_found(arrays, path, (), np.array(state).dtype))
     if isinstance(state, Window):
-        held = _found(arrays, f"{path}.held", state.shape[:-1])
-        state.restart(int(_found(arrays, f"{path}.start", ())), held)
+        held = _found(arrays, f"{path}.held", state.shape[:-1], state.read(state.start, state.start).dtype)
+        state.restart(int(_found(arrays, f"{path}.start", (), np.array(0).dtype)), held)
         return state
     for name, part in _parts(state):
         value = put(part, arrays, f"{path}.{name}")
@@ -78,9 +78,9 @@ def _parts(state: object) -> Iterator[tuple[str, Any]]:
         raise TypeError(f"a state holds arrays, numbers, windows, lists and dataclasses, not {type(state).__name__}")
 
 
-def _found(arrays: Arrays, path: str, but_last: tuple[int, ...]) -> NDArray[Any]:
+def _found(arrays: Arrays, path: str, but_last: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """The array at a path. Time is the last axis, and may be of any length."""
     found = arrays.get(path)
-    if found is None or found.shape[:-1] != but_last:
+    if found is None or found.shape[:-1] != but_last or found.dtype != dtype:
         raise StreamError(f"the saved state does not fit this stage (at {path or 'its root'}): start again without it")
     return found

@@ -1,5 +1,6 @@
 """Headerless samples: what a person has to say about them."""
 
+import re
 from dataclasses import dataclass
 
 from ..errors import ConfigError
@@ -34,7 +35,7 @@ def parse_raw(text: str) -> RawFormat:
     RawFormat(encoding='f32', spec=Spec(sample_rate=44100, channels=2), big_endian=False)
     """
     parts = text.split(":")
-    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts[1:]):
+    if len(parts) != 3 or not all(re.fullmatch("[0-9]{1,9}", part) for part in parts[1:]):
         raise ConfigError(f"{text!r} is not FORMAT:RATE:CHANNELS, such as f32le:44100:2")
     word = parts[0].lower()
     encoding = word[:-2] if word.endswith(("le", "be")) else word
