@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ..batch import Item, Summary
-    from ..job import Progress, Report
+    from ..job import Report
+    from ..run import Progress
 
 __all__ = ["command"]
 

@@ -36,10 +36,10 @@ def command(
     progress: options.ProgressMode = "auto",
 ) -> None:  # fmt: skip
     """Figures of one recording against another: SDR, SI-SDR, BSS-eval SDR and more, in bounded memory."""
-    from ..comparison import examine
+    from ..comparison import compare
 
     with meter(progress, quiet) as shown:
-        found = examine(
+        found = compare(
             reference,
             estimate,
             split_hz=split,

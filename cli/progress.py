@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .say import say
 
 if TYPE_CHECKING:
-    from ..job import Progress
+    from ..run import Progress
 
 __all__ = ["Counter", "progress"]
 

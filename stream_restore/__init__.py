@@ -4,7 +4,7 @@
 
     stream_restore.degrade("clean.wav", "bad.wav")
     stream_restore.restore("bad.wav", "restored.wav")
-    spec, metrics = stream_restore.compare("clean.wav", "restored.wav")
+    figures = stream_restore.compare("clean.wav", "restored.wav").figures
 
 For a loop of your own, take the stages: `stream_restore.stage` holds their law, `stream_restore.degradation`,
 `stream_restore.restoration` and the modules beside them the stages, `stream_restore.testing` the check for new ones.
@@ -15,7 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import Output, Report, compare, degrade, restore
+    from .api import Output, Report, degrade, restore
+    from .comparison import compare
     from .degradation import Degradation
     from .metrics import Distortion, Metrics
     from .restoration import Restoration
@@ -42,7 +43,8 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "api": ("Output", "Report", "compare", "degrade", "restore"),
+    "api": ("Output", "Report", "degrade", "restore"),
+    "comparison": ("compare",),
     "degradation": ("Degradation",),
     "metrics": ("Distortion", "Metrics"),
     "restoration": ("Restoration",),

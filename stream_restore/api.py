@@ -1,23 +1,22 @@
-"""Whole recordings: restore, degrade and compare files and pipes. What the command line does, as functions."""
+"""Whole recordings: restore and degrade files and pipes. What the command line does, as functions."""
 
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from . import __version__
-from .audio import RawFormat, Source, open_source, spool
+from .audio import RawFormat, open_source, spool
 from .combine import Mix
 from .degradation import Degradation, mean_power
-from .errors import ConfigError, SourceError
-from .job import Job, Output, Progress, Report, Target, Ticker
-from .metrics import Distortion, Metrics
+from .errors import ConfigError
+from .job import Job, Output, Report, Target
 from .models import Model, load
 from .restoration import Restoration, measure
-from .run import BLOCK, stream
+from .run import Progress, Ticker, stream
 from .spec import Spec
 from .stage import Stage
 
-__all__ = ["Output", "Report", "Target", "compare", "degrade", "restore"]
+__all__ = ["Output", "Report", "Target", "degrade", "restore"]
 
 
 def restore(
@@ -60,7 +59,7 @@ def restore(
         stems = (restoration.stems or model.manifest.stems) if save_stems else ()
         if normalise:
             source = stack.enter_context(spool(source))
-        ticker = Ticker(progress, source, passes=2 if normalise else 1)
+        ticker = Ticker(progress, source.estimate, passes=2 if normalise else 1)
         if normalise:
             blocks = stream(source, _through(source.spec), ticker)
             restoration = replace(restoration, level=measure(blocks))
@@ -100,41 +99,12 @@ def degrade(
         two_passes = degradation.snr_db is not None and power is None
         if two_passes:
             source = stack.enter_context(spool(source))
-        ticker = Ticker(progress, source, passes=2 if two_passes else 1)
+        ticker = Ticker(progress, source.estimate, passes=2 if two_passes else 1)
         if two_passes:
             power = mean_power(stream(source, degradation.before_noise(source.spec), ticker))
             source.rewind()
         work = {"degradation": asdict(degradation), "power": power, "version": __version__}
         return Job(input, [output], stored, work, resume).run(source, degradation.stage(source.spec, power), ticker)
-
-
-def compare(
-    reference: Target, estimate: Target, *, raw: RawFormat | None = None, progress: Progress | None = None
-) -> tuple[Spec, Metrics]:
-    """SDR and SI-SDR of one recording against another, and what both are.
-
-    Raises:
-        ConfigError: rates, channels or lengths that differ; the message says how.
-        SourceError: a recording that cannot be read.
-    """
-    with open_source(reference, raw=raw) as wanted, open_source(estimate, raw=raw) as got:
-        if wanted.spec != got.spec:
-            raise ConfigError(
-                f"{wanted.name} has {_describe(wanted.spec)}, {got.name} has {_describe(got.spec)};"
-                " convert one of them first"
-            )
-        distortion, ticker = Distortion(), Ticker(progress, wanted, passes=1)
-        while (block := wanted.read(BLOCK)).shape[1]:
-            other = got.read(block.shape[1])
-            if other.shape != block.shape:
-                raise _lengths(got, distortion.frames + other.shape[1], wanted)
-            distortion.update(block, other)
-            ticker(block.shape[1])
-        if got.read(1).shape[1]:
-            raise _lengths(wanted, distortion.frames, got)
-        if not distortion.frames:
-            raise SourceError(f"{wanted.name}: holds no sound to compare")
-        return wanted.spec, distortion.result()
 
 
 def _through(spec: Spec) -> Stage[None]:
@@ -151,11 +121,3 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be made a folder for stems: {error.strerror}") from error
-
-
-def _describe(spec: Spec) -> str:
-    return f"{spec.channels} channels at {spec.sample_rate} Hz"
-
-
-def _lengths(ended: Source, frames: int, longer: Source) -> ConfigError:
-    return ConfigError(f"{ended.name} ends after {frames} frames, {longer.name} goes on; cut both to one length")

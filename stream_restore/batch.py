@@ -15,10 +15,11 @@ from typing import Any
 from . import __version__, api
 from .audio.formats import CONTAINERS
 from .errors import ConfigError, RestoreError, SinkError, SourceError
-from .job import Output, Progress, Report
+from .job import Output, Report
 from .journal import Facts, changes, file_facts
 from .models import Model
 from .restoration import Restoration
+from .run import Progress
 
 __all__ = ["SUFFIXES", "Batch", "Item", "Summary"]
 

@@ -1,6 +1,6 @@
 """One recording against another: every figure, and what would make the figures meaningless."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from math import isnan, log10
@@ -12,10 +12,10 @@ import numpy as np
 from .audio import RawFormat, Source, open_source, spool
 from .errors import ConfigError, SourceError
 from .metrics import Delay, DelayFinder, Distortion, Metrics, Projection, Segmental, Segments, Spectral, SpectralFigures
-from .run import BLOCK
+from .run import BLOCK, Progress, Ticker
 from .spec import Audio, Spec
 
-__all__ = ["Comparison", "Figures", "Findings", "examine"]
+__all__ = ["Comparison", "Figures", "Findings", "compare"]
 
 LONGEST_DELAY_SECONDS = 2.0
 GAIN_DB = 1.0
@@ -91,7 +91,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Findings:
-    """What `examine` found.
+    """What `compare` found.
 
     Attributes:
         spec: of both recordings.
@@ -110,7 +110,7 @@ class Findings:
     warnings: tuple[str, ...]
 
 
-def examine(
+def compare(
     reference: str | Path | BinaryIO,
     estimate: str | Path | BinaryIO,
     *,
@@ -118,7 +118,7 @@ def examine(
     every_seconds: float = 1.0,
     align: bool = False,
     raw: RawFormat | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Progress | None = None,
 ) -> Findings:
     """Compare two recordings of any length, and look for a delay, a factor and a sign flip.
 
@@ -141,12 +141,12 @@ def examine(
             pair = [stack.enter_context(spool(each)) for each in pair]
         wanted, got = pair
         _check_alike(wanted, got)
-        ticker = _Ticker(progress, wanted.estimate, passes=3 if align else 1)
+        ticker = Ticker(progress, wanted.estimate, passes=3 if align else 1)
         comparison = Comparison(wanted.spec, split_hz=split_hz, every_seconds=every_seconds)
         return (_aligned if align else _as_they_are)(wanted, got, comparison, ticker)
 
 
-def _as_they_are(wanted: Source, got: Source, comparison: Comparison, ticker: "_Ticker") -> Findings:
+def _as_they_are(wanted: Source, got: Source, comparison: Comparison, ticker: Ticker) -> Findings:
     finder, frames, spec = _finder(wanted.spec), 0, wanted.spec
     for block, other in _pairs(wanted, got, 0, ticker):
         frames += min(block.shape[1], other.shape[1])
@@ -160,7 +160,7 @@ def _as_they_are(wanted: Source, got: Source, comparison: Comparison, ticker: "_
     return Findings(spec, figures, delay, 1.0, 0, _warnings(figures.metrics, delay, spec))
 
 
-def _aligned(wanted: Source, got: Source, comparison: Comparison, ticker: "_Ticker") -> Findings:
+def _aligned(wanted: Source, got: Source, comparison: Comparison, ticker: Ticker) -> Findings:
     """Find the delay, then the factor at that delay, then compare."""
     finder, spec = _finder(wanted.spec), wanted.spec
     for block, other in _pairs(wanted, got, 0, ticker):
@@ -178,21 +178,21 @@ def _aligned(wanted: Source, got: Source, comparison: Comparison, ticker: "_Tick
     return Findings(spec, figures, delay, gain, shift, ())
 
 
-def _scale(wanted: Source, got: Source, shift: int, ticker: "_Ticker") -> float:
+def _scale(wanted: Source, got: Source, shift: int, ticker: Ticker) -> float:
     distortion = Distortion()
     for block, other in _common(wanted, got, shift, ticker):
         distortion.update(block, other)
     return distortion.result().scale
 
 
-def _common(wanted: Source, got: Source, shift: int, ticker: "_Ticker") -> Iterator[tuple[Audio, Audio]]:
+def _common(wanted: Source, got: Source, shift: int, ticker: Ticker) -> Iterator[tuple[Audio, Audio]]:
     """The frames that both have when the estimate is moved `shift` frames earlier."""
     for block, other in _pairs(wanted, got, shift, ticker):
         frames = min(block.shape[1], other.shape[1])
         yield block[:, :frames], other[:, :frames]
 
 
-def _pairs(wanted: Source, got: Source, shift: int, ticker: "_Ticker") -> Iterator[tuple[Audio, Audio]]:
+def _pairs(wanted: Source, got: Source, shift: int, ticker: Ticker) -> Iterator[tuple[Audio, Audio]]:
     """Blocks of both from the start to the end of the longer one."""
     if ticker.passes > 1:
         wanted.rewind()
@@ -277,14 +277,3 @@ def _lengths(wanted: Source, got: Source, frames: int, ended: Source) -> ConfigE
         f"{ended.name} ends after {frames} frames, {longer.name} goes on; cut both to one length, or compare what they"
         " have in common with --align"
     )
-
-
-class _Ticker:
-    def __init__(self, progress: Callable[[int, int | None], None] | None, estimate: int | None, passes: int) -> None:
-        self.passes = passes
-        self._progress, self._total, self._done = progress, estimate * passes if estimate else None, 0
-
-    def __call__(self, frames: int) -> None:
-        self._done += frames
-        if self._progress:
-            self._progress(self._done, self._total)

@@ -17,7 +17,7 @@ import numpy as np
 from . import api
 from .audio import Source, open_sink, open_source
 from .combine import Mix
-from .comparison import Findings, examine
+from .comparison import Findings, compare
 from .degradation import Degradation
 from .display import Track, prepare, show
 from .errors import ConfigError, SourceError
@@ -173,7 +173,7 @@ class _Clip:
         return stage.output, counted.frames
 
     def _measure(self, name: str, seconds: float) -> Findings:
-        found = examine(
+        found = compare(
             self._path("original"),
             self._path(name),
             split_hz=self.experiment.split_hz,

@@ -13,27 +13,10 @@ from .run import BLOCK, run
 from .spec import Spec
 from .stage import Stage
 
-__all__ = ["Job", "Output", "Progress", "Report", "Target", "Ticker"]
+__all__ = ["Job", "Output", "Report", "Target"]
 
 Target: TypeAlias = str | Path | BinaryIO
 """The path of a file, "-" for stdin or stdout, or a binary stream."""
-
-Progress: TypeAlias = Callable[[int, int | None], None]
-"""Told how many frames are done, of how many in all passes together; None where the length is unknown."""
-
-
-class Ticker:
-    """Counts frames over one or two passes."""
-
-    def __init__(self, progress: Progress | None, source: Source, passes: int) -> None:
-        self._progress = progress
-        self._total = source.estimate * passes if source.estimate else None
-        self._done = 0
-
-    def __call__(self, frames: int) -> None:
-        self._done += frames
-        if self._progress:
-            self._progress(self._done, self._total)
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,35 @@
 """The loop: from a source through a stage into sinks. The only one, and the only caller of `flush`."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from .errors import SpecError
 from .spec import Audio, Spec
 from .stage import Stage
 
-__all__ = ["BLOCK", "Readable", "Writable", "run", "stream"]
+__all__ = ["BLOCK", "Progress", "Readable", "Ticker", "Writable", "run", "stream"]
 
 BLOCK = 1 << 15
 """Frames read at once: memory and speed depend on it, the result does not."""
+
+
+Progress: TypeAlias = Callable[[int, int | None], None]
+"""Told how many frames are done, of how many in all passes together; None where the length is unknown."""
+
+
+class Ticker:
+    """Counts frames over one or more passes through a recording of about `estimate` frames."""
+
+    def __init__(self, progress: Progress | None, estimate: int | None, passes: int) -> None:
+        self.passes = passes
+        self._progress = progress
+        self._total = estimate * passes if estimate else None
+        self._done = 0
+
+    def __call__(self, frames: int) -> None:
+        self._done += frames
+        if self._progress:
+            self._progress(self._done, self._total)
 
 
 class Readable(Protocol):

@@ -79,7 +79,9 @@ def test_it_raises_si_sdr_of_composed_music(model: Model, composed: Audio, chann
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.5])
-def test_it_raises_si_sdr_of_a_recording_shorter_than_its_segment(model: Model, composed: Audio, seconds: float) -> None:
+def test_it_raises_si_sdr_of_a_recording_shorter_than_its_segment(
+    model: Model, composed: Audio, seconds: float
+) -> None:
     clean = composed[:, RATE : RATE + int(seconds * RATE)]
     degraded = degrade(clean, snr_db=5.0)
     assert si_sdr(clean, restore(model, degraded)) > si_sdr(clean, degraded) + 1.0

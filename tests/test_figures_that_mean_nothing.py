@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from stream_restore.comparison import examine
+from stream_restore.comparison import compare
 from stream_restore.errors import ConfigError, SourceError
 from stream_restore.spec import Audio
 from stream_restore.testing import example_signal
@@ -45,7 +45,7 @@ def late(sound: NDArray[Any], frames: int) -> NDArray[Any]:
     ids=["noisy", "late", "early", "flipped", "quiet", "unrelated", "silent"],
 )
 def test_what_makes_figures_meaningless_is_said(estimate: Audio, said: str | None, tmp_path: Path) -> None:
-    found = examine(write(tmp_path / "r.wav", SOUND), write(tmp_path / "e.wav", estimate))
+    found = compare(write(tmp_path / "r.wav", SOUND), write(tmp_path / "e.wav", estimate))
     assert len(found.warnings) == (said is not None)
     assert said is None or said in found.warnings[0]
     assert (found.shift, found.gain) == (0, 1)
@@ -54,9 +54,9 @@ def test_what_makes_figures_meaningless_is_said(estimate: Audio, said: str | Non
 @pytest.mark.parametrize("delay", [0, 1102, -80])
 def test_align_compensates_delay_factor_and_sign(delay: int, tmp_path: Path) -> None:
     reference = write(tmp_path / "r.wav", SOUND)
-    wanted = examine(reference, write(tmp_path / "plain.wav", SOUND + NOISE)).figures.metrics
+    wanted = compare(reference, write(tmp_path / "plain.wav", SOUND + NOISE)).figures.metrics
     worse = write(tmp_path / "e.wav", late(-0.3 * (SOUND + NOISE), delay))
-    found = examine(reference, worse, align=True)
+    found = compare(reference, worse, align=True)
     assert found.shift == delay
     assert found.gain == pytest.approx(-1 / 0.3, rel=0.01)
     assert found.figures.metrics.frames == 40_000 - abs(delay)
@@ -65,27 +65,27 @@ def test_align_compensates_delay_factor_and_sign(delay: int, tmp_path: Path) -> 
 
 def test_align_compares_what_recordings_of_different_length_have_in_common(tmp_path: Path) -> None:
     reference, longer = write(tmp_path / "r.wav", SOUND), write(tmp_path / "e.wav", np.pad(SOUND, ((0, 0), (7, 900))))
-    found = examine(reference, longer, align=True)
+    found = compare(reference, longer, align=True)
     assert (found.shift, found.figures.metrics.frames, found.figures.metrics.sdr_db) == (7, 40_000, np.inf)
     with pytest.raises(ConfigError, match=r"r\.wav ends after 40000 frames.*--align"):
-        examine(reference, longer)
+        compare(reference, longer)
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     reference, empty = write(tmp_path / "r.wav", SOUND), write(tmp_path / "none.wav", SOUND[:, :0])
     with pytest.raises(ConfigError, match=r"1 channels at 8000 Hz.*1 channels at 16000 Hz"):
-        examine(reference, write(tmp_path / "other.wav", SOUND, 16000))
+        compare(reference, write(tmp_path / "other.wav", SOUND, 16000))
     with pytest.raises(SourceError, match="no sound to compare"):
-        examine(empty, empty)
+        compare(empty, empty)
     with pytest.raises(ConfigError, match="at least one frame"):
-        examine(reference, reference, every_seconds=0)
+        compare(reference, reference, every_seconds=0)
     with pytest.raises(ConfigError, match="above 0 Hz"):
-        examine(reference, reference, split_hz=-1)
+        compare(reference, reference, split_hz=-1)
 
 
 def test_a_single_frame_has_figures(tmp_path: Path) -> None:
     one = write(tmp_path / "one.wav", SOUND[:, :1])
-    assert examine(one, one).figures.bss_sdr_db == np.inf
+    assert compare(one, one).figures.bss_sdr_db == np.inf
 
 
 def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
