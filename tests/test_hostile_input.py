@@ -1,6 +1,7 @@
 """Whatever bytes come in, each reader gives sense or an error of its own; longer by scripts/fuzz."""
 
 import importlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,12 @@ COUNTS = {"sound": 250, "raw": 300, "manifest": 300, "container": 200, "weights"
 
 def test_every_target_is_checked(targets: Any) -> None:
     assert set(COUNTS) == set(targets.TARGETS) == set(targets.SEEDS)
+
+
+def test_what_security_names_exists() -> None:
+    root = SCRIPTS.parent
+    named = set(re.findall(r"`(test_\w+(?:\.py)?)`", (root / "SECURITY.md").read_text("utf-8")))
+    files = {path.name: path.read_text("utf-8") for path in (root / "tests").glob("test_*.py")}
+    assert len(named) > 10
+    for name in named:
+        assert name in files or any(f"def {name}(" in text for text in files.values()), name
