@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pytest
 import soundfile
+from audio_helpers import child
 from cheap import COMMAND, EAGER, one_node, run
 from identity import Identity, identity
 from numpy.typing import NDArray
@@ -204,13 +205,13 @@ def test_a_pipe_that_ends_early_is_named(recording: Path, tmp_path: Path) -> Non
 
 def test_files_beside_a_closed_pipe_are_named_and_not_written(recording: Path, network: Path, tmp_path: Path) -> None:
     words = ["restore", recording, "-n", network, "-o", "-", "--residual", tmp_path / "residual.wav"]
-    with subprocess.Popen([*COMMAND, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        assert child.stderr is not None
-        child.stdout.read(100)
-        child.stdout.close()
-        said = child.stderr.read().decode()
-    assert child.returncode == 1
+    with subprocess.Popen([*COMMAND, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(100)
+        process.stdout.close()
+        said = process.stderr.read().decode()
+    assert process.returncode == 1
     assert said.endswith("stdout: its reader went away; not written: " + str(tmp_path / "residual.wav") + "\n")
     assert names(tmp_path) == set()
 
@@ -351,3 +352,27 @@ def test_a_stream_of_ones_own_that_fails_is_named(recording: Path) -> None:
     stream: BinaryIO = wire
     with pytest.raises(SinkError, match="wire: cannot write: Input/output error"):
         api.degrade(recording, stream, power=1.0)
+
+
+def test_what_is_kept_survives_a_disk_that_is_full_at_the_very_end(tmp_path: Path) -> None:
+    """An odd number of bytes in a WAV is followed by one more: the one for which there is no room."""
+    code = """
+import os, resource, sys
+import numpy as np
+from stream_restore.audio import open_sink
+from stream_restore.errors import SinkError
+from stream_restore.spec import Spec
+sinks = [open_sink(name, Spec(8000, 1), encoding="u8") for name in ("kept.wav", "other.wav")]
+sinks[0].keep()
+for sink in sinks:
+    sink.write(np.zeros((1, 1001), np.float32))
+resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize("kept.wav.part"),) * 2)
+for sink in sinks:
+    try:
+        sink.close()
+    except SinkError as error:
+        print(error)
+"""
+    done = child(code, cwd=tmp_path)
+    assert done.stdout.decode().count("cannot write: File too large") == 2, done.stderr.decode()
+    assert names(tmp_path) == {"kept.wav.part"}
