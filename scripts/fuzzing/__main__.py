@@ -10,6 +10,9 @@ import atheris
 with atheris.instrument_imports(include=["stream_restore"]):
     from .targets import SEEDS, TARGETS
 
+    if "weights" in sys.argv:  # slow to import, and followed only if imported here
+        import stream_restore.models.weights  # noqa: F401
+
 __all__ = ["main"]
 
 
