@@ -1,6 +1,8 @@
 """What every test starts from."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,33 @@ import pytest
 # One thread an operation: tests run beside each other, and small networks gain nothing from more.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+
+FOREIGN = ("ffmpeg", "ffprobe", "sox", "soxi")
+"""Programs that tests compare with. `scripts/test` cannot install them, `.ci/run` does."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    with _skip_without_foreign():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    with _skip_without_foreign():
+        yield
+
+
+@contextmanager
+def _skip_without_foreign() -> Iterator[None]:
+    """Skip a test for want of such a program, but never where CI should have installed it."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if error.filename in FOREIGN and not os.environ.get("CI"):
+            pytest.skip(f"{error.filename} is not installed")
+        raise
 
 
 @pytest.fixture(scope="session")
