@@ -1,6 +1,7 @@
 """What every test starts from."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
+
+# A job in the background of a shell starts with interrupts ignored, and hands that on to the commands under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FOREIGN = ("ffmpeg", "ffprobe", "sox", "soxi")
 """Programs that tests compare with. `scripts/test` cannot install them, `.ci/run` does."""
