@@ -101,7 +101,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("recording", nargs="?", type=Path, metavar="RECORDING", help="of any format and length")
     parser.add_argument("--output", type=Path, default=Path("demo-output"), metavar="DIR", help="(default %(default)s)")
     parser.add_argument("--seconds", type=float, default=60.0, help="of music, without RECORDING (default %(default)g)")
-    parser.add_argument("--snr", default="20", metavar="DB", help="of the noise that is added (default %(default)s)")
+    parser.add_argument("--snr", default="10", metavar="DB", help="of the noise that is added (default %(default)s)")
     parser.add_argument("-n", "--name", default="compact", help="of the model (default %(default)s)")
     return parser.parse_args()
 
