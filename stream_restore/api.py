@@ -6,15 +6,13 @@ from pathlib import Path
 
 from . import __version__
 from .audio import RawFormat, open_source, spool
-from .combine import Mix
+from .combine import through
 from .degradation import Degradation, mean_power
 from .errors import ConfigError
 from .job import Job, Output, Report, Target
 from .models import Model, load
 from .restoration import Restoration, measure
 from .run import Progress, Ticker, stream
-from .spec import Spec
-from .stage import Stage
 
 __all__ = ["Output", "Report", "Target", "degrade", "restore"]
 
@@ -61,7 +59,7 @@ def restore(
             source = stack.enter_context(spool(source))
         ticker = Ticker(progress, source.estimate, passes=2 if normalise else 1)
         if normalise:
-            blocks = stream(source, _through(source.spec), ticker)
+            blocks = stream(source, through(source.spec), ticker)
             restoration = replace(restoration, level=measure(blocks))
             source.rewind()
         stage = restoration.stage(source.spec, model, residual=residual is not None, save_stems=stems)
@@ -105,10 +103,6 @@ def degrade(
             source.rewind()
         work = {"degradation": asdict(degradation), "power": power, "version": __version__}
         return Job(input, [output], stored, work, resume).run(source, degradation.stage(source.spec, power), ticker)
-
-
-def _through(spec: Spec) -> Stage[None]:
-    return Mix(spec, [[float(row == column) for column in range(spec.channels)] for row in range(spec.channels)])
 
 
 def _suffix(output: Target) -> str:

@@ -11,7 +11,7 @@ from .spec import Audio, Spec, empty
 from .stage import Stage
 from .window import Window
 
-__all__ = ["Beside", "Mix", "SameLength"]
+__all__ = ["Beside", "Mix", "SameLength", "through"]
 
 
 @dataclass
@@ -101,6 +101,16 @@ class Mix(Stage[None]):
 
     def drain(self, state: None) -> Audio:
         return empty(self.output.channels)
+
+
+def through(input: Spec) -> Mix:
+    """A stage that changes nothing.
+
+    >>> through(Spec(8000, 2)).process(np.array([[1.0], [2.0]]))
+    array([[1.],
+           [2.]], dtype=float32)
+    """
+    return Mix(input, np.eye(input.channels))
 
 
 class SameLength(Stage[_BesideState]):

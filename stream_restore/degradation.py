@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .combine import Mix, SameLength
+from .combine import SameLength, through
 from .errors import ConfigError
 from .exact import ExactSum
 from .filters import CausalLowPass, ZeroPhaseLowPass
@@ -129,11 +129,11 @@ class Degradation:
             steps.append(AddNoise(inner, self.snr_db, power, self.seed))
         if inner.sample_rate != input.sample_rate:
             steps.append(PolyphaseResampler(inner, input.sample_rate))
-        return SameLength(Chain(*steps)) if steps else Chain(_identity(input))
+        return SameLength(Chain(*steps)) if steps else Chain(through(input))
 
     def before_noise(self, input: Spec) -> Stage[Any]:
         """The part of the chain whose output the noise is added to; its power sets the noise."""
-        return Chain(*(self._before_noise(input) or [_identity(input)]))
+        return Chain(*(self._before_noise(input) or [through(input)]))
 
     def _before_noise(self, input: Spec) -> list[Stage[Any]]:
         steps: list[Stage[Any]] = []
@@ -150,10 +150,6 @@ class Degradation:
             raise ConfigError(f"phase must be 'zero' or 'causal', got {self.phase!r}")
         kind = ZeroPhaseLowPass if self.phase == "zero" else CausalLowPass
         return kind(input, cutoff_hz, self.order)
-
-
-def _identity(input: Spec) -> Stage[Any]:
-    return Mix(input, np.eye(input.channels))
 
 
 def mean_power(blocks: Iterable[Audio]) -> float:

@@ -9,12 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConfigError, SinkError
+from ..errors import ConfigError
 from ..noise import Noise, tpdf
 from ..spec import Audio, Spec
 from .formats import WORDS, Format
 from .g711 import DECODED, compress
-from .place import place
 
 __all__ = ["CLIP_MODES", "Quantiser", "decode", "encode", "needs_dither"]
 
@@ -116,17 +115,11 @@ class Quantiser:
         self._bits = None if word is None or word.kind == "float" else word.bits
         self._bend = clip_mode == "tanh"
         self._noise = Noise(seed, DITHER_PURPOSE, spec.channels, tpdf) if dither else None
-        self._rate = spec.sample_rate
         self._frame = 0
         self.clipped = 0
 
     def __call__(self, block: Audio) -> Values:
-        """The numbers of one block, the same shape; blocks follow each other.
-
-        Raises:
-            SinkError: a sample that is not a number.
-        """
-        self._refuse_non_finite(block)
+        """The numbers of one block of finite samples, the same shape; blocks follow each other."""
         sound = self._bent(block) if self._bend else block
         values: Values = sound if self._bits is None else self._integers(sound, self._bits)
         self._frame += block.shape[1]
@@ -135,15 +128,6 @@ class Quantiser:
     def go_on(self, frame: int, clipped: int) -> None:
         """Take the next block for one that begins at `frame`."""
         self._frame, self.clipped = frame, clipped
-
-    def _refuse_non_finite(self, block: Audio) -> None:
-        finite = np.isfinite(block)
-        if not finite.all():
-            frame = int(np.flatnonzero(~finite.all(axis=0))[0])
-            where = place(self._frame + frame, self._rate)
-            raise SinkError(
-                f"non-finite sample at {where} was to be written; it comes from the processing, not the input"
-            )
 
     def _bent(self, block: Audio) -> Audio:
         self.clipped += int(np.count_nonzero(np.abs(block) > 1))
