@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+import scipy  # loads scipy.signal, which is slow to import, when a filter is made
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt, sosfilt_zi
 
 from .errors import ConfigError
 from .spec import Audio, Spec, empty
@@ -43,14 +43,14 @@ def butterworth(cutoff_hz: float, order: int, sample_rate: int) -> Samples:
         )
     if not 1 <= order <= 24:
         raise ConfigError(f"order must be 1 to 24, got {order}")
-    return np.asarray(butter(order, cutoff_hz, fs=sample_rate, output="sos"), np.float64)
+    return np.asarray(scipy.signal.butter(order, cutoff_hz, fs=sample_rate, output="sos"), np.float64)
 
 
 def decay_frames(sos: Samples, tail: float = TAIL) -> int:
     """Frames after which the impulse response has less than `tail` left, as a sum of magnitudes."""
     length = 256
     while True:
-        response = np.abs(sosfilt(sos, np.eye(1, length)[0]))
+        response = np.abs(scipy.signal.sosfilt(sos, np.eye(1, length)[0]))
         left = np.cumsum(response[::-1])[::-1]
         # The second half must be as good as nothing, or the response is longer than the look at it.
         if left[length // 2] < tail:
@@ -74,7 +74,7 @@ class CausalLowPass(Stage[Samples]):
     def advance(self, state: Samples, block: Audio) -> Audio:
         if not block.shape[1]:
             return block.copy()
-        filtered, state[...] = sosfilt(self.sos, block.astype(np.float64), zi=state)
+        filtered, state[...] = scipy.signal.sosfilt(self.sos, block.astype(np.float64), zi=state)
         return filtered.astype(np.float32)
 
     def drain(self, state: Samples) -> Audio:
@@ -104,7 +104,7 @@ class ZeroPhaseLowPass(Stage[_ZeroPhaseState]):
 
     def __init__(self, input: Spec, cutoff_hz: float, order: int = 6) -> None:
         self.sos = butterworth(cutoff_hz, order, input.sample_rate)
-        self.zi = sosfilt_zi(self.sos)[:, None, :]
+        self.zi = scipy.signal.sosfilt_zi(self.sos)[:, None, :]
         self.lookahead = decay_frames(self.sos)
         self.grid = max(GRID, self.lookahead)
         # SciPy's default: three times the length of the equivalent polynomial.
@@ -146,13 +146,13 @@ class ZeroPhaseLowPass(Stage[_ZeroPhaseState]):
         first = before[:, :1] if extension else heard[:, :1]
         state.zi = self.zi * first
         if extension:
-            _, state.zi = sosfilt(self.sos, before, zi=state.zi)
+            _, state.zi = scipy.signal.sosfilt(self.sos, before, zi=state.zi)
         state.started = True
         self._forward(state, heard)
 
     def _forward(self, state: _ZeroPhaseState, block: Samples) -> None:
         if block.shape[1]:
-            filtered, state.zi = sosfilt(self.sos, block, zi=state.zi)
+            filtered, state.zi = scipy.signal.sosfilt(self.sos, block, zi=state.zi)
             state.forward.append(filtered)
 
     def _backward_cells(self, state: _ZeroPhaseState) -> Audio:
@@ -164,7 +164,7 @@ class ZeroPhaseLowPass(Stage[_ZeroPhaseState]):
     def _backward(self, state: _ZeroPhaseState, start: int, end: int) -> Audio:
         """Filter backward from frame `start` and keep the frames from `done` up to `end`."""
         reverse = state.forward.read(state.done, start)[:, ::-1]
-        filtered, _ = sosfilt(self.sos, reverse, zi=self.zi * reverse[:, :1])
+        filtered, _ = scipy.signal.sosfilt(self.sos, reverse, zi=self.zi * reverse[:, :1])
         kept = filtered[:, ::-1][:, : end - state.done]
         state.done = end
         state.forward.forget(end)

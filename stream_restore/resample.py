@@ -8,9 +8,9 @@ from fractions import Fraction
 from math import ceil
 
 import numpy as np
+import scipy  # loads scipy.signal, which is slow to import, when it is needed
 import soxr
 from numpy.typing import NDArray
-from scipy.signal import firwin, upfirdn
 
 from .errors import ConfigError
 from .grid import GridStage
@@ -61,7 +61,7 @@ class PolyphaseResampler(GridStage):
         super().__init__(input, output, grid, left=context, right=half // self.up + 1)
 
     def compute(self, window: Audio, cell: int) -> Audio:
-        out = upfirdn(self._taps, window.astype(np.float64), self.up, self.down)
+        out = scipy.signal.upfirdn(self._taps, window.astype(np.float64), self.up, self.down)
         return out[:, self._skip : self._skip + self._frames].astype(np.float32)
 
 
@@ -69,7 +69,7 @@ def _low_pass(half: int, widest: int) -> NDArray[np.float64]:
     """Windowed sinc of 2*half + 1 taps that keeps one `widest`-th of the band; all of it is a unit impulse."""
     if widest == 1:
         return np.asarray(np.eye(1, 2 * half + 1, half)[0])
-    return np.asarray(firwin(2 * half + 1, 1 / widest, window=("kaiser", 5.0)))
+    return np.asarray(scipy.signal.firwin(2 * half + 1, 1 / widest, window=("kaiser", 5.0)))
 
 
 class SoxrResampler(GridStage):

@@ -70,6 +70,14 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not heavy & loaded
 
 
+def test_restoring_does_not_wait_for_what_only_filters_need() -> None:
+    """scipy.signal brings scipy.stats, and takes longer to import than all else together."""
+    code = "import json, sys, stream_restore.api; print(json.dumps(list(sys.modules)))"
+    loaded = set(json.loads(run(sys.executable, "-c", code, check=True).stdout))
+    assert "stream_restore.filters" in loaded
+    assert "scipy.signal" not in loaded
+
+
 @pytest.mark.parametrize("folder", ["models", "cli.main"])
 def test_folders_at_the_top_are_no_packages_of_their_own(folder: str) -> None:
     done = run(sys.executable, "-c", f"import {folder}", cwd=ROOT)
