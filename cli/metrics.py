@@ -48,18 +48,32 @@ def command(
             raw=options.parsed_raw(raw),
             progress=shown,
         )
+    warnings = _warnings(found, every)
     if not quiet:
-        for warning in found.warnings:
+        for warning in warnings:
             text = json.dumps({"warning": warning}) if progress == "json" else f"stream-restore: warning: {warning}"
             print(text, file=sys.stderr)
-    typer.echo(json.dumps(_object(found, every)) if as_json else _text(found, every, align))
+    typer.echo(json.dumps(_object(found, every) | {"warnings": warnings}) if as_json else _text(found, every, align))
+
+
+def _warnings(found: "Findings", every: float | None) -> list[str]:
+    """What `compare` says, and whether segments are not what was asked for."""
+    segments = found.figures.segments
+    if every is None or segments.joined == 1:
+        return list(found.warnings)
+    seconds = segments.frames / found.spec.sample_rate
+    return [
+        *found.warnings,
+        f"there are too many segments of {every:g} s to keep: every {segments.joined} of them were joined to one of"
+        f" {seconds:g} s",
+    ]
 
 
 def _object(found: "Findings", every: float | None) -> dict[str, object]:
     facts: dict[str, object] = {"sample_rate": found.spec.sample_rate, "channels": found.spec.channels}
     facts |= {name: _plain(value) for name, value in found.figures.as_dict().items()}
     facts |= {"delay_frames": found.delay.frames, "delay_correlation": found.delay.correlation}
-    facts |= {"shifted_frames": found.shift, "gain": found.gain, "warnings": list(found.warnings)}
+    facts |= {"shifted_frames": found.shift, "gain": found.gain}
     if every is not None:
         segments = [_plain(value) for value in found.figures.segments.sdr_db]
         facts |= {"every_seconds": found.figures.segments.frames / found.spec.sample_rate, "segments_sdr_db": segments}

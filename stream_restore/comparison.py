@@ -5,13 +5,25 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from math import isnan, log10
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .audio import RawFormat, Source, open_source, spool
 from .errors import ConfigError, SourceError
-from .metrics import Delay, DelayFinder, Distortion, Metrics, Projection, Segmental, Segments, Spectral, SpectralFigures
+from .metrics import (
+    Delay,
+    DelayFinder,
+    Distortion,
+    Metrics,
+    Part,
+    Projection,
+    Segmental,
+    Segments,
+    Spectral,
+    SpectralFigures,
+)
 from .run import BLOCK, Progress, Ticker
 from .spec import Audio, Spec
 
@@ -43,50 +55,41 @@ class Figures:
         }
 
 
-class Comparison:
-    """Accumulates all figures block by block, in memory that does not grow but for one number a segment.
+class Comparison(Part[Figures]):
+    """Accumulates all figures block by block, in memory that does not grow.
 
     Args:
         spec: of both recordings.
         split_hz: where the bands of `sdr_below_db` and `sdr_above_db` meet.
         every_seconds: length of a segment of `segments`.
-        start: frame at which this part begins, a multiple of `stream_restore.metrics.cells.CELL`.
+        start: frame at which this part begins.
 
     Raises:
         ConfigError: a parameter that cannot work.
     """
 
     def __init__(self, spec: Spec, *, split_hz: float = 7000.0, every_seconds: float = 1.0, start: int = 0) -> None:
+        super().__init__(spec.channels, start, spec=spec, split_hz=split_hz, every_seconds=every_seconds)
         self._distortion = Distortion()
         self._projection = Projection(spec.channels, start)
         self._spectral = Spectral(spec, split_hz, start)
-        self._segmental = Segmental(round(every_seconds * spec.sample_rate), start)
+        self._segmental = Segmental(spec.channels, round(every_seconds * spec.sample_rate), start)
 
-    def update(self, reference: Audio, estimate: Audio) -> None:
-        """Add a block of both, of one shape (channels, frames), float32.
+    def hear(self, both: NDArray[np.float32]) -> None:
+        self._distortion.update(both[: self.channels], both[self.channels :])
+        for part in (self._projection, self._spectral, self._segmental):
+            part.take(both)
 
-        Raises:
-            SpecError: shapes that differ.
-        """
-        for part in self._parts():
-            part.update(reference, estimate)
-
-    def merge(self, other: "Comparison") -> None:
-        """Add the part that follows.
-
-        Raises:
-            ConfigError: a part that does not follow, or has other parameters.
-        """
-        for part, theirs in zip(self._parts(), other._parts(), strict=True):
-            part.merge(theirs)
+    def join(self, other: Self) -> None:
+        self._distortion.merge(other._distortion)
+        self._projection.merge(other._projection)
+        self._spectral.merge(other._spectral)
+        self._segmental.merge(other._segmental)
 
     def result(self) -> Figures:
-        """The figures of all that was heard; more may follow."""
-        distortion, projection, spectral, segmental = (part.result() for part in self._parts())
-        return Figures(distortion, projection, spectral, segmental)
-
-    def _parts(self) -> tuple[Any, ...]:
-        return self._distortion, self._projection, self._spectral, self._segmental
+        return Figures(
+            self._distortion.result(), self._projection.result(), self._spectral.result(), self._segmental.result()
+        )
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,7 @@ def _pairs(wanted: Source, got: Source, shift: int, ticker: Ticker) -> Iterator[
 
 
 def _lengthened(block: Audio, frames: int) -> Audio:
-    """Followed by silence: a finder waits for the recording that comes behind, and would have to hold the other."""
+    """Followed by silence: a finder hears both side by side."""
     return np.pad(block, ((0, 0), (0, frames - block.shape[1])))
 
 

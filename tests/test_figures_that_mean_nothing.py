@@ -107,3 +107,13 @@ def test_the_command_says_all_of_it(tmp_path: Path) -> None:
     assert better["sdr_db"] > 15 > told["sdr_db"]
     assert (better["shifted_frames"], better["warnings"], better["split_hz"]) == (30, [], 1000)
     assert "compared after moving the estimate 30 frames earlier" in run(*pair, "--align", "--every", "1").stdout
+
+
+def test_the_command_says_when_segments_are_longer_than_asked(tmp_path: Path) -> None:
+    pair = write(tmp_path / "r.wav", SOUND[:, :33_000]), write(tmp_path / "e.wav", (SOUND + NOISE)[:, :33_000])
+    found = figures(*pair, "--every", str(1 / RATE))
+    assert (len(found["segments_sdr_db"]), found["every_seconds"]) == (16_500, 2 / RATE)
+    assert "every 2 of them were joined to one of 0.00025 s" in found["warnings"][0]
+    assert found["segmental_sdr_db"] == pytest.approx(
+        np.clip(20 * np.log10(np.abs(SOUND / NOISE)), -10, 35)[0, :33_000].mean(), abs=0.01
+    )

@@ -2,129 +2,101 @@
 
 What an FFT returns depends on the length it is given. Here it only ever sees the same windows of the recordings,
 and what it returns is summed without rounding. So figures are equal, bit for bit, however the recordings were cut into
-blocks, and however parts that begin on the grid were merged.
+blocks and into parts, and however the parts were merged.
 """
 
-from abc import ABC, abstractmethod
-from copy import deepcopy
-from typing import Generic, Self, TypeVar
+from abc import abstractmethod
+from copy import copy, deepcopy
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConfigError, SpecError
-from ..spec import Audio
+from ..window import Window
+from .parts import Part
 from .sums import ExactSums
 
 __all__ = ["CELL", "LEFT", "Cells"]
 
 CELL = 16384
-"""Frames of a cell; parts that are to be merged begin at multiples of it."""
+"""Frames of a cell, unless an accumulator says otherwise."""
 LEFT = 1536
-"""Frames before a cell that its computation also hears."""
+"""Frames before a cell that its computation also hears, unless an accumulator says otherwise."""
 
 ResultT = TypeVar("ResultT")
 
 
-class Cells(ABC, Generic[ResultT]):
-    """Hears reference and estimate side by side, cell by cell.
+class Cells(Part[ResultT]):
+    """Hears reference and estimate cell by cell.
+
+    A part computes the cells of which it hears all, and keeps the frames that it shares with cells of its neighbours:
+    `_head`, up to the first cell it computes, for the part before; `_held`, from the next cell on, for what follows.
 
     An author writes `compute`, which adds a cell's share to `sums`, and `figures`.
 
     Args:
         channels: of each of the two recordings.
+        start: frame of the recordings at which this part begins.
         size: number of sums.
-        start: frame of the recordings at which this part begins, a multiple of CELL. A part that begins later than
-            frame 0 keeps its first cell until `merge` brings what came before it.
-
-    Raises:
-        ConfigError: a part that does not begin on the grid.
+        cell_frames: length of a cell.
+        left: frames before a cell that its computation also hears.
+        parameters: what parts must agree on to be merged.
     """
 
-    def __init__(self, channels: int, size: int, start: int = 0) -> None:
-        if start < 0 or start % CELL:
-            raise ConfigError(f"a part must begin at a multiple of {CELL} frames, got {start}")
-        self.channels, self.start, self.frames = channels, start, 0
+    def __init__(
+        self, channels: int, start: int, size: int, cell_frames: int = CELL, left: int = LEFT, **parameters: object
+    ) -> None:
+        super().__init__(channels, start, **parameters)
         self.sums = ExactSums(size)
-        self._cells = 0
-        self._first: NDArray[np.float32] | None = None
-        self._held = np.zeros((2 * channels, LEFT), np.float32)
-
-    @property
-    def stop(self) -> int:
-        """The frame after the last that was heard."""
-        return self.start + self.frames
+        self._cell_frames, self._left = cell_frames, left
+        # Silence lies before frame 0, so nothing is missing there.
+        self._first = self._next = -(-(start + left) // cell_frames) if start else 0
+        self._head, self._held = Window(2 * channels), Window(2 * channels)
+        # For `result`, the head begins with the silence that its first cell is to hear.
+        before = max(0, start // cell_frames * cell_frames - left)
+        self._head.restart(before, np.zeros((2 * channels, start - before)))
+        self._held.restart(start, np.zeros((2 * channels, 0)))
 
     @abstractmethod
-    def compute(self, window: NDArray[np.float32], cell: int, stop: int | None) -> None:
+    def compute(self, window: NDArray[np.float32], cell: int) -> None:
         """Add what cell number `cell` says.
 
         Args:
-            window: frames [cell*CELL - LEFT, (cell + 1)*CELL) of reference and estimate, shape (2*channels,
-                LEFT + CELL); zeros outside the recordings.
+            window: frames [cell*cell_frames - left, (cell + 1)*cell_frames) of reference and estimate, shape
+                (2*channels, left + cell_frames); zeros outside the recordings.
             cell: its number, counted from frame 0.
-            stop: length of the recordings if this is near their end, else None.
         """
 
     @abstractmethod
     def figures(self) -> ResultT:
         """What the sums say when all cells were heard."""
 
-    def update(self, reference: Audio, estimate: Audio) -> None:
-        """Add a block of both, of one shape (channels, frames), float32.
+    def hear(self, both: NDArray[np.float32]) -> None:
+        self._head.append(both[:, : max(0, self._first * self._cell_frames - self._head.stop)])
+        self._held.append(both)
+        while (self._next + 1) * self._cell_frames <= self.stop:
+            self._compute(self._held, self._next)
+            self._next += 1
+        self._held.forget(self._next * self._cell_frames - self._left)
 
-        Raises:
-            SpecError: shapes that differ, or another number of channels.
-        """
-        if reference.shape != estimate.shape or len(reference) != self.channels:
-            raise SpecError(f"reference has shape {reference.shape}, estimate {estimate.shape}, {self.channels} "
-                            "channels each were said: compare equal blocks")  # fmt: skip
-        for start in range(0, reference.shape[1], CELL):
-            piece = slice(start, start + CELL)
-            self._take(np.concatenate([reference[:, piece], estimate[:, piece]]))
-
-    def merge(self, other: Self) -> None:
-        """Add the part that follows this one.
-
-        Raises:
-            ConfigError: a part that begins elsewhere.
-        """
-        if other.start != self.stop:
-            raise ConfigError(f"the next part must begin at frame {self.stop}, this one begins at frame {other.start}")
-        other = deepcopy(other)
-        if not self.frames and self.start == 0 and other.start == 0:
-            self.__dict__.update(other.__dict__)
-        elif other._first is None:
-            self._take(other._held[:, LEFT:])
-        else:
-            self._take(other._first)
+    def join(self, other: Self) -> None:
+        self.take(other._head.read(other.start, other._head.stop))
+        if self.stop < other.stop:
+            # All cells before the other's first are computed now.
             self.sums.merge(other.sums)
-            self._held = other._held
-            self._cells += other._cells - 1
-            self.frames = other.stop - self.start
+            self._held.restart(other._held.start, other._held.read(other._held.start, other.stop))
+            self._next = other._next
 
     def result(self) -> ResultT:
-        """The figures of all that was heard, as if it ended here; more may follow."""
-        ended = deepcopy(self)
-        if ended._first is not None:
-            before = np.zeros_like(ended._held[:, :LEFT])
-            ended.compute(np.concatenate([before, ended._first], axis=1), ended.start // CELL, None)
-        last = (self.frames + LEFT - 1) // CELL if self.frames else -1
-        for cell in range(ended._cells, last + 1):
-            window = ended._held[:, : LEFT + CELL]
-            window = np.pad(window, ((0, 0), (0, LEFT + CELL - window.shape[1])))
-            ended.compute(window, ended.start // CELL + cell, ended.stop)
-            ended._held = ended._held[:, CELL:]
+        ended = copy(self)
+        ended.sums = deepcopy(self.sums)
+        stop = -(-(self.stop + self._left) // self._cell_frames) if self.frames else 0
+        for cell in range(self.start // self._cell_frames, min(self._first, stop)):
+            ended._compute(self._head, cell)
+        for cell in range(self._next, stop):
+            ended._compute(self._held, cell)
         return ended.figures()
 
-    def _take(self, both: NDArray[np.float32]) -> None:
-        self.frames += both.shape[1]
-        self._held = np.concatenate([self._held, both], axis=1)
-        while self._held.shape[1] >= LEFT + CELL:
-            window = self._held[:, : LEFT + CELL]
-            if self.start and not self._cells:
-                self._first = window[:, LEFT:].copy()
-            else:
-                self.compute(window, self.start // CELL + self._cells, None)
-            self._cells += 1
-            self._held = self._held[:, CELL:].copy()
+    def _compute(self, held: Window, cell: int) -> None:
+        begin = cell * self._cell_frames
+        self.compute(held.read(begin - self._left, begin + self._cell_frames), cell)

@@ -8,14 +8,16 @@ the stream was cut, nor on the order in which parts are merged, and differences 
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import inf, log10, nan
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import SpecError
 from ..exact import ExactSum
 from ..spec import Audio
 
-__all__ = ["Distortion", "Metrics", "decibels"]
+__all__ = ["Distortion", "Metrics", "Products", "decibels"]
 
 
 def decibels(signal: Fraction, distortion: Fraction) -> float:
@@ -55,22 +57,13 @@ class Metrics:
 
 
 @dataclass
-class Distortion:
-    """Accumulates reference and estimate block by block.
-
-    >>> distortion = Distortion()
-    >>> reference = np.array([[0.5, -0.5]], np.float32)
-    >>> distortion.update(reference, 0.9 * reference)
-    >>> round(distortion.result().sdr_db, 4), distortion.result().scale > 0
-    (20.0, True)
-    """
+class Products:
+    """Accumulates <r, r>, <r, e> and <e, e> of reference r and estimate e, without rounding."""
 
     frames: int = 0
     _rr: ExactSum = field(default_factory=ExactSum)
     _re: ExactSum = field(default_factory=ExactSum)
     _ee: ExactSum = field(default_factory=ExactSum)
-    _channels: list[tuple[ExactSum, ExactSum]] = field(default_factory=list)
-    """The sums of reference and estimate, channel by channel."""
 
     def update(self, reference: Audio, estimate: Audio) -> None:
         """Add a block of both, of one shape (channels, frames), float32.
@@ -81,34 +74,69 @@ class Distortion:
         if reference.shape != estimate.shape:
             raise SpecError(f"reference has shape {reference.shape}, estimate {estimate.shape}: compare equal blocks")
         # Of float32 samples every product is exact in float64.
-        r, e = (np.asarray(x, np.float32).astype(np.float64) for x in (reference, estimate))
+        self._add(*(np.asarray(x, np.float32).astype(np.float64) for x in (reference, estimate)))
+
+    def merge(self, other: Self) -> None:
+        """Add what another accumulator heard, in any order; `other` stays as it is."""
+        self.frames += other.frames
+        for mine, theirs in zip(self._sums(), other._sums(), strict=True):
+            mine.merge(theirs)
+
+    def energies(self) -> tuple[Fraction, Fraction]:
+        """|r|^2 and |r - e|^2."""
+        rr, re, ee = self._products()
+        return rr, rr - 2 * re + ee
+
+    def _add(self, r: NDArray[np.float64], e: NDArray[np.float64]) -> None:
         self.frames += r.shape[1]
         self._rr.add(r * r)
         self._re.add(r * e)
         self._ee.add(e * e)
-        self._widen(len(r))
-        for sums, *samples in zip(self._channels, r, e, strict=True):
-            for total, channel in zip(sums, samples, strict=True):
-                total.add(channel)
 
-    def merge(self, other: "Distortion") -> None:
-        """Add what another accumulator heard, in any order.
+    def _products(self) -> tuple[Fraction, Fraction, Fraction]:
+        return self._rr.fraction(), self._re.fraction(), self._ee.fraction()
+
+    def _sums(self) -> tuple[ExactSum, ...]:
+        return self._rr, self._re, self._ee
+
+
+@dataclass
+class Distortion(Products):
+    """Accumulates reference and estimate block by block.
+
+    >>> distortion = Distortion()
+    >>> reference = np.array([[0.5, -0.5]], np.float32)
+    >>> distortion.update(reference, 0.9 * reference)
+    >>> round(distortion.result().sdr_db, 4), distortion.result().scale > 0
+    (20.0, True)
+    """
+
+    _channels: list[tuple[ExactSum, ExactSum]] = field(default_factory=list)
+    """The sums of reference and estimate, channel by channel."""
+
+    def merge(self, other: Self) -> None:
+        """Add what another accumulator heard, in any order; `other` stays as it is.
 
         Raises:
             SpecError: another number of channels.
         """
         if other._channels:
             self._widen(len(other._channels))
-        self.frames += other.frames
-        for mine, theirs in zip(self._sums(), other._sums(), strict=True):
-            mine.merge(theirs)
+            super().merge(other)
 
     def result(self) -> Metrics:
         """The figures of all that was heard; more may follow."""
-        rr, re, ee = (total.fraction() for total in (self._rr, self._re, self._ee))
+        rr, re, ee = self._products()
         centred = self._centred(rr, re, ee)
         scale = float(re / rr) if rr else nan
         return Metrics(self.frames, *_ratios(rr, re, ee), scale, *_ratios(*centred))
+
+    def _add(self, r: NDArray[np.float64], e: NDArray[np.float64]) -> None:
+        self._widen(len(r))
+        super()._add(r, e)
+        for sums, *samples in zip(self._channels, r, e, strict=True):
+            for total, channel in zip(sums, samples, strict=True):
+                total.add(channel)
 
     def _centred(self, rr: Fraction, re: Fraction, ee: Fraction) -> tuple[Fraction, Fraction, Fraction]:
         """The three products of what is left when each channel's mean is removed."""
@@ -124,7 +152,7 @@ class Distortion:
             raise SpecError(f"{channels} channels after {len(self._channels)}: one accumulator hears one recording")
 
     def _sums(self) -> tuple[ExactSum, ...]:
-        return (self._rr, self._re, self._ee, *(total for pair in self._channels for total in pair))
+        return (*super()._sums(), *(total for pair in self._channels for total in pair))
 
 
 def _ratios(rr: Fraction, re: Fraction, ee: Fraction) -> tuple[float, float]:

@@ -40,9 +40,9 @@ class Projection(Cells[float]):
     """
 
     def __init__(self, channels: int, start: int = 0) -> None:
-        super().__init__(channels, size=2 * channels * (channels * TAPS + 1), start=start)
+        super().__init__(channels, start, size=2 * channels * (channels * TAPS + 1))
 
-    def compute(self, window: NDArray[np.float32], cell: int, stop: int | None) -> None:
+    def compute(self, window: NDArray[np.float32], cell: int) -> None:
         sound = window.astype(np.float64)
         now, past = sound[:, LEFT:], sound[: self.channels, LEFT - TAPS + 1 :]
         # Of <now[n], past[n - lag]>, place TAPS - 1 - lag; the transform is long enough that nothing wraps around.

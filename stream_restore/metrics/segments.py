@@ -1,98 +1,126 @@
 """SDR over time."""
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from math import isnan, nan
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..errors import ConfigError, SpecError
+from ..errors import ConfigError
 from ..exact import ExactSum
-from ..spec import Audio
-from .distortion import Distortion
+from .distortion import Products, decibels
+from .parts import Part
 
 __all__ = ["Segmental", "Segments"]
 
 LIMITS_DB = (-10.0, 35.0)
+MOST = 1 << 15
+"""Segments kept: nine hours of one second."""
+_SILENT = Fraction(0), Fraction(0)
 
 
 @dataclass(frozen=True)
 class Segments:
-    """SDR of one segment after the other.
+    """SDR of one segment after the other, counted from frame 0.
 
     Attributes:
         frames: of a segment; the last may be shorter.
-        sdr_db: of each. Silence that is kept silent: nan.
-        mean_db: segmental SDR: their mean, each limited to -10 to 35 dB (Hansen and Pellom, "An effective quality
-            evaluation protocol for speech enhancement algorithms", 1998), without the silent ones; nan if all are
-            silent.
+        sdr_db: of each. Silence that is kept silent, and what was not heard: nan.
+        mean_db: segmental SDR: the mean over segments of the length asked for, each limited to -10 to 35 dB (Hansen and
+            Pellom, "An effective quality evaluation protocol for speech enhancement algorithms", 1998), without the
+            silent ones; nan if all are silent. Joining does not change it.
+        joined: how many segments of the length asked for make one of these: 1, or a power of two where there would have
+            been too many.
     """
 
     frames: int
     sdr_db: tuple[float, ...]
-
-    @property
-    def mean_db(self) -> float:
-        limited = np.clip([value for value in self.sdr_db if not isnan(value)], *LIMITS_DB)
-        total = ExactSum()
-        total.add(limited)
-        return float(total.fraction() / limited.size) if limited.size else nan
+    mean_db: float = nan
+    joined: int = 1
 
 
-class Segmental:
+class Segmental(Part[Segments]):
     """Accumulates the SDR of every `every_frames` frames, counted from frame 0.
 
-    It holds one number for every segment that is complete, since these are what is asked for, and sums only for the
-    segments of which something is missing. Parts may begin anywhere and be merged in any order.
+    Where there would be more than `most` segments, pairs of neighbours are joined. Their energies are added without
+    rounding, so a joined segment has the SDR of all its frames, and how far segments are joined follows from the end of
+    the recording alone.
 
     Raises:
-        ConfigError: segments of less than a frame.
+        ConfigError: segments of less than a frame, or none at all.
+
+    >>> segmental = Segmental(1, every_frames=2, most=2)
+    >>> segmental.update(np.ones((1, 6), np.float32), np.array([[0, 0, 2, 2, 1, 1]], np.float32))
+    >>> segmental.result()
+    Segments(frames=4, sdr_db=(0.0, inf), mean_db=11.666666666666666, joined=2)
     """
 
-    def __init__(self, every_frames: int, start: int = 0) -> None:
-        if every_frames < 1:
-            raise ConfigError(f"a segment needs at least one frame, got {every_frames}: choose more seconds")
-        self.every, self.stop = every_frames, start
-        self._open: dict[int, Distortion] = {}
-        self._done: dict[int, float] = {}
+    def __init__(self, channels: int, every_frames: int, start: int = 0, most: int = MOST) -> None:
+        if every_frames < 1 or most < 1:
+            raise ConfigError(
+                f"a segment needs at least one frame, got {every_frames}: choose more seconds; {most} segments are kept"
+            )
+        super().__init__(channels, start, every_frames=every_frames, most=most)
+        self.every, self.most = every_frames, most
+        self._open: dict[int, Products] = {}  # of which something is missing: a part's first and last
+        self._doublings = 0
+        self._curve: dict[int, tuple[Fraction, Fraction]] = {}
+        self._limited, self._sounding = ExactSum(), 0
 
-    def update(self, reference: Audio, estimate: Audio) -> None:
-        """Add a block of both, of one shape (channels, frames), float32.
+    def hear(self, both: NDArray[np.float32]) -> None:
+        at, begin = 0, self.stop - both.shape[1]
+        while at < both.shape[1]:
+            index, inside = divmod(begin + at, self.every)
+            piece = both[:, at : at + self.every - inside]
+            products = Products()
+            products.update(piece[: self.channels], piece[self.channels :])
+            self._add(index, products)
+            at += products.frames
 
-        Raises:
-            SpecError: shapes that differ.
-        """
-        if reference.shape != estimate.shape:
-            raise SpecError(f"reference has shape {reference.shape}, estimate {estimate.shape}: compare equal blocks")
-        at = 0
-        while at < reference.shape[1]:
-            index, inside = divmod(self.stop, self.every)
-            end = at + self.every - inside
-            part = Distortion()
-            part.update(reference[:, at:end], estimate[:, at:end])
-            self._add(index, part)
-            self.stop += part.frames
-            at = end
-
-    def merge(self, other: "Segmental") -> None:
-        """Add another part of the same recordings.
-
-        Raises:
-            ConfigError: segments of another length.
-        """
-        if other.every != self.every:
-            raise ConfigError(f"segments of {self.every} and of {other.every} frames cannot be merged")
-        self.stop = max(self.stop, other.stop)
-        self._done |= other._done
-        for index, part in other._open.items():
-            self._add(index, part)
+    def join(self, other: Self) -> None:
+        for place, energies in other._curve.items():
+            self._put(place, other._doublings, energies)
+        self._limited.merge(other._limited)
+        self._sounding += other._sounding
+        for index, products in other._open.items():
+            self._add(index, products)
 
     def result(self) -> Segments:
-        """The figures of all that was heard; more may follow."""
-        values = self._done | {index: part.result().sdr_db for index, part in self._open.items()}
-        return Segments(self.every, tuple(values.get(index, nan) for index in range(max(values, default=-1) + 1)))
+        ended = copy(self)
+        ended._curve, ended._limited = dict(self._curve), replace(self._limited)
+        for index, products in self._open.items():
+            ended._close(index, products)
+        values = [ended._curve.get(place, _SILENT) for place in range(max(ended._curve, default=-1) + 1)]
+        mean = float(ended._limited.fraction() / ended._sounding) if ended._sounding else nan
+        joined = 1 << ended._doublings
+        return Segments(self.every * joined, tuple(decibels(*each) for each in values), mean, joined)
 
-    def _add(self, index: int, part: Distortion) -> None:
-        whole = self._open.setdefault(index, Distortion())
-        whole.merge(part)
+    def _add(self, index: int, products: Products) -> None:
+        whole = self._open.setdefault(index, Products())
+        whole.merge(products)
         if whole.frames == self.every:
-            self._done[index] = self._open.pop(index).result().sdr_db
+            self._close(index, self._open.pop(index))
+
+    def _close(self, index: int, products: Products) -> None:
+        energies = products.energies()
+        if not isnan(value := decibels(*energies)):
+            self._limited.add(np.clip([value], *LIMITS_DB))
+            self._sounding += 1
+        self._put(index, 0, energies)
+
+    def _put(self, index: int, doublings: int, energies: tuple[Fraction, Fraction]) -> None:
+        """Add the energies of segment `index` of those of every << doublings frames."""
+        while self._doublings < doublings or index >> (self._doublings - doublings) >= self.most:
+            self._double()
+        place = index >> (self._doublings - doublings)
+        signal, rest = self._curve.get(place, _SILENT)
+        self._curve[place] = signal + energies[0], rest + energies[1]
+
+    def _double(self) -> None:
+        curve, self._curve = self._curve, {}
+        self._doublings += 1
+        for place, energies in curve.items():
+            self._put(place, self._doublings - 1, energies)

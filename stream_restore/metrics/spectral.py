@@ -62,18 +62,18 @@ class Spectral(Cells[SpectralFigures]):
     def __init__(self, spec: Spec, split_hz: float = 7000.0, start: int = 0) -> None:
         if not split_hz > 0:
             raise ConfigError(f"the frequency that splits bands must be above 0 Hz, got {split_hz}")
-        super().__init__(spec.channels, size=6, start=start)
+        super().__init__(spec.channels, start, size=6, sample_rate=spec.sample_rate, split_hz=split_hz)
         self.split_hz = split_hz
         # Bins on the axis, in units of SIZE: bin k is the frequency k * sample_rate / SIZE.
         self._below = np.arange(SIZE // 2 + 1) * spec.sample_rate < split_hz * SIZE
         # A real signal's bins but the first and last stand for two frequencies.
         self._weight = np.where(np.arange(SIZE // 2 + 1) % (SIZE // 2) == 0, 1.0, 2.0)
 
-    def compute(self, window: NDArray[np.float32], cell: int, stop: int | None) -> None:
+    def compute(self, window: NDArray[np.float32], cell: int) -> None:
         cut = sliding_window_view(window, SIZE, axis=1)[:, ::HOP][:, :COLUMNS]
         spectra = rfft(cut.astype(np.float64) * _WINDOW)
         reference, estimate = spectra[: self.channels], spectra[self.channels :]
-        heard = self._heard(cell, stop)
+        heard = self._heard(cell)
         distances = _distances(_power(reference), _power(estimate)) * heard
         energies = [self._energies(spectrum) for spectrum in (reference, reference - estimate)]
         self.sums.add(np.array([distances.sum(), heard.sum() * self.channels, *energies[0], *energies[1]]))
@@ -84,10 +84,10 @@ class Spectral(Cells[SpectralFigures]):
         lsd = distance / columns if columns else nan
         return SpectralFigures(lsd, _ratio(r_below, d_below), _ratio(r_above, d_above), self.split_hz)
 
-    def _heard(self, cell: int, stop: int | None) -> NDArray[np.bool_]:
-        """The columns whose centre lies in the recording. A column ends HOP frames after its place on the grid."""
+    def _heard(self, cell: int) -> NDArray[np.bool_]:
+        """The columns whose centre was heard. A column ends HOP frames after its place on the grid."""
         centres = (cell * COLUMNS + np.arange(COLUMNS) - 1) * HOP
-        return (centres >= 0) & (centres <= (stop if stop is not None else inf))
+        return (centres >= self.start) & (centres <= self.stop)
 
     def _energies(self, spectrum: NDArray[np.complex128]) -> tuple[float, float]:
         energy = _power(spectrum).sum(axis=(0, 1)) * self._weight

@@ -1,0 +1,198 @@
+"""The law of accumulators of figures: any blocks, any parts, merged in any order, bit for bit, in bounded memory."""
+
+import pickle
+from collections.abc import Callable
+from inspect import isabstract
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stream_restore import comparison, metrics
+from stream_restore.comparison import Comparison
+from stream_restore.errors import ConfigError, SpecError
+from stream_restore.exact import ExactSum
+from stream_restore.metrics import DelayFinder, Distortion, Projection, Segmental, Spectral
+from stream_restore.metrics.cells import CELL
+from stream_restore.metrics.sums import ExactSums
+from stream_restore.spec import Spec
+from stream_restore.testing import example_signal
+
+FRAMES = 6 * CELL
+REFERENCE = example_signal(1, FRAMES, seed=1)
+ESTIMATE = (0.8 * np.roll(REFERENCE, 99) + 0.1 * example_signal(1, FRAMES, seed=2) + 0.05).astype(np.float32)
+SPEC = Spec(44100, 1)
+ACCUMULATORS: dict[str, Callable[[int], Any]] = {
+    "Distortion": lambda start: Distortion(),
+    "Projection": lambda start: Projection(1, start),
+    "Spectral": lambda start: Spectral(SPEC, start=start),
+    "Segmental": lambda start: Segmental(1, 5000, start),
+    "Segmental, joined": lambda start: Segmental(1, 700, start, most=8),
+    "DelayFinder": lambda start: DelayFinder(1, CELL // 2, start),
+    "DelayFinder of short delays": lambda start: DelayFinder(1, 300, start),
+    "Comparison": lambda start: Comparison(SPEC, every_seconds=0.1, start=start),
+}
+every_accumulator = pytest.mark.parametrize("name", ACCUMULATORS)
+every_seed = pytest.mark.parametrize("seed", range(4))
+
+
+def part(name: str, start: int, stop: int, blocks: int = 1, seed: int = 0) -> Any:
+    """Frames [start, stop), heard in this number of blocks of random lengths."""
+    accumulator = ACCUMULATORS[name](start)
+    marks = np.sort(np.random.default_rng(seed).integers(start, stop + 1, blocks - 1)).tolist()
+    for begin, end in pairwise([start, *marks, stop]):
+        accumulator.update(REFERENCE[:, begin:end], ESTIMATE[:, begin:end])
+    return accumulator
+
+
+def neighbours(rng: np.random.Generator) -> list[tuple[int, int]]:
+    """Parts from a random frame on, some as long as a cell or about so, others of any length."""
+    lengths = [0, 0, 1, 2, CELL - 1, CELL, CELL + 1, *rng.integers(0, CELL // 2, 5).tolist()]
+    rng.shuffle(lengths)
+    start = int(rng.integers(2) * rng.integers(CELL))
+    return list(pairwise(accumulate(lengths, initial=start)))
+
+
+def test_every_accumulator_is_in_the_table() -> None:
+    known = [*vars(metrics).values(), *vars(comparison).values()]
+    wanted = {each for each in known if isinstance(each, type) and hasattr(each, "merge") and not isabstract(each)}
+    assert {type(make(0)) for make in ACCUMULATORS.values()} == wanted
+
+
+@every_seed
+@every_accumulator
+def test_any_blocks_give_the_same_figures(name: str, seed: int) -> None:
+    start = 1000 * seed
+    assert part(name, start, FRAMES, 9, seed).result() == part(name, start, FRAMES).result()
+
+
+def test_single_frames_give_the_same_figures() -> None:
+    assert part("Comparison", CELL - 99, CELL + 99, 300).result() == part("Comparison", CELL - 99, CELL + 99).result()
+
+
+@every_seed
+@pytest.mark.parametrize("order", ["from the left", "from the right", "as a tree"])
+@every_accumulator
+def test_any_parts_merged_in_any_order_give_the_same_figures(name: str, order: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    spans = neighbours(rng)
+    merged = [part(name, *span, 3, seed) for span in spans]
+    while last := len(merged) - 1:
+        place = {"from the left": 0, "from the right": last - 1}.get(order, int(rng.integers(last)))
+        follows = merged.pop(place + 1)
+        before = pickle.dumps(follows)
+        merged[place].merge(follows)
+        assert pickle.dumps(follows) == before
+    whole, (found,) = part(name, spans[0][0], spans[-1][1]), merged
+    assert found.result() == whole.result()
+    for each in (found, whole):
+        each.update(REFERENCE[:, :99], ESTIMATE[:, :99])
+    assert found.result() == whole.result()
+
+
+@every_accumulator
+def test_a_result_changes_nothing(name: str) -> None:
+    accumulator = part(name, 0, CELL + 5)
+    before = pickle.dumps(accumulator)
+    assert accumulator.result() == accumulator.result()
+    assert pickle.dumps(accumulator) == before
+
+
+@pytest.mark.parametrize("name", ["Projection", "Spectral", "DelayFinder"])
+def test_a_part_alone_has_the_figures_of_its_frames(name: str) -> None:
+    alone = ACCUMULATORS[name](0)
+    alone.update(REFERENCE[:, CELL : 3 * CELL + 5], ESTIMATE[:, CELL : 3 * CELL + 5])
+    assert part(name, CELL, 3 * CELL + 5).result() == alone.result()
+
+
+# The others keep up to `stream_restore.metrics.segments.MOST` segments, "Segmental, joined" 8.
+@pytest.mark.parametrize("name", [name for name in ACCUMULATORS if name not in ("Segmental", "Comparison")])
+def test_memory_does_not_grow(name: str) -> None:
+    accumulator, sizes = ACCUMULATORS[name](12345), []
+    for start in range(60):
+        accumulator.update(REFERENCE[:, 99 * start : 99 * start + 9000], ESTIMATE[:, :9000])
+        sizes.append(len(pickle.dumps(accumulator)))
+    assert max(sizes[30:]) <= 1.2 * max(sizes[:30])
+
+
+def test_a_part_that_does_not_follow_is_refused_and_changes_nothing() -> None:
+    first = part("Comparison", 0, 100)
+    before = pickle.dumps(first)
+    for other in (part("Comparison", 101, 200), Comparison(SPEC, every_seconds=0.2, start=100)):
+        with pytest.raises(ConfigError, match=r"must begin at frame 100, .* at frame 101|'every_seconds': 0.2"):
+            first.merge(other)
+    assert pickle.dumps(first) == before
+    with pytest.raises(ConfigError, match="frame 0 or later, got -1"):
+        Projection(2, start=-1)
+    with pytest.raises(SpecError, match="equal blocks"):
+        first.update(REFERENCE[:, :5], ESTIMATE[:, :6])
+
+
+# Segments
+
+
+@pytest.mark.parametrize(("every", "most", "joined"), [(5000, 20, 1), (5000, 19, 2), (5000, 4, 8), (CELL, 1, 8)])
+def test_segments_are_the_figures_of_their_frames(every: int, most: int, joined: int) -> None:
+    segmental = Segmental(1, every, most=most)
+    segmental.update(REFERENCE, ESTIMATE)
+    found = segmental.result()
+    assert (found.frames, found.joined) == (every * joined, joined)
+    assert found.sdr_db == tuple(sdr_of_each(every * joined))
+    assert found.mean_db == pytest.approx(np.clip(sdr_of_each(every), -10, 35).mean(), abs=1e-12)
+
+
+def sdr_of_each(frames: int) -> list[float]:
+    values = []
+    for start in range(0, FRAMES, frames):
+        alone = Distortion()
+        alone.update(REFERENCE[:, start : start + frames], ESTIMATE[:, start : start + frames])
+        values.append(alone.result().sdr_db)
+    return values
+
+
+# Delay
+
+
+@pytest.mark.parametrize("delay", [0, 1, -1, 1102, -1102, 2000, -2000])
+def test_a_delay_is_found(delay: int) -> None:
+    sound = np.pad(REFERENCE[:, :20_000], ((0, 0), (2000, 2000)))
+    finder = DelayFinder(1, most=2000)
+    finder.update(sound, -0.25 * np.roll(sound, delay, axis=1))
+    assert finder.result().frames == delay
+    assert finder.result().correlation == pytest.approx(-1, abs=1e-6)
+    wanted = np.vdot(sound.astype(float), np.roll(sound, delay, axis=1)) / np.square(sound.astype(float)).sum()
+    assert finder.result().undelayed == pytest.approx(-wanted, abs=1e-6)
+
+
+# Sums
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-300, 5e-324, 1e300])
+def test_vectors_of_sums_lose_nothing(scale: float) -> None:
+    rng = np.random.default_rng(3)
+    numbers = rng.standard_normal((99, 4)) * 10.0 ** rng.integers(-8, 7, (99, 4)) * scale
+    forth, back = ExactSums(4), ExactSums(4)
+    for row in numbers:
+        forth.add(row)
+    for row in numbers[::-1]:
+        back.add(row)
+    assert (forth.values() == back.values()).all()
+    # One unit in the last place is all that `values` rounds: what it took is still there.
+    for _ in range(3):
+        wanted = np.array([rounded(column) for column in numbers.T])
+        assert (np.abs(forth.values() - wanted) <= np.spacing(np.abs(wanted))).all()
+        numbers = np.concatenate([numbers, -wanted[None]])
+        forth.add(-wanted)
+    assert (forth.values() == 0).all()
+
+
+def rounded(column: np.ndarray) -> float:
+    total = ExactSum()
+    total.add(column)
+    return float(total)
+
+
+def test_vectors_of_sums_refuse_what_is_not_finite() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        ExactSums(2).add(np.array([1.0, np.nan]))
