@@ -74,7 +74,7 @@ def trainer(checkpoint: Path) -> Any:
     corpus = importlib.import_module("training.corpus")
     fit = importlib.import_module("training.fit")
     material = importlib.import_module("training.material")
-    pieces = [corpus.Piece("a", "composed", compose(3.0, RATE, 0).astype(np.float16))]
+    pieces = [corpus.Piece("a", "composed", compose(3.0, RATE, 0).astype(np.float16), np.zeros((2, 0), np.float16))]
     plan = fit.Plan(steps=STEPS, warmup=2)
     return fit.Trainer(plan, material.Material(pieces, frames=16384, size=2), checkpoint, TINY)
 

@@ -13,11 +13,14 @@ import soxr
 from music import compose
 from numpy.typing import NDArray
 
-from stream_restore.spec import Audio
+from stream_restore.spec import Audio, empty
 
+from .damage import code
+from .mastering import master
+from .orchestra import perform
 from .speech import speak
 
-__all__ = ["SAMPLE_RATE", "Corpus", "Kind", "Piece", "gather", "load"]
+__all__ = ["SAMPLE_RATE", "Corpus", "Kind", "Piece", "Stored", "gather", "load"]
 
 SAMPLE_RATE = 44100
 """In Hz, of everything here."""
@@ -33,24 +36,35 @@ HELD_OUT = (
     "JRPG_temple",
     "peasant_kingdom",
     "composed-0",
+    "orchestra-0",
+    "orchestra-1",
     "speech-0",
 )
 """Pieces for validation; nothing of them is trained on."""
 
-COMPOSED, SPOKEN = 24, 8
-"""Synthetic pieces and speech tracks."""
+COMPOSED, PERFORMED, SPOKEN = 24, 96, 8
+"""Synthetic pieces, pieces for General MIDI instruments, and speech tracks."""
 
-Kind: TypeAlias = Literal["music", "samples", "composed", "speech"]
+CODED_SECONDS = 60
+"""Of each piece that are also kept as a lossy encoder leaves them."""
+
+Kind: TypeAlias = Literal["music", "samples", "composed", "orchestra", "speech"]
 Stored: TypeAlias = NDArray[np.float16]
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One recording: `sound` has shape (2, frames); float16 keeps 66 dB below each sample, and half the disk."""
+    """One recording; float16 keeps 66 dB below each sample, and half the disk.
+
+    Attributes:
+        sound: shape (2, frames).
+        coded: its beginning as a lossy encoder left it, or of no frames.
+    """
 
     name: str
     kind: Kind
     sound: Stored
+    coded: Stored
 
 
 @dataclass(frozen=True)
@@ -68,7 +82,8 @@ def gather(recordings: Path | None, cache: Path) -> Corpus:
         recordings: folder of music with a folder `samples` in it, or None for synthetic sound only.
         cache: folder for the decoded pieces.
     """
-    pieces = [*_recorded(recordings, cache), *_composed(cache), *_spoken(cache)]
+    pieces = [*_recorded(recordings, cache), *_composed(cache), *_performed(cache), *_spoken(cache)]
+    pieces = [piece for piece in pieces if piece.sound.shape[1]]
     return Corpus(
         [piece for piece in pieces if piece.name not in HELD_OUT],
         [piece for piece in pieces if piece.name in HELD_OUT],
@@ -93,22 +108,44 @@ def _composed(cache: Path) -> Iterable[Piece]:
         yield _cached(cache, f"composed-{seed}", "composed", partial(compose, 60.0, SAMPLE_RATE, seed))
 
 
+def _performed(cache: Path) -> Iterable[Piece]:
+    for seed in range(PERFORMED):
+        yield _cached(cache, f"orchestra-{seed}", "orchestra", partial(_performance, seed))
+
+
 def _spoken(cache: Path) -> Iterable[Piece]:
     for seed in range(SPOKEN):
-        piece = _cached(cache, f"speech-{seed}", "speech", partial(_speech, seed))
-        if piece.sound.shape[1]:
-            yield piece
+        yield _cached(cache, f"speech-{seed}", "speech", partial(_speech, seed))
 
 
 def _cached(cache: Path, name: str, kind: Kind, make: Callable[[], Audio]) -> Piece:
-    path = cache / f"{kind}-{name}.npy"
+    sound = _stored(cache / f"{kind}-{name}.npy", make)
+    coded = _stored(cache / f"{kind}-{name}-coded.npy", partial(_coded, sound, name))
+    return Piece(name, kind, sound, coded)
+
+
+def _coded(sound: Stored, name: str) -> Audio:
+    """The beginning of a piece through an encoder; nothing of samples, which are too short, nor without ffmpeg."""
+    beginning = np.asarray(sound[:, : CODED_SECONDS * SAMPLE_RATE], np.float32)
+    seconds = beginning.shape[1] / SAMPLE_RATE
+    coded = code(beginning, SAMPLE_RATE, np.random.default_rng(list(name.encode()))) if seconds > 10 else None
+    return empty(2) if coded is None else coded
+
+
+def _stored(path: Path, make: Callable[[], Audio]) -> Stored:
     if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".partial")
         with unfinished.open("wb") as file:
             np.save(file, make().astype(np.float16))
         os.replace(unfinished, path)
-    return Piece(name, kind, np.load(path, mmap_mode="r"))
+    stored: Stored = np.load(path, mmap_mode="r" if path.stat().st_size > 1024 else None)
+    return stored
+
+
+def _performance(seed: int) -> Audio:
+    played = perform(60.0, SAMPLE_RATE, seed)
+    return master(played, SAMPLE_RATE, np.random.default_rng([seed, 3])) if played.shape[1] else played
 
 
 def _speech(seed: int) -> Audio:

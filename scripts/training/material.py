@@ -10,18 +10,23 @@ from typing import Any
 import numpy as np
 import soxr
 from numpy.typing import NDArray
-from scipy.signal import lfilter
+from scipy.signal import lfilter, sosfreqz
 
 from stream_restore.degradation import Degradation, mean_power
+from stream_restore.filters import butterworth
 from stream_restore.spec import Audio, Spec
 from stream_restore.stage import Stage
 
 from .corpus import SAMPLE_RATE, Kind, Piece
+from .damage import DAMAGES
 
-__all__ = ["Material", "both", "degrade", "draw_degradation", "whole"]
+__all__ = ["Material", "both", "degrade", "shifted", "whole"]
 
-SHARES: dict[Kind, float] = {"music": 0.6, "samples": 0.1, "composed": 0.17, "speech": 0.13}
+SHARES: dict[Kind, float] = {"music": 0.38, "samples": 0.07, "composed": 0.1, "orchestra": 0.35, "speech": 0.1}
 """How often a crop comes from each kind of sound."""
+
+CODED = 0.08
+"""How often a crop comes from a lossy encoder."""
 
 MARGIN = 2048
 """Frames degraded beyond both ends of a crop and cut off: the filters' own edges are not to be learnt."""
@@ -55,12 +60,25 @@ class Material:
         return np.stack(degraded), np.stack(clean)
 
     def _pair(self, rng: np.random.Generator) -> tuple[Audio, Audio]:
-        clean = self._clean(rng)
-        chain = draw_degradation(rng)
-        degraded = clean if chain is None else degrade(clean, chain, QUIET)
+        degraded, clean = self._coded(rng) if rng.random() < CODED else _damaged(self._clean(rng), rng)
         inside = slice(MARGIN, MARGIN + self.frames)
         heard = _edge(self.frames, rng)
         return both(degraded[:, inside] * heard), both(clean[:, inside] * heard)
+
+    def _coded(self, rng: np.random.Generator) -> tuple[Audio, Audio]:
+        """A crop as a lossy encoder left it, at times in noise, and the crop as it was."""
+        pieces = [piece for piece in self.pieces if piece.coded.shape[1]]
+        if not pieces:
+            return _damaged(self._clean(rng), rng)
+        piece = pieces[int(rng.integers(len(pieces)))]
+        frames = self.frames + 2 * MARGIN
+        start = int(rng.integers(max(1, piece.coded.shape[1] - frames)))
+        pair = np.stack([np.asarray(x[:, start : start + frames], np.float32) for x in (piece.coded, piece.sound)])
+        pair = np.pad(pair, ((0, 0), (0, 0), (0, frames - pair.shape[2])))
+        if rng.random() < 0.3:
+            pair = pair.mean(axis=1, keepdims=True)
+        degraded, clean = _set_level(np.concatenate(pair), rng).reshape(pair.shape)
+        return (_chained(degraded, rng), clean) if rng.random() < 0.2 else (degraded, clean)
 
     def _clean(self, rng: np.random.Generator) -> Audio:
         sound = self._crop(rng)
@@ -80,22 +98,64 @@ class Material:
         return np.asarray(np.sum([_excerpt(pieces[index], frames, rng) for index in chosen], axis=0, dtype=np.float32))
 
 
-def draw_degradation(rng: np.random.Generator) -> Degradation | None:
-    """None (leave it clean), the evaluation's chain at some SNR, or any zero-phase chain."""
+def _damaged(clean: Audio, rng: np.random.Generator) -> tuple[Audio, Audio]:
+    """A sound as something left it, and what is to be made of it."""
     kind = rng.random()
-    if kind < 0.1:
-        return None
-    seed, snr_db = int(rng.integers(2**31)), float(np.clip(rng.normal(13.0, 8.0), -5.0, 40.0))
-    if kind < 0.65:
-        return Degradation(snr_db=snr_db, seed=seed)
+    if kind < 0.08:
+        return clean, clean
+    if kind < 0.55:
+        return degrade(clean, Degradation(snr_db=_snr(rng), seed=_seed(rng)), QUIET), clean
+    if kind < 0.72:
+        return degrade(clean, draw_degradation(rng), QUIET), clean
+    if kind < 0.80:
+        return _causally(clean, rng)
+    degraded = clean
+    for damage in rng.permutation(np.array(DAMAGES))[: 1 + (rng.random() < 0.2)]:
+        degraded = damage(degraded, SAMPLE_RATE, rng)
+    return _chained(degraded, rng) if rng.random() < 0.3 else degraded, clean
+
+
+def _chained(sound: Audio, rng: np.random.Generator) -> Audio:
+    return degrade(sound, draw_degradation(rng), QUIET)
+
+
+def _causally(clean: Audio, rng: np.random.Generator) -> tuple[Audio, Audio]:
+    """Through a causal chain. What is wanted keeps the phases of its filter.
+
+    A network that is asked to undo a shift of phases that may or may not be there hedges, and loses on all else.
+    """
+    cutoff_hz, order = float(np.exp(rng.uniform(np.log(4000), np.log(16000)))), int(rng.integers(2, 9))
+    chain = Degradation(cutoff_hz, order, "causal", sample_rate=_rate(rng), snr_db=_snr(rng), seed=_seed(rng))
+    return degrade(clean, chain, QUIET), shifted(clean, cutoff_hz, order)
+
+
+def shifted(sound: Audio, cutoff_hz: float, order: int) -> Audio:
+    """`sound` with the phases that a causal Butterworth low-pass gives it, and its own magnitudes."""
+    padded = sound.shape[1] + MARGIN
+    turns = np.fft.rfftfreq(padded, 1 / SAMPLE_RATE)
+    _, response = sosfreqz(butterworth(cutoff_hz, order, SAMPLE_RATE), turns, fs=SAMPLE_RATE)
+    phases = np.exp(1j * np.angle(response))
+    return np.asarray(np.fft.irfft(np.fft.rfft(sound, padded) * phases, padded)[:, : sound.shape[1]], np.float32)
+
+
+def draw_degradation(rng: np.random.Generator) -> Degradation:
+    """Any zero-phase chain."""
     return Degradation(
         cutoff_hz=None if rng.random() < 0.2 else float(np.exp(rng.uniform(np.log(3000), np.log(16000)))),
         order=int(rng.integers(3, 9)),
         sample_rate=_rate(rng),
-        bits=None if rng.random() < 0.2 else int(rng.choice([8, 8, 8, 9, 10, 12, 16])),
-        snr_db=None if rng.random() < 0.1 else snr_db,
-        seed=seed,
+        bits=None if rng.random() < 0.2 else int(rng.choice([6, 7, 8, 8, 8, 9, 10, 12, 16])),
+        snr_db=None if rng.random() < 0.1 else _snr(rng),
+        seed=_seed(rng),
     )
+
+
+def _snr(rng: np.random.Generator) -> float:
+    return float(np.clip(rng.normal(14.0, 8.0), -5.0, 40.0))
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**31))
 
 
 def degrade(clean: Audio, chain: Degradation, least_power: float = 0.0) -> Audio:
@@ -112,7 +172,7 @@ def whole(stage: Stage[Any], sound: Audio) -> Audio:
 
 
 def _rate(rng: np.random.Generator) -> int | None:
-    rates = [None, 11025, 12000, 16000, 16000, 16000, 22050, 24000, 32000]
+    rates = [None, 8000, 11025, 12000, 16000, 16000, 16000, 22050, 24000, 32000]
     return rates[int(rng.integers(len(rates)))]
 
 

@@ -1,4 +1,4 @@
-"""What the network gains on pieces held out of training."""
+"""What the network gains on pieces held out of training, by kinds of damage."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,8 @@ from stream_restore.degradation import Degradation
 from stream_restore.metrics import Distortion
 from stream_restore.spec import Audio
 
-from .corpus import SAMPLE_RATE, Piece
+from .corpus import SAMPLE_RATE, Piece, Stored
+from .damage import DAMAGES
 from .material import both, degrade
 
 __all__ = ["Validation", "si_sdr"]
@@ -20,27 +21,35 @@ SECONDS = 4
 
 
 class Validation:
-    """Four seconds from the middle of each piece through the evaluation's chain at 5, 10 and 20 dB, and clean."""
+    """Four seconds of each piece through the evaluation's chain at 5, 10 and 20 dB, otherwise damaged, and clean."""
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
-        self.clean = [_middle(piece) for piece in pieces]
-        self.degraded = {
-            snr_db: [both(degrade(sound, Degradation(snr_db=snr_db))) for sound in self.clean] for snr_db in SNRS
+        middles = [_middle(piece.sound) for piece in pieces]
+        self.clean = [both(sound) for sound in middles]
+        self.damaged = {
+            f"{snr_db:g} dB": _pairs(middles, [degrade(sound, Degradation(snr_db=snr_db)) for sound in middles])
+            for snr_db in SNRS
         }
-        self.clean = [both(sound) for sound in self.clean]
+        for damage in DAMAGES:
+            heard = [damage(sound, SAMPLE_RATE, np.random.default_rng(n)) for n, sound in enumerate(middles)]
+            self.damaged[damage.__name__] = _pairs(middles, heard)
+        coded = [piece for piece in pieces if piece.coded.shape[1] > SECONDS * SAMPLE_RATE]
+        as_they_were = [_middle(piece.sound[:, : piece.coded.shape[1]]) for piece in coded]
+        self.damaged["coded"] = _pairs(as_they_were, [_middle(piece.coded) for piece in coded])
 
     def report(self, model: Any) -> str:
-        """One line: mean and least gain in SI-SDR at each SNR, and the SI-SDR of clean input put through."""
+        """One line: mean and least gain in SI-SDR for each damage, and the SI-SDR of clean input put through."""
         model.eval()
         parts = []
-        for snr_db, sounds in self.degraded.items():
-            gains = [
-                si_sdr(clean, restore(model, sound)) - si_sdr(clean, sound)
-                for clean, sound in zip(self.clean, sounds, strict=True)
-            ]
-            parts.append(f"{snr_db:g} dB {np.mean(gains):+.2f} (least {np.min(gains):+.2f})")
+        for kind, pairs in self.damaged.items():
+            gains = [si_sdr(clean, restore(model, sound)) - si_sdr(clean, sound) for clean, sound in pairs]
+            parts.append(f"{kind} {np.mean(gains):+.2f} ({np.min(gains):+.2f})" if gains else f"{kind} -")
         kept = [si_sdr(clean, restore(model, clean)) for clean in self.clean]
-        return ", ".join(parts) + f", clean {np.mean(kept):.1f} (least {np.min(kept):.1f})"
+        return ", ".join(parts) + f", clean {np.mean(kept):.1f} ({np.min(kept):.1f})"
+
+
+def _pairs(clean: Sequence[Audio], damaged: Sequence[Audio]) -> list[tuple[Audio, Audio]]:
+    return [(both(sound), both(heard)) for sound, heard in zip(clean, damaged, strict=True)]
 
 
 def restore(model: Any, sound: Audio) -> Audio:
@@ -57,9 +66,9 @@ def si_sdr(reference: Audio, estimate: Audio) -> float:
     return distortion.result().si_sdr_db
 
 
-def _middle(piece: Piece) -> Audio:
+def _middle(sound: Stored) -> Audio:
     """Shape (1, frames) where both channels are equal."""
     frames = SECONDS * SAMPLE_RATE
-    start = max(0, (piece.sound.shape[1] - frames) // 2)
-    sound = piece.sound[:, start : start + frames].astype(np.float32)
-    return sound[:1] if (sound[0] == sound[1]).all() else sound
+    start = max(0, (sound.shape[1] - frames) // 2)
+    middle = sound[:, start : start + frames].astype(np.float32)
+    return middle[:1] if (middle[0] == middle[1]).all() else middle

@@ -1,0 +1,96 @@
+"""What recordings suffer apart from the evaluation's chain: noise of any colour, hum, clicks, clipping, lossy coding.
+
+Each takes a sound of shape (channels, frames) at `sample_rate` and a random generator, and returns the same shape.
+"""
+
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from stream_restore.audio import open_source
+from stream_restore.errors import RestoreError
+from stream_restore.spec import Audio
+
+__all__ = ["DAMAGES", "click", "clip", "code", "hiss", "hum"]
+
+CODECS = {"mp3": (48, 56, 64, 64, 80, 96, 128), "m4a": (48, 64, 80, 96, 128), "opus": (24, 32, 48, 64)}
+"""Suffixes of the files of each encoder, with its bit rates in kbit/s for two channels."""
+
+
+def hiss(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:
+    """Noise whose power falls as f**-a, a from -1 (rising, as tape and old records) to 2 (brown), 5 to 35 dB below."""
+    frames = sound.shape[1]
+    hertz = np.maximum(np.fft.rfftfreq(frames, 1 / sample_rate), 40.0)
+    spectrum = np.fft.rfft(rng.standard_normal((len(sound), frames))) * hertz ** (-rng.uniform(-1.0, 2.0) / 2)
+    return _beside(sound, np.fft.irfft(spectrum, frames), rng.uniform(5.0, 35.0))
+
+
+def hum(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:
+    """The mains at 50 or 60 Hz with up to 30 harmonics, the same in all channels, 0 to 35 dB below the sound."""
+    mains = rng.choice([50.0, 60.0]) * rng.uniform(0.995, 1.005)
+    number = np.arange(1, int(rng.integers(2, 31)))
+    level = rng.uniform(0.1, 1.0, number.size) * number ** -rng.uniform(0.3, 1.5)
+    level[1::2] *= rng.uniform(0.0, 1.0)
+    turns = 2 * np.pi * mains * np.arange(sound.shape[1]) / sample_rate
+    waves = np.sin(number[:, None] * turns + rng.uniform(0.0, 2 * np.pi, (number.size, 1)))
+    return _beside(sound, level @ waves, rng.uniform(0.0, 35.0))
+
+
+def click(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:
+    """Crackle: 1 to 200 clicks a second, most of them small, each ringing for a fraction of a millisecond."""
+    frames, each = sound.shape[1], np.exp(rng.uniform(np.log(1.0), np.log(200.0)))
+    count = int(rng.poisson(each * frames / sample_rate))
+    clicks = np.zeros(frames)
+    clicks[rng.integers(frames, size=count)] = rng.standard_normal(count) * rng.exponential(1.0, count)
+    ring = rng.uniform(0.0, 0.9)
+    clicks = lfilter([1.0], [1.0, -2 * ring * np.cos(rng.uniform(0.2, 2.8)), ring * ring], clicks)
+    peak = np.abs(sound).max() * rng.uniform(0.3, 1.5) / max(np.abs(clicks).max(), 1e-9)
+    balance = rng.uniform(0.3, 1.0, (len(sound), 1)) * rng.choice([-1.0, 1.0, 1.0], (len(sound), 1))
+    return np.asarray(sound + clicks * peak * balance, np.float32)
+
+
+def clip(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:
+    """Flattened above the level that 0.2 to 10 % of the samples exceed."""
+    limit = float(np.quantile(np.abs(sound), 1 - np.exp(rng.uniform(np.log(0.002), np.log(0.1)))))
+    return np.clip(sound, -limit, limit)
+
+
+DAMAGES: tuple[Callable[[Audio, int, np.random.Generator], Audio], ...] = (hiss, hum, click, clip)
+
+
+def code(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio | None:
+    """Through a real encoder and decoder at a low rate, in time with the original; None without ffmpeg."""
+    suffix = str(rng.choice(list(CODECS)))
+    rate = f"{rng.choice(CODECS[suffix])}k"
+    with tempfile.TemporaryDirectory() as folder:
+        plain, coded = Path(folder, "plain.wav"), Path(folder, f"coded.{suffix}")
+        soundfile.write(plain, sound.T, sample_rate, subtype="FLOAT")
+        try:
+            subprocess.run(["ffmpeg", "-v", "error", "-i", plain, "-b:a", rate, coded], check=True, capture_output=True)
+            with open_source(coded) as source:
+                decoded = _read(source.read, source.spec.sample_rate, sample_rate, sound.shape[1])
+        except (OSError, subprocess.CalledProcessError, RestoreError):
+            return None
+    return decoded if np.vdot(decoded, sound) > 0.7 * np.vdot(sound, sound) else None
+
+
+def _read(read: Callable[[int], Audio], rate: int, wanted: int, frames: int) -> Audio:
+    blocks = []
+    while (block := read(65536)).shape[1]:
+        blocks.append(block)
+    sound = soxr.resample(np.concatenate(blocks, axis=1).T, rate, wanted).T
+    return np.ascontiguousarray(np.pad(sound, ((0, 0), (0, max(0, frames - sound.shape[1]))))[:, :frames], np.float32)
+
+
+def _beside(sound: Audio, noise: NDArray[np.float64], below_db: float) -> Audio:
+    """`noise` added this far below `sound`; below -50 dBFS where that is silent."""
+    power = max(float(np.mean(np.square(sound, dtype=np.float64))), 1e-5)
+    gain = np.sqrt(power / max(float(np.mean(np.square(noise))), 1e-20)) * 10 ** (-below_db / 20)
+    return np.asarray(sound + gain * noise, np.float32)
