@@ -16,7 +16,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # A job in the background of a shell starts with interrupts ignored, and hands that on to the commands under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-FOREIGN = ("ffmpeg", "ffprobe", "sox", "soxi")
+FOREIGN = ("ffmpeg", "ffprobe", "fluidsynth", "sox", "soxi")
 """Programs that tests compare with. `scripts/test` cannot install them, `.ci/run` does."""
 
 
