@@ -43,7 +43,7 @@ def command(
     threads: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Threads of one network.  [default: all cores]")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep the clips that are finished, do the others.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was stopped.")] = False,
     force: options.Force = False,
     quiet: options.Quiet = False,
     progress: options.ProgressMode = "auto",
@@ -61,7 +61,11 @@ def command(
         chosen += librosa_examples(lambda text: say(f"stream-restore: warning: {text}"))
     if not chosen:
         raise ConfigError("name the clips to evaluate, or add --librosa")
-    models = {_label(name): load(name, repo=repo, threads=threads) for name in names or ["compact"]}
+    names = names or ["compact"]
+    labels = list(map(_label, names))
+    if twice := {label for label in labels if labels.count(label) > 1}:
+        raise ConfigError(f"the files of two models would be called {min(twice)!r} twice; rename one of the models")
+    models = {label: load(name, repo=repo, threads=threads) for label, name in zip(labels, names, strict=True)}
     degradation = Degradation(
         cutoff_hz=options.number_or_none(cutoff, "--cutoff"),
         order=order,
@@ -72,9 +76,9 @@ def command(
         seed=seed,
     )
     experiment = Experiment(options.whole_or_none(sample_rate, "--sample-rate"), not stereo, degradation)
-    prepare(output, force or resume)
+    prepare(output, force or resume, "go on with --resume, or start again with --force")
     with meter(progress, quiet) as shown:
-        found = evaluate(chosen, output, models, experiment, progress=shown)
+        found = evaluate(chosen, output, models, experiment, resume=resume, progress=shown)
         page = write_report(output, found)
     typer.echo(str(page))
 

@@ -4,27 +4,31 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from math import isfinite, log10
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from .audio import open_sink
-from .errors import ConfigError, SinkError, SourceError
+from .errors import ConfigError, SourceError
 from .exact import ExactSum
-from .files import write
 from .metrics import Segments
 from .png import PALETTE
 from .run import BLOCK, Readable
 from .tiles import Axes, Tiles
+from .whole import make_folder, remove, write
 
 __all__ = ["Track", "prepare", "show"]
 
-STATIC = ("index.html", "viewer.css", "spectrogram.js", "player.js", "axes.js", "viewer.js")
+STATIC = ("viewer.css", "spectrogram.js", "player.js", "axes.js", "viewer.js", "index.html")
+"""The page is the last: where it is, all is."""
 LARGEST_WAV = 4_000_000_000
 """Bytes. What is longer, or may be, is stored as FLAC: browsers read no WAV beyond 4 GiB."""
+Once: TypeAlias = Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]
+"""Does a step, or knows from before what it gave."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +49,20 @@ class Track:
     matched: bool = True
 
 
-def prepare(folder: Path, force: bool) -> None:
+def _always(step: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    return work()
+
+
+def prepare(folder: Path, force: bool, cure: str = "replace what is in it with --force") -> None:
     """Make the folder for a display.
 
     Raises:
         ConfigError: it holds something already, and `force` is not set.
         SinkError: it cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        taken = not force and any(folder.iterdir())
-    except OSError as error:
-        raise SinkError(f"{folder}: cannot be made a folder: {error.strerror}") from error
-    if taken:
-        raise ConfigError(f"{folder}: is not empty; choose another folder, or replace what is in it with --force")
+    make_folder(folder)
+    if not force and any(folder.iterdir()):
+        raise ConfigError(f"{folder}: is not empty; choose another folder, or {cure}")
 
 
 def show(
@@ -69,6 +73,7 @@ def show(
     sdr: Mapping[str, Segments] | None = None,
     axes: Axes | None = None,
     progress: Callable[[int], None] | None = None,
+    once: Once = _always,
 ) -> Path:
     """Write `index.html` and what it needs into a folder that exists; return the path of `index.html`.
 
@@ -77,20 +82,26 @@ def show(
         sdr: SDR over time of some of them, by label.
         axes: of the spectrograms.
         progress: told the number of frames of each block.
+        once: called with the name of each track's step and the step; `stream_restore.ledger.Ledger.once` keeps what was
+            done before.
 
     Raises:
         SourceError: a recording that cannot be read, or holds no sound.
         SinkError: the disk is full, or read-only.
     """
-    told = [_track(folder, number, track, axes or Axes(), progress) for number, track in enumerate(tracks)]
+    remove(folder / "index.html")
+    told = [
+        once(f"track {number}", partial(_track, folder, number, track, axes or Axes(), progress))
+        for number, track in enumerate(tracks)
+    ]
     _match(told, tracks)
     rate = tracks[0].source.spec.sample_rate
     series = [_series(label, segments, rate) for label, segments in (sdr or {}).items()]
     colours = ["#" + bytes(PALETTE[place]).hex() for place in range(0, 256, 15)]
     data = {"title": title, "tracks": told, "sdr": series, "palette": colours}
+    write(folder / "recording.js", f"window.STREAM_RESTORE = {json.dumps(data)};\n")
     for name in STATIC:
         write(folder / name, (files(__package__) / "viewer" / name).read_bytes())
-    write(folder / "recording.js", f"window.STREAM_RESTORE = {json.dumps(data)};\n")
     return folder / "index.html"
 
 
@@ -104,7 +115,7 @@ def _track(
     with ExitStack() as stack:
         sink = None
         if track.audio is None:
-            _make(tiles.folder)
+            make_folder(tiles.folder)
             like = getattr(track.source, "format", None)
             sink = open_sink(folder / audio, track.source.spec, like=like, encoding="s16", force=True)
             stack.enter_context(sink)
@@ -138,10 +149,3 @@ def _series(label: str, segments: Segments, rate: int) -> dict[str, Any]:
 def _container(source: Readable) -> str:
     frames, spec = getattr(source, "frames", None), source.spec
     return "wav" if frames is not None and 2 * frames * spec.channels < LARGEST_WAV else "flac"
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SinkError(f"{folder}: cannot be made a folder: {error.strerror}") from error

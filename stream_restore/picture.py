@@ -7,6 +7,7 @@ neighbours become one, so memory does not grow with duration. Drawing needs the 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from io import BytesIO
 from math import floor, log2, log10
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.fft import rfft
 
-from .errors import ConfigError, SinkError, SpecError
+from .errors import ConfigError, SpecError
 from .mel import filters, frequencies
 from .run import Readable
 from .spec import Audio, Spec
+from .whole import write
 
 __all__ = ["Difference", "Mel", "check", "draw", "mel"]
 
@@ -114,10 +116,9 @@ def draw(panels: Mapping[str, Mel], path: Path) -> None:
     duration = max(panel.seconds for panel in panels.values())
     _time_axis(rows[-1], duration)
     figure.colorbar(image, ax=list(rows), label="level of a mel band (dB, sine at full scale = 0)", pad=0.01, aspect=50)
-    try:
-        figure.savefig(path, dpi=120, format="png")
-    except OSError as error:
-        raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
+    png = BytesIO()
+    figure.savefig(png, dpi=120, format="png")
+    write(path, png.getvalue())
 
 
 class _Counted:

@@ -10,8 +10,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from .files import write
 from .png import PALETTE
+from .whole import write
 
 __all__ = ["PRINTED", "write_report"]
 

@@ -19,9 +19,9 @@ from scipy.fft import rfft
 
 from . import mel
 from .errors import ConfigError, SpecError
-from .files import write
 from .png import encode_png
 from .spec import Audio, Spec
+from .whole import make_folder, remove, write
 
 __all__ = ["TILE", "Axes", "Tiles"]
 
@@ -101,6 +101,7 @@ class Tiles:
         self._held = np.zeros((spec.channels, self.size // 2), np.float32)
         self._columns = 0
         self._levels: list[_Level] = []
+        remove(folder / "tiles.json")
 
     def update(self, block: Audio) -> None:
         """Hear the next block, shape (channels, frames); write the tiles that are complete.
@@ -215,6 +216,7 @@ class _Level:
         quietest, loudest = self._axes.quietest_db, self._axes.loudest_db
         decibels = 10 * np.log10(np.maximum(self._tile[::-1, : self._filled], 10 ** (quietest / 10)))
         places = np.rint((decibels - quietest) * (255 / (loudest - quietest)))
+        make_folder(self._folder)
         write(self._folder / f"{self._number}.png", encode_png(np.clip(places, 0, 255).astype(np.uint8)))
         self._number += 1
         self._filled = 0

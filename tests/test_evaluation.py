@@ -134,17 +134,22 @@ def test_the_report_and_its_viewers_open_in_a_browser_from_disk(evaluated: Path)
         assert all(address.startswith(("file:", "data:", "about:")) for address in browser.requests)
 
 
-def test_finished_clips_are_kept_and_others_are_done_again(clips: list[Path], tmp_path: Path) -> None:
+def test_finished_clips_are_kept_and_others_are_done(clips: list[Path], tmp_path: Path) -> None:
     one = {"same": MODELS["same"]}
-    first = found(clips[1:], tmp_path, one)
-    folder = tmp_path / clips[1].stem
-    (folder / "same.wav").write_bytes(b"kept")
-    assert found(clips[1:], tmp_path, one) == first
-    assert (folder / "same.wav").read_bytes() == b"kept"
-    (folder / "clip.json").unlink()  # as if it had been broken off
-    assert found(clips[1:], tmp_path, one) == first
-    assert evaluate(clips[1:], tmp_path, one, Experiment(sample_rate=2000, degradation=FAST.degradation)) != first
-    assert soundfile.info(folder / "same.wav").samplerate == 2000
+    (first,) = found(clips[1:], tmp_path, one)
+    wav = tmp_path / clips[1].stem / "same.wav"
+    wav.write_bytes(b"kept")
+    both = evaluate([clips[1], clips[0]], tmp_path, one, FAST, resume=True)
+    assert both[0] == first
+    assert (wav.read_bytes(), both[1]["name"]) == (b"kept", "Vibe_Ace")
+    assert found(clips[1:], tmp_path, one) == [first]  # all again
+    assert soundfile.info(wav).samplerate == 4000
+
+
+@pytest.mark.parametrize("label", ["original", "degraded"])
+def test_a_model_called_like_another_file_is_refused(label: str, clips: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{label!r}.*rename"):
+        found(clips, tmp_path, {label: MODELS["same"]})
 
 
 @pytest.mark.parametrize("frames", [2, 20_000])
@@ -195,10 +200,13 @@ def test_the_command(clips: list[Path], tmp_path: Path) -> None:
     told = json.loads(done.stderr.splitlines()[-1])
     assert told["frames"] == told["total"]
     assert (results(out)[0]["sample_rate"], results(out)[0]["channels"]) == (8000, 2)
-    assert "--force" in run(clips[0], *options, code=1).stderr
+    refused = run(clips[0], *options, code=1).stderr
+    assert "--resume" in refused
+    assert "--force" in refused
     before = (out / "Vibe_Ace" / "clip.json").stat().st_mtime_ns
     run(clips[0], *options, "--resume")
     assert (out / "Vibe_Ace" / "clip.json").stat().st_mtime_ns == before
+    assert "'compact' twice" in run(clips[0], *options, "--force", "-n", "compact", "-n", "compact", code=1).stderr
     assert "name the clips" in run("-o", tmp_path / "none", code=1).stderr
     assert "cannot be opened" in run(tmp_path / "no.wav", "-o", tmp_path / "none", code=2).stderr
 

@@ -1,0 +1,239 @@
+"""`evaluate` that was killed at any instant goes on inside a clip, and leaves the bytes of one that was not."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+from cheap import EAGER, one_node
+from identity import Identity, identity
+
+from stream_restore import journal
+from stream_restore.degradation import Degradation
+from stream_restore.errors import ConfigError
+from stream_restore.evaluation import Experiment, evaluate
+from stream_restore.ledger import Ledger
+from stream_restore.models import Model
+from stream_restore.report import write_report
+from stream_restore.testing import example_signal
+
+FAST = Experiment(sample_rate=4000, degradation=Degradation(cutoff_hz=800, sample_rate=2000))
+KILLS = int(os.environ.get("STREAM_RESTORE_KILLS", "4"))
+"""How often a process is killed; the promise was shown with 100."""
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints after every block, so that a short recording has many."""
+    monkeypatch.setattr(journal, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(journal, "SHARE", 0)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "clip.wav"
+    soundfile.write(path, 0.5 * example_signal(2, 250_000).T, 8000, subtype="FLOAT")
+    return path
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return one_node(tmp_path_factory.mktemp("model") / "same.onnx", rate=4000, frames=4000)
+
+
+def words(clip: Path, network: Path, folder: Path) -> list[str]:
+    options = ["--sample-rate", 4000, "--rate", "none", "--cutoff", "none", "--threads", 1, "-q", "--resume"]
+    return [*EAGER, "evaluate", *map(str, [clip, "-o", folder, "-n", network, *options])]
+
+
+@pytest.fixture(scope="module")
+def whole(clip: Path, network: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], float]:
+    """All that the command leaves when nobody disturbs it, and the seconds it takes."""
+    folder, began = tmp_path_factory.mktemp("whole") / "out", time.monotonic()
+    subprocess.run(words(clip, network, folder), check=True)
+    return files(folder), time.monotonic() - began
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def run(clip: Path, folder: Path, model: Model | None = None, **options: Any) -> None:
+    folder.mkdir(exist_ok=True)
+    write_report(folder, evaluate([clip], folder, {"same": model or identity()}, FAST, **options))
+
+
+def heard(model: Model) -> int:
+    """How many segments the network was given."""
+    network = model.voices[0].backend
+    assert isinstance(network, Identity)
+    return len(network.heard)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """The same in this process: the folder, and how many segments the network heard."""
+    folder, model = tmp_path_factory.mktemp("undisturbed"), identity()
+    run(clip, folder, model)
+    return folder, heard(model)
+
+
+def test_a_process_killed_at_random_times_goes_on(
+    clip: Path, network: Path, whole: tuple[dict[str, bytes], float], tmp_path: Path
+) -> None:
+    """The real command and SIGKILL, as often as STREAM_RESTORE_KILLS says, over as many runs as that takes."""
+    seed = random.randrange(2**32)
+    print(f"{seed=}")
+    expected, longest = whole
+    kills, runs, delays = 0, 0, random.Random(seed)
+    done = True
+    while kills < KILLS or not done:
+        runs += done
+        with subprocess.Popen(words(clip, network, tmp_path / str(runs)), stdout=subprocess.DEVNULL) as child:
+            try:
+                assert child.wait(longest * delays.random() if kills < KILLS else None) == 0
+                done = True
+            except subprocess.TimeoutExpired:
+                child.send_signal(signal.SIGKILL)
+                kills, done = kills + 1, False
+        if done:
+            assert files(tmp_path / str(runs)) == expected
+    print(f"{kills} kills over {runs} runs")
+
+
+MOMENTS = (
+    "original.wav", "degraded.wav", "same.wav.journal", "same.wav", "spectrograms-same.png", "1.png", "tiles.json",
+    "recording.js", "viewer.js", "clip.json", "results.json",
+)  # fmt: skip
+"""Files, in the order in which they get their names."""
+
+
+def killed_after(name: str, clip: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in a process of its own, which ends, with nothing tidied up, when a file of this name has just appeared."""
+    replace = os.replace
+
+    def last(source: Any, target: Any) -> None:
+        replace(source, target)
+        if Path(target).name == name:
+            os._exit(9)
+
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(os, "replace", last)
+        run(clip, folder, resume=True)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+def test_what_has_its_name_is_not_made_again(
+    clip: Path, undisturbed: tuple[Path, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {}
+    for name in MOMENTS:
+        killed_after(name, clip, tmp_path, monkeypatch)
+        if name in ("degraded.wav", "same.wav", "clip.json"):
+            made[name] = (tmp_path / "clip" / name).stat()
+    run(clip, tmp_path, resume=True)
+    assert files(tmp_path) == files(undisturbed[0])
+    assert all(os.path.samestat((tmp_path / "clip" / name).stat(), stat) for name, stat in made.items())
+
+
+class StoppedError(Exception):
+    """What a test stops a run with."""
+
+
+def stop(done: int, total: int | None) -> None:
+    """In the middle of restoring, which takes from 4/29 to 24/29 of the work."""
+    if total and done > total / 2:
+        raise StoppedError
+
+
+def test_a_restoration_under_way_goes_on_where_it_was(
+    clip: Path, undisturbed: tuple[Path, int], tmp_path: Path
+) -> None:
+    with pytest.raises(StoppedError):
+        run(clip, tmp_path, progress=stop)
+    assert (tmp_path / "clip/same.wav.part").stat().st_size > 0.3 * (tmp_path / "clip/degraded.wav").stat().st_size
+    model = identity()
+    run(clip, tmp_path, model, resume=True)
+    assert files(tmp_path) == files(undisturbed[0])
+    assert 0.3 * undisturbed[1] < heard(model) < 0.7 * undisturbed[1]
+
+
+def test_without_resume_it_begins_again(clip: Path, undisturbed: tuple[Path, int], tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        run(clip, tmp_path, progress=stop)
+    again, kept = identity(), identity()
+    run(clip, tmp_path, again)
+    assert files(tmp_path) == files(undisturbed[0])
+    run(clip, tmp_path, kept, resume=True)
+    assert (heard(again), heard(kept)) == (undisturbed[1], 0)
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_what_changed_is_named(finished: bool, clip: Path, undisturbed: tuple[Path, int], tmp_path: Path) -> None:
+    if finished:
+        shutil.copytree(undisturbed[0], tmp_path, dirs_exist_ok=True)
+    else:
+        with pytest.raises(StoppedError):
+            run(clip, tmp_path, progress=stop)
+    before = files(tmp_path)
+    told = r"clip\.json" if finished else r"clip\.journal"
+    with pytest.raises(ConfigError, match=told + r".*models\.same.*--force"):
+        run(clip, tmp_path, identity(gain=0.5), resume=True)
+    with pytest.raises(ConfigError, match=r"experiment\.degradation\.seed \(was 0, is 1\)"):
+        evaluate(
+            [clip],
+            tmp_path,
+            {"same": identity()},
+            Experiment(4000, degradation=Degradation(800, 6, "zero", 2000, seed=1)),
+            resume=True,
+        )
+    copy = tmp_path / "clip.wav"
+    copy.write_bytes(clip.read_bytes())
+    with pytest.raises(ConfigError, match=r"clip\.path"):
+        run(copy, tmp_path, resume=True)
+    copy.unlink()
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["clip.json", "clip.journal"])
+@pytest.mark.parametrize("damage", [b"", b"[]\n", b'{"work": 3}\n{"step"}\n', b"\xff\n"])
+def test_a_damaged_ledger_is_named(name: str, damage: bytes, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "clip" / name).write_bytes(damage)
+    with pytest.raises(ConfigError, match=rf"{name}: (is damaged|cannot go on)"):
+        run(clip, tmp_path, resume=True)
+
+
+def test_a_line_that_was_being_written_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "work.journal"
+    assert Ledger.begin(path, {}).once("first", lambda: [1, (2.5, None)]) == [1, [2.5, None]]
+    with path.open("ab") as file:
+        file.write(b'{"step": "second", "ga')
+    assert Ledger.go_on(path, {}).once("second", lambda: 2) == 2
+    assert Ledger.go_on(path, {}).once("second", lambda: 3) == 2
+    assert Ledger.go_on(path, {}).once("first", lambda: 3) == [1, [2.5, None]]
+
+
+def test_an_interrupted_process_leaves_what_can_go_on(
+    clip: Path, network: Path, whole: tuple[dict[str, bytes], float], tmp_path: Path
+) -> None:
+    with subprocess.Popen(words(clip, network, tmp_path), stderr=subprocess.PIPE) as child:
+        while not (tmp_path / "clip/same.wav.journal").exists():
+            assert child.poll() is None
+        child.send_signal(signal.SIGINT)
+        assert child.stderr is not None
+        assert child.stderr.read() == b"stream-restore: interrupted\n"
+    assert child.returncode == 130
+    steps = (tmp_path / "clip/clip.journal").read_text("utf-8").splitlines()[1:]
+    assert [json.loads(line)["step"] for line in steps] == ["original", "figures of degraded"]
+    subprocess.run(words(clip, network, tmp_path), check=True, stdout=subprocess.DEVNULL)
+    assert files(tmp_path) == whole[0]
