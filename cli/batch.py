@@ -64,7 +64,7 @@ def command(
         dry=dry,
         stems=stems,
     )
-    batch = Batch(
+    with Batch(
         inputs,
         outputs,
         model=load(name, repo=repo, backend=backend, device=device, provider=provider, threads=threads),
@@ -72,9 +72,9 @@ def command(
         normalise=normalise == "track",
         stored=Output(container, options.encoding(float32, int24, int16), clip_mode, seed, force),
         resume=resume,
-    )
-    voice = _Voice(quiet, progress, len(batch.items))
-    summary = batch.run(voice.begin, voice.end)
+    ) as batch:
+        voice = _Voice(quiet, progress, len(batch.items))
+        summary = batch.run(voice.begin, voice.end)
     voice.sum_up(summary)
     if summary.failed:
         raise typer.Exit(3)

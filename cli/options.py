@@ -44,8 +44,10 @@ Raw: TypeAlias = Annotated[
 ]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace outputs that exist.")]
 Resume: TypeAlias = Annotated[
-    bool, typer.Option("--resume", help="Go on with a run that was stopped; without one, begin.")
-]
+    bool,
+    typer.Option("--resume", help="Go on with a run from file to file that was stopped; without one, begin. Encoded "
+                 "outputs (FLAC, MP3, ...) need room for their samples, too, until they are complete."),
+]  # fmt: skip
 Quiet: TypeAlias = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors on stderr.")]
 ProgressMode: TypeAlias = Annotated[
     Literal["auto", "json", "none"],

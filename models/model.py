@@ -1,7 +1,8 @@
 """What the engine sees of a model: a manifest, and one voice for each network of a bag."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,7 @@ class Model:
 
     Attributes:
         digest: sha256 of the weights or of the file that holds them; empty where nobody needs to know.
+        runtime: what else may change a bit of the answers: the library and its version, threads, device.
 
     Raises:
         ModelError: no voices, or voices that disagree on rate, channels or stems; a stem without weight.
@@ -74,6 +76,7 @@ class Model:
     manifest: Manifest
     voices: tuple[Voice, ...]
     digest: str = ""
+    runtime: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.voices:
@@ -89,3 +92,7 @@ class Model:
         for index, stem in enumerate(self.manifest.stems):
             if sum(voice.weights[index] for voice in self.voices) == 0:
                 raise ModelError(f"the weights of stem {stem!r} of model {self.manifest.name!r} sum to 0")
+
+    def facts(self) -> dict[str, Any]:
+        """What the answers depend on, as JSON can hold it: a run that was stopped goes on only with the same."""
+        return {"model": asdict(self.manifest), "weights": self.digest, "runtime": dict(self.runtime)}

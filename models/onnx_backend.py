@@ -1,6 +1,7 @@
 """Networks run by ONNX Runtime: one sealed .onnx file with its manifest inside."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,9 @@ def from_onnx(
     backend = OnnxBackend(path, provider=chosen, threads=threads, segment=segment)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Model(backend.manifest, (Voice(backend, (1.0,) * len(backend.stems)),), digest)
+    runtime = {"onnxruntime": onnxruntime.__version__, "provider": chosen}
+    runtime |= {"threads": str(threads or f"one per core of {os.cpu_count()} CPUs")}  # it tells nobody how many it took
+    return Model(backend.manifest, (Voice(backend, (1.0,) * len(backend.stems)),), digest, runtime)
 
 
 def _segment_frames(manifest: Manifest, segment: float | None) -> int:

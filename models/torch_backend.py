@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import demucs
 import torch
 from demucs.apply import BagOfModels
 from demucs.demucs import Demucs
@@ -50,7 +51,7 @@ class TorchBackend:
     ) -> None:
         _require_device(device)
         self._network, self._device, self._forced = network, device, segment is not None
-        self._threads = threads or torch.get_num_threads()
+        self.threads = threads or torch.get_num_threads()
         self.sample_rate = network.samplerate
         self.channels = network.audio_channels
         self.stems = tuple(network.sources)
@@ -78,8 +79,8 @@ class TorchBackend:
         """
         if segment.ndim != 2 or segment.shape[0] != self.channels or not segment.shape[1]:
             raise ModelError(f"the network takes ({self.channels}, 1 or more) frames, got {segment.shape}")
-        if torch.get_num_threads() != self._threads:
-            torch.set_num_threads(self._threads)  # per thread; new threads of the caller have the default
+        if torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)  # per thread; new threads of the caller have the default
         mix = torch.tensor(segment, dtype=torch.float32, device=self._device)[None]  # a copy
         with torch.no_grad():
             stems: Stems = self._network(mix)[0].cpu().numpy()
@@ -136,7 +137,9 @@ def from_torch(
     voices = tuple(
         Voice(backend, tuple(float(weight) for weight in row)) for backend, row in zip(backends, weights, strict=True)
     )
-    return Model(_manifest(networks[0], backends[0], name, licence), voices, _digest(networks))
+    runtime = {"torch": str(torch.__version__), "demucs": demucs.__version__, "device": device or "cpu"}
+    runtime |= {"threads": str(backends[0].threads)}
+    return Model(_manifest(networks[0], backends[0], name, licence), voices, _digest(networks), runtime)
 
 
 def _digest(networks: Sequence[Network]) -> str:

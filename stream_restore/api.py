@@ -4,7 +4,6 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from . import __version__
 from .audio import RawFormat, open_source, spool
 from .combine import through
 from .degradation import Degradation, mean_power
@@ -68,7 +67,7 @@ def restore(
         if save_stems:
             _make_folder(save_stems)
         work = {"restoration": asdict(replace(restoration, jobs=1)), "residual": residual is not None}
-        work |= {"model": asdict(model.manifest), "weights": model.digest, "version": __version__}
+        work |= model.facts()
         return Job(input, targets, stored, work, resume).run(source, stage, ticker)
 
 
@@ -101,7 +100,7 @@ def degrade(
         if two_passes:
             power = mean_power(stream(source, degradation.before_noise(source.spec), ticker))
             source.rewind()
-        work = {"degradation": asdict(degradation), "power": power, "version": __version__}
+        work = {"degradation": asdict(degradation), "power": power}
         return Job(input, [output], stored, work, resume).run(source, degradation.stage(source.spec, power), ticker)
 
 

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from . import __version__, api
+from . import api
 from .audio.formats import CONTAINERS
 from .errors import ConfigError, RestoreError, SinkError, SourceError
 from .job import Output, Report
-from .journal import Facts, changes, file_facts
+from .journal import Facts, changes, file_facts, versions
+from .lock import Lock
 from .models import Model
 from .restoration import Restoration
 from .run import Progress
@@ -51,7 +52,8 @@ class Summary:
 class Batch:
     """All recordings under a folder, at any depth; their paths are mirrored.
 
-    Hidden files and folders, and folders that are links, are left out.
+    Hidden files and folders, and folders that are links, are left out. Until `close`, no other batch writes into
+    `outputs`; as a context manager a batch closes itself.
 
     Args:
         inputs, outputs: the folders; `outputs` is made, and may lie inside `inputs`.
@@ -64,7 +66,7 @@ class Batch:
 
     Raises:
         ConfigError: no recordings, folders that clash, a batch that was stopped and is another.
-        SinkError: `outputs` cannot be written.
+        SinkError: `outputs` cannot be written, or another batch is writing into it.
         SourceError: `inputs` cannot be read.
     """
 
@@ -88,6 +90,16 @@ class Batch:
         _refuse_twins(pairs)
         self._ledger = _Ledger(outputs, self._facts(inputs), resume, self._stored.force)
         self.items = tuple(Item(source, target, self._ledger.finished(source, target)) for source, target in pairs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another batch have the folder. Any number of times."""
+        self._ledger.lock.release()
 
     def restore(self, item: Item, progress: Progress | None = None) -> Report:
         """Restore one recording.
@@ -146,8 +158,8 @@ class Batch:
     def _facts(self, inputs: Path) -> Facts:
         stored = {name: value for name, value in asdict(self._stored).items() if name != "force"}
         work = {"restoration": asdict(replace(self._restoration, jobs=1)), "normalise": self._normalise}
-        work |= {"model": asdict(self._model.manifest), "weights": self._model.digest, "version": __version__}
-        return {"inputs": str(inputs.resolve()), "stored": stored, "work": work}
+        work |= self._model.facts()
+        return {"inputs": str(inputs.resolve()), "stored": stored, "work": work, "versions": versions()}
 
 
 class _Ledger:
@@ -157,13 +169,25 @@ class _Ledger:
         self.path = outputs / "batch.journal"
         self._folder = outputs
         self._begun: dict[str, dict[str, Any]] = {}
-        if self.path.exists() and resume:
-            self._load(facts)
-            return
-        if self.path.exists() and not force:
-            raise ConfigError(f"{self.path}: a batch was made here; --resume goes on with it, --force starts again")
         _make_folder(outputs)
-        self._write("wb", facts)
+        try:
+            self.lock = Lock(self.path)
+        except OSError as error:
+            raise _refused(self.path, error) from error
+        try:
+            self._open(facts, resume, force)
+        except BaseException:
+            self.lock.release()
+            raise
+
+    def _open(self, facts: Facts, resume: bool, force: bool) -> None:
+        begun = self.path.exists() and self.path.stat().st_size > 0  # no byte: it was stopped before the first
+        if begun and resume:
+            self._load(facts)
+        elif begun and not force:
+            raise ConfigError(f"{self.path}: a batch was made here; --resume goes on with it, --force starts again")
+        else:
+            self._write("wb", facts)
 
     def begin(self, item: Item) -> None:
         """Note that a recording is begun, and what stood in its place.
@@ -193,7 +217,7 @@ class _Ledger:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise SinkError(f"{self.path}: cannot write: {error.strerror or error}") from error
+            raise _refused(self.path, error) from error
 
     def _load(self, facts: Facts) -> None:
         try:
@@ -208,6 +232,10 @@ class _Ledger:
         changed = changes(first, json.loads(json.dumps(facts)))
         if changed:
             raise ConfigError(f"{self.path}: cannot go on, since {', '.join(changed)} changed; put it back")
+
+
+def _refused(path: Path, error: OSError) -> SinkError:
+    return error if isinstance(error, SinkError) else SinkError(f"{path}: cannot write: {error.strerror or error}")
 
 
 def _suffix(path: Path) -> str:

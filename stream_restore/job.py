@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, TypeGuard
 
 from .audio import Format, Position, Sink, Source, open_sink, refuse_same_file
+from .audio.output import part_of, refuse_existing
 from .errors import ClosedPipeError, ConfigError, SinkError, SourceError
-from .journal import Checkpoint, Facts, Journal, file_facts
+from .journal import Checkpoint, Facts, Journal, file_facts, versions
+from .lock import refuse_busy
 from .run import BLOCK, run
 from .spec import Spec
 from .stage import Stage
@@ -37,8 +39,16 @@ class Output:
     seed: int = 0
     force: bool = False
 
-    def open(self, target: Target, spec: Spec, like: Format, frames: int | None, resume: Position | None) -> Sink:
-        """A sink for sound of `spec`, new or going on."""
+    def open(
+        self,
+        target: Target,
+        spec: Spec,
+        like: Format,
+        frames: int | None,
+        resume: Position | None,
+        continuable: bool = False,
+    ) -> Sink:
+        """A sink for sound of `spec`, new or going on; if `continuable`, one that can go on later."""
         return open_sink(
             target,
             spec,
@@ -49,6 +59,7 @@ class Output:
             seed=self.seed,
             force=self.force,
             frames=frames,
+            continuable=continuable,
             resume=resume,
         )
 
@@ -67,8 +78,9 @@ class Job:
     """What a pass reads and writes.
 
     Outputs have their names only when they are complete: the first comes last, and is the sign that all are.
-    Where input and outputs are files and the outputs plain samples (WAV, RF64, AU, raw), a journal is kept
-    beside the first; a run that was stopped then goes on with `resume`, and gives the same bytes.
+    Where input and outputs are files, a journal is kept beside the first; a run that was stopped then goes on with
+    `resume`, and gives the same bytes. Meanwhile encoded outputs (FLAC, MP3, ...) need room for their samples, too:
+    2 bytes for one of up to 16 bits, else 4. What one run writes, no other does at the same time.
 
     Attributes:
         input, targets: where sound comes from and goes to.
@@ -88,7 +100,7 @@ class Job:
 
         Raises:
             ConfigError: an output that is the input or another output; nothing that can be resumed.
-            SinkError: an output that exists or cannot be written, or the remains of another run.
+            SinkError: an output that exists, cannot be written or is being written by another run; the remains of one.
             SourceError: an input that cannot be read to its end.
         """
         self._refuse_clashes()
@@ -96,9 +108,7 @@ class Job:
         journal = self._journal(facts)
         checkpoint = self._checkpoint(journal)
         with ExitStack() as stack:
-            sinks = self._sinks(stack, source, checkpoint)
-            if journal and not all(sink.continuable for sink in sinks):
-                journal = None
+            sinks = self._sinks(stack, source, checkpoint, continuable=journal is not None)
             report = Report()
             if not (checkpoint and checkpoint.finished):
                 try:
@@ -148,6 +158,8 @@ class Job:
             raise ConfigError(f"two outputs would be one file: {', '.join(map(str, self.targets))}")
         for target in self.targets:
             refuse_same_file(self.input, target)
+        for path in paths:
+            refuse_busy(part_of(path))
 
     def _input_facts(self, source: Source) -> Facts | None:
         """What identifies the input, if that is a file."""
@@ -176,7 +188,7 @@ class Job:
             return None
         stored = {name: value for name, value in asdict(self.stored).items() if name != "force"}
         outputs = [str(Path(str(target)).resolve()) for target in self.targets]
-        about = {"input": facts, "outputs": outputs, "stored": stored, "work": self.work}
+        about = {"input": facts, "outputs": outputs, "stored": stored, "work": self.work, "versions": versions()}
         return Journal(Path(str(self.targets[0])), about)
 
     def _checkpoint(self, journal: Journal | None) -> Checkpoint | None:
@@ -194,13 +206,15 @@ class Job:
             journal.remove()
         return None
 
-    def _sinks(self, stack: ExitStack, source: Source, checkpoint: Checkpoint | None) -> list[Sink]:
+    def _sinks(self, stack: ExitStack, source: Source, checkpoint: Checkpoint | None, continuable: bool) -> list[Sink]:
         sinks = []
         for index, target in enumerate(self.targets):
             position = checkpoint.outputs[index] if checkpoint else None
+            if checkpoint and not checkpoint.finished and not self.stored.force:
+                refuse_existing(Path(str(target)))
             if checkpoint and checkpoint.finished and _is_published(target):
                 continue  # it was stopped between giving one name and the next
-            sink = self.stored.open(target, source.spec, source.format, source.frames, position)
+            sink = self.stored.open(target, source.spec, source.format, source.frames, position, continuable)
             sinks.append(stack.enter_context(sink))
         return sinks
 
@@ -216,7 +230,7 @@ def _is_regular(target: Target) -> bool:
 
 def _is_published(target: Target) -> bool:
     path = Path(str(target))
-    return path.exists() and not path.with_name(path.name + ".part").exists()
+    return path.exists() and not part_of(path).exists()
 
 
 def _skip(source: Source, frames: int) -> None:

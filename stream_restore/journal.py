@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import __version__
 from .audio import Position, Sink
 from .errors import ConfigError, SinkError, SourceError
 from .snapshot import Arrays
 from .stage import Stage
 
-__all__ = ["Checkpoint", "Facts", "Journal", "changes", "file_facts"]
+__all__ = ["Checkpoint", "Facts", "Journal", "changes", "file_facts", "versions"]
 
 Facts = Mapping[str, Any]
 """What must be the same for a run to go on, as JSON can hold it."""
@@ -34,6 +36,8 @@ EVERY_SECONDS = 1.0
 """Shortest time between two checkpoints."""
 SHARE = 20
 """The time between two is at least this many times what one takes: journals cost 5 % at most."""
+
+_PACKAGES = ("numpy", "scipy", "soxr", "soundfile", "av")
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,18 @@ def file_facts(path: Path) -> Facts:
     except OSError as error:
         raise SourceError(f"{path}: is gone: {error.strerror}") from error
     return {"path": str(path.resolve()), "bytes": found.st_size, "modified": found.st_mtime_ns}
+
+
+def versions() -> Facts:
+    """The versions of this package and of those that compute, read and encode sound: with others, bits may differ."""
+    return {"stream_restore": __version__} | {name: _version(name) for name in _PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # in one bundle with others, say
+        return "unknown"
 
 
 def changes(before: Any, now: Any, name: str = "") -> list[str]:

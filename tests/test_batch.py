@@ -91,7 +91,7 @@ def test_what_is_there_is_not_overwritten_unasked(recordings: Path, network: Pat
 
 def test_what_changed_is_named(recordings: Path, network: Path, tmp_path: Path) -> None:
     out, model = tmp_path / "out", load(str(network))
-    Batch(recordings, out, model=model)
+    Batch(recordings, out, model=model).close()
     with pytest.raises(ConfigError, match=r"batch\.journal: cannot go on, since stored\.encoding \(was None, is f32\)"):
         Batch(recordings, out, model=model, stored=Output(encoding="f32"), resume=True)
     other = load(str(one_node(tmp_path / "other.onnx", "Neg")))
@@ -108,46 +108,50 @@ def test_an_input_that_changed_is_not_taken_for_finished(recordings: Path, netwo
     assert soundfile.info(tmp_path / "out" / "one.wav").frames == 30_000
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_stopped_batch_goes_on_where_it_was(number: signal.Signals, network: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGTERM, "wav"), (signal.SIGKILL, "flac")])
+def test_a_stopped_batch_goes_on_where_it_was(number: signal.Signals, kind: str, network: Path, tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     for index in range(3):
         sound = 0.5 * example_signal(1, 700_000)[0]
         soundfile.write(folder / f"{index}.wav", np.roll(sound, index), RATE, subtype="PCM_16")
-    words = [*EAGER, "batch", str(folder), str(out), "-n", str(network), "--resume"]
+    words = [*EAGER, "batch", str(folder), str(out), "-n", str(network), "--resume", "-f", kind]
     with subprocess.Popen(words, stderr=subprocess.PIPE) as child:
-        while not (out / "1.wav.journal").exists():
+        while not (out / f"1.{kind}.journal").exists():
             assert child.poll() is None
         child.send_signal(number)
         child.communicate()
     assert child.returncode == (130 if number == signal.SIGTERM else -signal.SIGKILL)
-    assert {"0.wav", "1.wav.part", "1.wav.journal", "batch.journal"} <= set(files(out))
-    assert not (out / "1.wav").exists()
+    assert {f"0.{kind}", f"1.{kind}.part", f"1.{kind}.journal", "batch.journal"} <= set(files(out))
+    assert not (out / f"1.{kind}").exists()
     done = subprocess.run(words, stderr=subprocess.PIPE, text=True, check=True)
     assert done.stderr.endswith("2 restored, 1 skipped, 0 failed\n")
     for index in range(3):
         api.restore(
-            folder / f"{index}.wav", tmp_path / "alone.wav", model=load(str(network)), stored=Output(force=True)
+            folder / f"{index}.wav", tmp_path / f"alone.{kind}", model=load(str(network)), stored=Output(force=True)
         )
-        assert (out / f"{index}.wav").read_bytes() == (tmp_path / "alone.wav").read_bytes()
-    assert set(files(out)) == {"0.wav", "1.wav", "2.wav", "batch.journal"}
+        assert (out / f"{index}.{kind}").read_bytes() == (tmp_path / f"alone.{kind}").read_bytes()
+    assert set(files(out)) == {f"0.{kind}", f"1.{kind}", f"2.{kind}", "batch.journal"}
 
 
 def test_a_line_that_was_cut_is_forgotten_and_damage_is_named(recordings: Path, network: Path, tmp_path: Path) -> None:
     out, model = tmp_path / "out", load(str(network))
-    batch = Batch(recordings, out, model=model)
-    for item in batch.items[1:]:
-        batch.restore(item)
+    with Batch(recordings, out, model=model) as batch:
+        for item in batch.items[1:]:
+            batch.restore(item)
     path = out / "batch.journal"
     whole = path.read_bytes()
     path.write_bytes(whole[:-5])
-    assert [item.finished for item in Batch(recordings, out, model=model, resume=True).items] == [False, True, False]
+    with Batch(recordings, out, model=model, resume=True) as again:
+        assert [item.finished for item in again.items] == [False, True, False]
     assert whole.startswith(path.read_bytes())
-    for damage in (b"", b"{}", b"[\n", b"3\n", b'{"output": 3}\n' * 2, b"\xff\n", b"[" * 100_000 + b"\n"):
+    for damage in (b"{}", b"[\n", b"3\n", b'{"output": 3}\n' * 2, b"\xff\n", b"[" * 100_000 + b"\n"):
         path.write_bytes(damage)
         with pytest.raises(ConfigError, match=r"batch\.journal: (is damaged|cannot go on)"):
             Batch(recordings, out, model=model, resume=True)
+    path.write_bytes(b"")  # it was stopped before it wrote anything
+    Batch(recordings, out, model=model, resume=True).close()
+    assert path.read_bytes().startswith(b"{")
 
 
 def test_folders_that_clash_are_refused(recordings: Path, network: Path, tmp_path: Path) -> None:

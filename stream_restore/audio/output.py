@@ -1,15 +1,21 @@
 """Where bytes go: a file that has its name only when it is complete, or a pipe."""
 
 import contextlib
+import filecmp
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import ClosedPipeError, ConfigError, SinkError
+from ..lock import Lock
 
-__all__ = ["Output", "open_output", "refuse_same_file"]
+__all__ = ["PART", "Output", "open_output", "part_of", "refuse_existing", "refuse_same_file"]
+
+PART = ".part"
+"""What is behind the name of a file that is not complete."""
 
 
 class Output:
@@ -23,11 +29,19 @@ class Output:
         error: the first failure, already in the words of `stream_restore.errors`.
     """
 
-    def __init__(self, raw: BinaryIO, name: str, part: Path | None = None, final: Path | None = None) -> None:
+    def __init__(
+        self,
+        raw: BinaryIO,
+        name: str,
+        part: Path | None = None,
+        final: Path | None = None,
+        lock: Lock | None = None,
+    ) -> None:
         self._raw = raw
         self.name = name
         self._part = part
         self._final = final
+        self._lock = lock
         self._written = 0
         self.error: SinkError | None = None
 
@@ -84,6 +98,21 @@ class Output:
             self.error = self._translated(error)
             raise self.error from error
 
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """What is in the file, `size` bytes at a time; the place of the next write stays.
+
+        Raises:
+            SinkError: it cannot be read.
+        """
+        if self._part is None:
+            return
+        try:
+            with open(self._part, "rb") as file:
+                while data := file.read(size):
+                    yield data
+        except OSError as error:
+            raise SinkError(f"{self._part}: cannot be read: {error.strerror or error}") from error
+
     def cut(self, size: int) -> None:
         """Keep `size` bytes and go on behind them.
 
@@ -99,6 +128,7 @@ class Output:
         """Close, and leave NAME.part as it is."""
         with contextlib.suppress(OSError, ValueError):
             self._raw.close()
+        self._release()
 
     def commit(self, replace: bool) -> None:
         """Everything to the disk, then its name to the file."""
@@ -112,20 +142,29 @@ class Output:
             raise self.error from error
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Leave nothing behind. Any number of times."""
         if self._part is not None:
             with contextlib.suppress(OSError):
                 self._raw.close()
             self._part.unlink(missing_ok=True)
+        self._release()
 
     def _publish(self, part: Path, final: Path, replace: bool) -> None:
         os.fsync(self._raw.fileno())
         self._raw.close()
-        if not replace and final.exists():
-            self._part = None  # the work of hours is not thrown away
+        # The same bytes are those of this very work, stopped between the name and what comes after it.
+        if not replace and final.exists() and not filecmp.cmp(part, final, shallow=False):
+            self._release()  # the work of hours is not thrown away
             raise OSError(f"came to exist meanwhile; the finished sound is kept as {part}")
         os.replace(part, final)
         _sync_folder(final.parent)
+        self._release()
+
+    def _release(self) -> None:
+        """From now on NAME.part is no longer ours: others may write it."""
+        self._part = None
+        if self._lock is not None:
+            self._lock.release()
 
     def _translated(self, error: Exception) -> SinkError:
         if isinstance(error, BrokenPipeError | ConnectionResetError):
@@ -134,13 +173,21 @@ class Output:
         return SinkError(f"{self.name}: cannot write: {reason}")
 
 
-def open_output(target: str | Path | BinaryIO, force: bool, resume: bool = False) -> Output:
+def part_of(path: Path, suffix: str = PART) -> Path:
+    """Where a file is written until it is complete: beside what its name leads to."""
+    final = path.resolve()
+    return final.with_name(final.name + suffix)
+
+
+def open_output(target: str | Path | BinaryIO, force: bool, resume: bool = False, suffix: str = PART) -> Output:
     """Open a file, "-" for stdout, or a binary stream; with `resume` a NAME.part that was left.
 
-    A regular file is written as NAME.part until it is complete; devices and named pipes are written directly.
+    A regular file is written as NAME with a `suffix` until it is complete; nobody else can write that meanwhile, see
+    `stream_restore.lock`. Devices and named pipes are written directly.
 
     Raises:
-        SinkError: it exists and `force` is off, it is a folder, its folder is missing, or it cannot be opened.
+        SinkError: it exists and `force` is off, it is a folder, its folder is missing, it cannot be opened, or another
+            run is writing it.
     """
     if not isinstance(target, str | Path):
         return Output(target, str(getattr(target, "name", "output stream")))
@@ -148,7 +195,7 @@ def open_output(target: str | Path | BinaryIO, force: bool, resume: bool = False
         return _stdout()
     path = Path(target)
     try:
-        return _opened(path, force, resume)
+        return _opened(path, force, resume, suffix)
     except OSError as error:
         if isinstance(error, SinkError):
             raise
@@ -159,19 +206,29 @@ def open_output(target: str | Path | BinaryIO, force: bool, resume: bool = False
         raise SinkError(f"{path}: cannot be created: {error.strerror or error}") from error
 
 
-def _opened(path: Path, force: bool, resume: bool) -> Output:
+def _opened(path: Path, force: bool, resume: bool, suffix: str) -> Output:
     mode = path.stat().st_mode if path.exists() else None
     if mode is not None and stat.S_ISDIR(mode):
         raise SinkError(f"{path}: is a folder; give the name of a file")
     if mode is not None and not stat.S_ISREG(mode):
         return Output(open(path, "wb", buffering=0), str(path))
-    if mode is not None and not force:
+    if not force:
+        refuse_existing(path)
+    part = part_of(path, suffix)
+    if not part.parent.is_dir():
+        raise SinkError(f"{path}: the folder {part.parent} does not exist; make it first")
+    lock = Lock(part, create=not resume)
+    return Output(open(part, "rb+" if resume else "wb+", buffering=0), str(path), part, path.resolve(), lock)
+
+
+def refuse_existing(path: Path) -> None:
+    """Refuse to replace a file.
+
+    Raises:
+        SinkError: it exists.
+    """
+    if path.exists():
         raise SinkError(f"{path}: exists; --force replaces it")
-    final = path.resolve()
-    if not final.parent.is_dir():
-        raise SinkError(f"{path}: the folder {final.parent} does not exist; make it first")
-    part = final.with_name(final.name + ".part")
-    return Output(open(part, "rb+" if resume else "wb+", buffering=0), str(path), part, final)
 
 
 def _stdout() -> Output:

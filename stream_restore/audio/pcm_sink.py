@@ -11,31 +11,36 @@ __all__ = ["PcmSink"]
 
 
 class PcmSink(Sink):
-    """Samples behind a `Head`, to a file or a pipe."""
+    """Samples behind a `Head`, to a file or a pipe; as `word` where that is not what the output says."""
 
-    def __init__(self, output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool, head: Head) -> None:
+    def __init__(
+        self,
+        output: Output,
+        spec: Spec,
+        form: Format,
+        quantiser: Quantiser,
+        force: bool,
+        head: Head,
+        word: str | None = None,
+    ) -> None:
         super().__init__(output, spec, form, quantiser, force)
-        self._head = head
+        self._head, self._word = head, word or form.encoding
         self._size = 0
         output.write(head.start())
-
-    @property
-    def continuable(self) -> bool:
-        return self._output.seekable()
 
     def go_on(self, position: Position) -> None:
         """Cut what an earlier sink left to `position`, and continue there.
 
         Raises:
+            ConfigError: it is no file.
             SinkError: it left less.
         """
-        self._frames, clipped = position
-        self._quantiser.go_on(self._frames, clipped)
-        self._size = self._frames * self.spec.channels * WORDS[self.format.encoding].size
+        super().go_on(position)
+        self._size = self._frames * self.spec.channels * WORDS[self._word].size
         self._output.cut(len(self._head.start()) + self._size)
 
     def _store(self, values: Values) -> None:
-        data = encode(values, self.format.encoding, self._big_endian)
+        data = encode(values, self._word, self._big_endian)
         self._size += len(data)
         self._output.write(data)
 

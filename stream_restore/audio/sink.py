@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from ..errors import SinkError, SpecError, StreamError
+from ..errors import ConfigError, SinkError, SpecError, StreamError
 from ..spec import Audio, Spec
 from .formats import CONTAINERS, WORDS, Format
 from .output import Output
@@ -52,14 +52,21 @@ class Sink(ABC):
         return self._quantiser.clipped
 
     @property
-    def continuable(self) -> bool:
-        """Whether another sink can go on where this one stops, see `open_sink`."""
-        return False
-
-    @property
     def position(self) -> Position:
         """How far it is."""
         return Position(self._frames, self.clipped)
+
+    def go_on(self, position: Position) -> None:
+        """Continue at `position` of an earlier sink, which was opened as `continuable`, and keep what it left.
+
+        Raises:
+            ConfigError: a pipe.
+        """
+        if not self._output.seekable():
+            raise ConfigError(f"{self.name}: is no file, and cannot be continued")
+        self._frames, clipped = position
+        self._quantiser.go_on(self._frames, clipped)
+        self.keep()
 
     def write(self, block: Audio) -> None:
         """Add a block of shape (channels, frames).
@@ -77,7 +84,15 @@ class Sink(ABC):
         self._refuse_non_finite(block)
         self._frames += block.shape[1]
         refuse_too_long(self.name, self.spec, self.format, self._frames)
-        self._store(self._quantiser(block))
+        self.store(self._quantiser(block))
+
+    def store(self, values: Values) -> None:
+        """Add numbers of the output's word, shape (channels, frames): what `write` does once they are made.
+
+        Raises:
+            SinkError: as `write`.
+        """
+        self._store(values)
         self._output.check()
 
     def close(self) -> None:
@@ -91,7 +106,7 @@ class Sink(ABC):
         self._open = False
         try:
             self._finish()
-            self._output.commit(self._force)
+            self._publish()
         except BaseException:
             self._let_go()
             raise
@@ -143,6 +158,9 @@ class Sink(ABC):
     @abstractmethod
     def _finish(self) -> None:
         """Write what comes last."""
+
+    def _publish(self) -> None:
+        self._output.commit(self._force)
 
     def _let_go(self) -> None:
         self._output.leave() if self._kept else self._output.discard()

@@ -1,6 +1,7 @@
 """Which writer writes what."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +12,7 @@ from .output import Output, open_output
 from .pcm import Quantiser, needs_dither
 from .pcm_sink import PcmSink
 from .plain_heads import AuHead, NoHead
+from .replayed_sink import ENCODED, ReplayedSink
 from .sink import Position, Sink, refuse_too_long
 from .wav_writer import WavHead
 
@@ -28,6 +30,7 @@ def open_sink(
     seed: int = 0,
     force: bool = False,
     frames: int | None = None,
+    continuable: bool = False,
     resume: Position | None = None,
 ) -> Sink:
     """Open a file, "-" for stdout, or a binary stream, for sound of `spec`.
@@ -38,12 +41,15 @@ def open_sink(
       or fewer is dithered then). Otherwise samples are rounded, and what came from the same word is bit-exact.
     * `clip_mode`: integers are limited in every mode; "tanh" bends integers and floats alike; with "clamp" and
       "none" floats, and lossy codecs, are given as they are, beyond full scale too.
-    * `resume`: go on at this position of an earlier sink that was opened likewise and left its NAME.part.
+    * `continuable`: of a file, another sink can go on where this one stops. Plain samples always can; beside what an
+      encoder makes, the numbers it gets are then kept until it is complete, 2 bytes a sample up to 16 bits, else 4.
+    * `resume`: go on at this position of an earlier sink that was `continuable` and left its NAME.part.
     * `frames`, the expected length, is only used to refuse at once what the container cannot hold: the bytes
       written never depend on it.
 
     Raises:
-        ConfigError: a container, encoding, rate, number of channels or clip mode that cannot be had.
+        ConfigError: a container, encoding, rate, number of channels or clip mode that cannot be had, or a pipe that
+            cannot be continued.
         SinkError: it exists and `force` is off, or cannot be created; see `Sink` for what follows.
     """
     name = str(target) if isinstance(target, str | Path) else "-"
@@ -51,22 +57,25 @@ def open_sink(
     dither = needs_dither(form.encoding, like)
     quantiser = Quantiser(form.encoding, spec, clip_mode, seed, dither)
     refuse_too_long(name, spec, form, frames or 0)
-    output = open_output(target, force, resume is not None)
-    try:
-        sink = _writer(output, spec, form, quantiser, force)
+    # A file that goes on may have its name already, if it was stopped right behind that: `close` compares.
+    goes_on = resume is not None
+    unheeding = force or goes_on
+    with ExitStack() as undo:
+        output = open_output(target, unheeding, goes_on)
+        undo.callback(output.leave if goes_on else output.discard)
+        how = (spec, form, quantiser, force)
+        if (continuable or goes_on) and output.seekable() and CONTAINERS[form.container].writer != "pcm":
+            encoded = open_output(target, unheeding, suffix=ENCODED)
+            undo.callback(encoded.discard)
+            encoder = _writer(encoded, *how)
+            undo.callback(encoder.abort)
+            sink: Sink = ReplayedSink(output, *how, encoder)
+        else:
+            sink = _writer(output, *how)
         if resume is not None:
-            _go_on(sink, resume)
+            sink.go_on(resume)
+        undo.pop_all()
         return sink
-    except BaseException:
-        output.leave() if resume is not None else output.discard()
-        raise
-
-
-def _go_on(sink: Sink, position: Position) -> None:
-    if not isinstance(sink, PcmSink) or not sink.continuable:
-        raise ConfigError(f"{sink.name}: {sink.format.container} cannot be continued; wav, rf64, au and raw files can")
-    sink.go_on(position)
-    sink.keep()
 
 
 def _writer(output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> Sink:
