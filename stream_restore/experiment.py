@@ -25,6 +25,7 @@ from .errors import ConfigError, SourceError
 from .job import Output, Report
 from .journal import Facts, file_facts
 from .ledger import Ledger, refuse_changes
+from .lock import refuse_busy
 from .metrics import Segments
 from .models import Model
 from .picture import Difference, draw, mel
@@ -80,19 +81,21 @@ class Clip:
 
     def result(self, resume: bool) -> dict[str, Any]:
         """What `clip.json` tells, if it is there and may be kept, else what the work gives."""
-        work, kept, ledger = self._work(), self.folder / "clip.json", self.folder / "clip.journal"
+        work, kept, journal = self._work(), self.folder / "clip.json", self.folder / "clip.journal"
+        refuse_busy(journal)
         if resume and kept.exists():
             found = _kept(kept, work)
             self.done(work_of(len(self.models)) * found["seconds"])
         else:
-            found = {"name": self.name, "work": work, **self._run(self._ledger(ledger, work, resume))}
-            write(kept, json.dumps(found, indent=1) + "\n")
-        remove(ledger)
+            with self._ledger(journal, work, resume) as ledger:
+                found = {"name": self.name, "work": work, **self._run(ledger)}
+                write(kept, json.dumps(found, indent=1) + "\n")
+        remove(journal)
         return found
 
     def _work(self) -> dict[str, Any]:
-        weights = {label: model.digest or asdict(model.manifest) for label, model in self.models.items()}
-        work = {"clip": file_facts(self.source), "experiment": asdict(self.experiment), "models": weights}
+        models = {label: model.facts() for label, model in self.models.items()}
+        work = {"clip": file_facts(self.source), "experiment": asdict(self.experiment), "models": models}
         return dict(json.loads(json.dumps({**work, "version": __version__})))  # as it comes back from the file
 
     def _ledger(self, path: Path, work: Facts, resume: bool) -> Ledger:

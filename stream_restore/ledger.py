@@ -5,9 +5,11 @@ is written when all that the step made is on the disk; so it is always true. Not
 
 >>> import tempfile
 >>> path = Path(tempfile.mkdtemp()) / "work.journal"
->>> Ledger.begin(path, {"clip": "a.wav"}).once("count", lambda: 3)
+>>> with Ledger.begin(path, {"clip": "a.wav"}) as ledger:
+...     ledger.once("count", lambda: 3)
 3
->>> Ledger.go_on(path, {"clip": "a.wav"}).once("count", lambda: 4)
+>>> with Ledger.go_on(path, {"clip": "a.wav"}) as ledger:
+...     ledger.once("count", lambda: 4)
 3
 """
 
@@ -15,28 +17,39 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 from .errors import ConfigError, SinkError
 from .journal import Facts, changes
-from .whole import remove, write
+from .lock import Lock
+from .whole import write
 
 __all__ = ["Ledger", "refuse_changes"]
 
 
 class Ledger:
-    """The ledger of one work. `begin` and `go_on` make it."""
+    """The ledger of one work. `begin` and `go_on` make it; until the end of `with` no other run may have it."""
 
     def __init__(self, path: Path, done: dict[str, Any]) -> None:
         self.path = path
         self._done = done
+        self._lock = Lock(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
 
     @classmethod
     def begin(cls, path: Path, work: Facts) -> Self:
         """A new one, in the place of any other.
 
         Raises:
-            SinkError: it cannot be written.
+            SinkError: it cannot be written, or another run has it.
         """
         write(path, json.dumps(work) + "\n")
         return cls(path, {})
@@ -47,6 +60,7 @@ class Ledger:
 
         Raises:
             ConfigError: it is damaged, or of another work; says what changed.
+            SinkError: another run has it.
         """
         try:
             data = path.read_bytes()
@@ -71,14 +85,6 @@ class Ledger:
             self._append(line)
             self._done[step] = json.loads(line)["gave"]
         return self._done[step]
-
-    def remove(self) -> None:
-        """Forget the work.
-
-        Raises:
-            SinkError: it cannot be deleted.
-        """
-        remove(self.path)
 
     def _append(self, line: str) -> None:
         try:

@@ -21,7 +21,7 @@ from . import mel
 from .errors import ConfigError, SpecError
 from .png import encode_png
 from .spec import Audio, Spec
-from .whole import make_folder, remove, write
+from .whole import make_folder, remove, sync, write
 
 __all__ = ["TILE", "Axes", "Tiles"]
 
@@ -136,6 +136,7 @@ class Tiles:
         for level in range(top + 1):
             self._level(level).finish()
         manifest = self._manifest(-(-total // 2**level) for level in range(top + 1))
+        sync(self.folder.glob("*/*.png"))
         write(self.folder / "tiles.json", json.dumps(manifest, indent=1) + "\n")
         return manifest
 
@@ -217,6 +218,6 @@ class _Level:
         decibels = 10 * np.log10(np.maximum(self._tile[::-1, : self._filled], 10 ** (quietest / 10)))
         places = np.rint((decibels - quietest) * (255 / (loudest - quietest)))
         make_folder(self._folder)
-        write(self._folder / f"{self._number}.png", encode_png(np.clip(places, 0, 255).astype(np.uint8)))
+        write(self._folder / f"{self._number}.png", encode_png(np.clip(places, 0, 255).astype(np.uint8)), synced=False)
         self._number += 1
         self._filled = 0

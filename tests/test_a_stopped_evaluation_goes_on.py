@@ -17,9 +17,10 @@ from identity import Identity, identity
 
 from stream_restore import journal
 from stream_restore.degradation import Degradation
-from stream_restore.errors import ConfigError
+from stream_restore.errors import ConfigError, SinkError
 from stream_restore.evaluation import Experiment, evaluate
 from stream_restore.ledger import Ledger
+from stream_restore.lock import Lock
 from stream_restore.models import Model
 from stream_restore.report import write_report
 from stream_restore.testing import example_signal
@@ -215,12 +216,27 @@ def test_a_damaged_ledger_is_named(name: str, damage: bytes, clip: Path, tmp_pat
 
 def test_a_line_that_was_being_written_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "work.journal"
-    assert Ledger.begin(path, {}).once("first", lambda: [1, (2.5, None)]) == [1, [2.5, None]]
+    with Ledger.begin(path, {}) as ledger:
+        assert ledger.once("first", lambda: [1, (2.5, None)]) == [1, [2.5, None]]
     with path.open("ab") as file:
         file.write(b'{"step": "second", "ga')
-    assert Ledger.go_on(path, {}).once("second", lambda: 2) == 2
-    assert Ledger.go_on(path, {}).once("second", lambda: 3) == 2
-    assert Ledger.go_on(path, {}).once("first", lambda: 3) == [1, [2.5, None]]
+    for _ in range(2):
+        with Ledger.go_on(path, {}) as ledger:
+            assert ledger.once("second", lambda: 2) == 2
+            assert ledger.once("first", lambda: 3) == [1, [2.5, None]]
+    assert len(path.read_bytes().splitlines()) == 3
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_two_runs_in_one_folder_are_kept_apart(resume: bool, clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        run(clip, tmp_path, progress=stop)
+    before = files(tmp_path)
+    other = Lock(tmp_path / "clip/clip.journal")
+    with pytest.raises(SinkError, match=r"clip\.journal: another run"):
+        run(clip, tmp_path, resume=resume)
+    other.release()
+    assert files(tmp_path) == before
 
 
 def test_an_interrupted_process_leaves_what_can_go_on(
