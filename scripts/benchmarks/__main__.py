@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import memory, parity, soak, speed
+from . import memory, parity, quality, soak, speed
 
 __all__ = ["main"]
 
 SUBJECTS: dict[str, Callable[[argparse.Namespace, Path], str]] = {
     "memory": memory.measure,
     "parity": parity.measure,
+    "quality": quality.measure,
     "soak": soak.measure,
     "speed": speed.measure,
 }
@@ -35,6 +36,16 @@ def _options() -> argparse.Namespace:
     of_parity = subjects.add_parser("parity", help="stems against demucs.apply.apply_model at the official sizes")
     of_parity.add_argument("--seconds", type=float, default=20.0, help="of music (default %(default)g)")
     of_parity.add_argument("--only", choices=parity.SIZES, help="one architecture")
+    of_quality = subjects.add_parser("quality", help="how well a model restores recordings, beside other denoisers")
+    of_quality.add_argument("-n", "--name", default="compact", help="of the model (default %(default)s)")
+    of_quality.add_argument(
+        "--clips", type=Path, nargs="+", default=[], help="(default: eval/ in STREAM_RESTORE_AUDIO)"
+    )
+    of_quality.add_argument("--seconds", type=float, help="only so much from the middle of each clip (default: all)")
+    of_quality.add_argument("--only", choices=quality.PARTS, nargs="+", help="parts to measure (default: all)")
+    of_quality.add_argument("--json", type=Path, help="also write the figures to this file")
+    work = Path.home() / ".cache/stream_restore/quality"
+    of_quality.add_argument("--work", type=Path, default=work, help="keeps figures of others (default %(default)s)")
     of_soak = subjects.add_parser("soak", help="memory, open files and length over hours of sound through a pipe")
     of_soak.add_argument("--hours", type=int, default=10, help="of noise (default %(default)d)")
     of_soak.add_argument("--rate", type=int, default=44100, help="in Hz (default %(default)d)")

@@ -1,0 +1,116 @@
+"""What recordings suffer, as functions of a sound, a random generator and a strength.
+
+Sounds have shape (channels, frames) at `SAMPLE_RATE` and are never modified. The strength is the SDR of what comes out,
+in dB, but for lossy coding, where it is the bit rate in kbit/s. The same generator gives the same damage.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+
+from stream_restore.degradation import Degradation, mean_power
+from stream_restore.spec import Audio, Spec
+from stream_restore.stage import Stage
+
+from .foreign import coded
+from .sound import SAMPLE_RATE
+
+__all__ = ["Damage", "brown_hiss", "clipping", "crackle", "degrade", "hum", "mp3", "pink_hiss", "whole"]
+
+Damage: TypeAlias = Callable[[Audio, np.random.Generator, float], Audio]
+Samples: TypeAlias = NDArray[np.float64]
+
+MAINS_HZ = 50.0
+HARMONICS = 16
+CLICKS_A_SECOND = 30.0
+LONGEST_CLICK = 60
+"""In frames: 1.4 ms."""
+AUDIBLE_HZ = 20.0
+"""Coloured noise begins here: without a beginning, all of brown noise would be drift that nobody hears."""
+CEILINGS = 40
+"""Halvings in the search for the level that clips to an SDR."""
+
+
+def hum(sound: Audio, rng: np.random.Generator, sdr_db: float) -> Audio:
+    """The mains at 50 Hz, 0.2 % off at most, and its harmonics, random in level and phase, equal in all channels."""
+    orders = np.arange(1, HARMONICS + 1)
+    levels, phases = rng.uniform(0.3, 1.0, HARMONICS) / orders, rng.uniform(0, 2 * np.pi, HARMONICS)
+    angles = 2 * np.pi * MAINS_HZ * rng.uniform(0.998, 1.002) * np.arange(sound.shape[1]) / SAMPLE_RATE
+    tone = sum((a * np.sin(k * angles + p) for k, a, p in zip(orders, levels, phases, strict=True)), np.zeros(()))
+    return _with(sound, np.broadcast_to(tone, sound.shape), sdr_db)
+
+
+def crackle(sound: Audio, rng: np.random.Generator, sdr_db: float) -> Audio:
+    """Clicks of vinyl: at random places, short decaying bursts of noise, many weak and few strong (log-normal).
+
+    The model of Godsill and Rayner, "Digital Audio Restoration", 1998, chapter 5, with bursts for its click amplitudes.
+    """
+    channels, frames = sound.shape
+    clicks = np.zeros((channels, frames + LONGEST_CLICK))
+    for _ in range(rng.poisson(CLICKS_A_SECOND * frames / SAMPLE_RATE)):
+        length, place = int(rng.integers(1, LONGEST_CLICK)), int(rng.integers(frames))
+        burst = rng.lognormal(0.0, 1.0) * rng.standard_normal(length) * np.exp(-4 * np.arange(length) / length)
+        clicks[:, place : place + length] += rng.uniform(0.3, 1.0, (channels, 1)) * burst
+    return _with(sound, clicks[:, :frames], sdr_db)
+
+
+def clipping(sound: Audio, rng: np.random.Generator, sdr_db: float) -> Audio:
+    """Hard clipping at the level that leaves this SDR; nothing of it is random.
+
+    That is how declipping is measured: Zaviska et al., "A survey and an extensive evaluation of popular audio
+    declipping methods", IEEE J. Selected Topics in Signal Processing 15(1), 2021.
+    """
+    low, high = 0.0, float(np.abs(sound).max(initial=0.0))
+    allowed = float(np.square(sound, dtype=np.float64).sum()) / 10 ** (sdr_db / 10)
+    for _ in range(CEILINGS):
+        level = (low + high) / 2
+        lost = float(np.square(np.maximum(np.abs(sound) - level, 0), dtype=np.float64).sum())
+        low, high = (level, high) if lost > allowed else (low, level)
+    return np.clip(sound, -high, high)
+
+
+def mp3(sound: Audio, rng: np.random.Generator, kbit: float) -> Audio:
+    """To MP3 at a constant bit rate and back, by LAME through ffmpeg; nothing of it is random."""
+    return coded(sound, ".mp3", "-c:a", "libmp3lame", "-b:a", f"{kbit:g}k")
+
+
+def pink_hiss(sound: Audio, rng: np.random.Generator, sdr_db: float) -> Audio:
+    """Gaussian noise whose power falls by 3 dB an octave, its own in every channel."""
+    return _with(sound, _coloured(sound.shape, rng, 0.5), sdr_db)
+
+
+def brown_hiss(sound: Audio, rng: np.random.Generator, sdr_db: float) -> Audio:
+    """Gaussian noise whose power falls by 6 dB an octave, its own in every channel."""
+    return _with(sound, _coloured(sound.shape, rng, 1.0), sdr_db)
+
+
+def degrade(clean: Audio, chain: Degradation) -> Audio:
+    """`clean` through the chain of the evaluation, its noise relative to its own power."""
+    spec = Spec(SAMPLE_RATE, len(clean))
+    power = mean_power([whole(chain.before_noise(spec), clean)])
+    return whole(chain.stage(spec, power), clean)
+
+
+def whole(stage: Stage[Any], sound: Audio) -> Audio:
+    """All that a stage makes of a sound, from its beginning to its end."""
+    stage.reset()
+    return np.concatenate([stage.process(sound), stage.flush()], axis=1)
+
+
+def _coloured(shape: tuple[int, ...], rng: np.random.Generator, exponent: float) -> Samples:
+    """Noise whose amplitude falls as frequency ** -exponent from `AUDIBLE_HZ` on."""
+    size = next_fast_len(shape[1], real=True)
+    hertz = rfftfreq(size, 1 / SAMPLE_RATE)
+    gain = np.where(hertz < AUDIBLE_HZ, 0.0, np.maximum(hertz, AUDIBLE_HZ) ** -exponent)
+    spectrum = rfft(rng.standard_normal((shape[0], size))) * gain
+    return np.asarray(irfft(spectrum, size)[:, : shape[1]], np.float64)
+
+
+def _with(sound: Audio, added: Samples, sdr_db: float) -> Audio:
+    """The sum, with what is added scaled to this SDR; nothing is added to silence."""
+    power = float(np.square(added).sum())
+    wanted = float(np.square(sound, dtype=np.float64).sum()) / 10 ** (sdr_db / 10)
+    return (sound + (np.sqrt(wanted / power) if power else 0.0) * added).astype(np.float32)
