@@ -14,10 +14,10 @@ from typing import Any, Self
 
 from . import api
 from .audio.formats import CONTAINERS
+from .audio.lock import Lock
 from .errors import ConfigError, RestoreError, SinkError, SourceError
 from .job import Output, Report
 from .journal import Facts, changes, file_facts, versions
-from .lock import Lock
 from .models import Model
 from .restoration import Restoration
 from .run import Progress

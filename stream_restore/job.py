@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, TypeGuard
 
 from .audio import Format, Position, Sink, Source, open_sink, refuse_same_file
+from .audio.lock import refuse_busy
 from .audio.output import part_of, refuse_existing
 from .errors import ClosedPipeError, ConfigError, SinkError, SourceError
 from .journal import Checkpoint, Facts, Journal, file_facts, versions
-from .lock import refuse_busy
 from .run import BLOCK, run
 from .spec import Spec
 from .stage import Stage

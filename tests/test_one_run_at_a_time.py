@@ -14,8 +14,8 @@ import soundfile
 from cheap import COMMAND, EAGER, one_node, run
 
 from stream_restore.audio import open_sink
+from stream_restore.audio.lock import Lock, refuse_busy
 from stream_restore.errors import SinkError
-from stream_restore.lock import Lock, refuse_busy
 from stream_restore.spec import Spec
 from stream_restore.testing import example_signal
 

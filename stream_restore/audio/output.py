@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import ClosedPipeError, ConfigError, SinkError
-from ..lock import Lock
+from .lock import Lock
 
 __all__ = ["PART", "Output", "open_output", "part_of", "refuse_existing", "refuse_same_file"]
 
@@ -183,7 +183,7 @@ def open_output(target: str | Path | BinaryIO, force: bool, resume: bool = False
     """Open a file, "-" for stdout, or a binary stream; with `resume` a NAME.part that was left.
 
     A regular file is written as NAME with a `suffix` until it is complete; nobody else can write that meanwhile, see
-    `stream_restore.lock`. Devices and named pipes are written directly.
+    `stream_restore.audio.lock`. Devices and named pipes are written directly.
 
     Raises:
         SinkError: it exists and `force` is off, it is a folder, its folder is missing, it cannot be opened, or another

@@ -15,6 +15,7 @@ from .output import Output
 from .pcm import Quantiser, Values
 from .reblock import Reblock
 from .sink import Sink
+from .timeless import forget_time
 
 __all__ = ["SUBTYPES", "SndfileSink"]
 
@@ -89,6 +90,7 @@ class SndfileSink(Sink):
     def _finish(self) -> None:
         self._put(self._blocks.rest())
         self._guarded(self._file.close)
+        forget_time(self._output, self.format.container)
 
     def _release(self) -> None:
         with suppress(soundfile.SoundFileError):

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import SinkError
+from ..errors import SinkError
 
 if sys.platform != "win32":
     import fcntl
