@@ -55,7 +55,7 @@ def train(options: argparse.Namespace) -> None:
 
 
 class Progress:
-    """Trains, saves every minute and a half, validates every five."""
+    """Trains, saves every minute and a half, validates every twelve."""
 
     def __init__(self, trainer: Trainer, validation: Validation, work: Path) -> None:
         self.trainer, self.validation, self.work = trainer, validation, work
@@ -78,7 +78,7 @@ class Progress:
             done = f"step {step}, {self.trainer.seconds / 60:.1f} min, {self.trainer.progress():.0%}"
             _log(self.work, f"{done}: loss {mean:.4f}, {len(self.losses)} steps, gradient up to {most:.2f}")
             self.saved, self.losses, self.norms = now, [], []
-        if now - self.validated > 300:
+        if now - self.validated > 720:
             self._validate()
             self.validated = now
 
