@@ -231,7 +231,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_settings_are_the_best_there_are(few: dict[str, Any], music: Audio, tmp_path: Path) -> None:
     """Loud and soft clips want different settings: tuned, each has its own; else all have the better one on average."""
-    clips = [bench("clips").Clip(str(gain), "piece", False, str(gain), np.float32(gain) * music) for gain in (1, 0.1)]
+    clips = [bench("clips").Clip(str(gain), "piece", False, np.float32(gain) * music) for gain in (1, 0.1)]
     cases = [bench("peers").Case(clip, 10.0, noisy(clip.sound, 0.03 * float(clip.name))) for clip in clips]
     rivals = {each.name: each for each in bench("peers").Peers(tmp_path).rivals(cases)}
     si_sdr, filtered = bench("figures").si_sdr_db, bench("foreign").filtered
@@ -250,7 +250,7 @@ def test_settings_are_the_best_there_are(few: dict[str, Any], music: Audio, tmp_
 
 
 def test_means_count_every_clip_or_every_piece_once() -> None:
-    clips = [bench("clips").Clip(name, name[0], name == "s", "", np.zeros((1, 1))) for name in ("a1", "a2", "b", "s")]
+    clips = [bench("clips").Clip(name, name[0], name == "s", np.zeros((1, 1))) for name in ("a1", "a2", "b", "s")]
     found = bench("clips").means(clips, np.array([[1.0], [3.0], [8.0], [100.0]]))
     assert {label: float(mean[0]) for label, mean in found.items()} == {
         "mean, 3 clips of music": 4.0,

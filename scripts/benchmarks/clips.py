@@ -1,6 +1,5 @@
 """The recordings that quality is measured with, and means over them."""
 
-import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -31,14 +30,12 @@ class Clip:
         name: for people.
         piece: equal for two files of one piece of music: the file's name up to its first dot.
         speech: whether it is no music.
-        digest: of the samples.
         sound: shape (channels, frames).
     """
 
     name: str
     piece: str
     speech: bool
-    digest: str
     sound: Audio
 
 
@@ -88,4 +85,4 @@ def _clip(path: Path, seconds: float | None) -> Clip:
     piece = path.name.split(".")[0]
     title = piece.replace("_", " ").split(" (")[0]
     name = f"{title}, {kind}, {rate / 1000:g} kHz"
-    return Clip(name, piece, bool(SPEECH.fullmatch(piece)), hashlib.sha256(sound.tobytes()).hexdigest(), sound)
+    return Clip(name, piece, bool(SPEECH.fullmatch(piece)), sound)

@@ -1,11 +1,13 @@
 """What other denoisers gain, their settings chosen with the clean clip at hand. Figures are kept from run to run."""
 
+import hashlib
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -30,6 +32,11 @@ class Case:
     clip: Clip
     snr_db: float
     degraded: Audio
+
+    @cached_property
+    def digest(self) -> str:
+        """Of both sounds."""
+        return hashlib.sha256(self.clip.sound.tobytes() + self.degraded.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -73,49 +80,51 @@ class Peers:
         except (FileNotFoundError, PackageNotFoundError):
             return [Rival(name, (np.nan,) * len(cases), "not installed")]
         settings = DENOISERS[name].settings
-        tried = np.array([self._scores(tool, setting, cases, SPAN_SECONDS) for setting in settings])
+        tried = np.array([self._scores(tool, [setting] * len(cases), cases, SPAN_SECONDS) for setting in settings])
         gains = tried - [_before(case, SPAN_SECONDS) for case in cases]
         ways = WAYS if name == "afftdn" else {"one setting": _for_all}
         return [self._rival(tool, how, [settings[i] for i in way(gains, cases)], cases) for how, way in ways.items()]
 
     def _rival(self, tool: str, how: str, chosen: Sequence[Setting], cases: Sequence[Case]) -> Rival:
         """Whole clips, each with the setting chosen for it."""
-        pairs = zip(chosen, cases, strict=True)
-        scores = [self._scores(tool, setting, [case], None)[0] for setting, case in pairs]
+        scores = self._scores(tool, chosen, cases, None)
         return Rival(f"{tool.split()[0]}, {how}", tuple(scores), f"{tool}, {how}: {_in_words(chosen, cases)}")
 
-    def _scores(self, tool: str, setting: Setting, cases: Sequence[Case], seconds: float | None) -> list[float]:
-        """SI-SDR of every case, from what is kept, or measured."""
+    def _scores(
+        self, tool: str, chosen: Sequence[Setting], cases: Sequence[Case], seconds: float | None
+    ) -> list[float]:
+        """SI-SDR of every case with its setting, of the whole clip or so many seconds from the middle."""
         denoise = DENOISERS[tool.split()[0]].apply
 
-        def score(case: Case) -> float:
+        def score(setting: Setting, case: Case) -> float:
             clean, degraded = middle(case.clip.sound, seconds), middle(case.degraded, seconds)
             return si_sdr_db(clean, denoise(setting, degraded))
 
-        return self._all(f"{tool} {said(setting)} {seconds or 'whole'}", score, cases)
+        pairs = list(zip(chosen, cases, strict=True))
+        names = [f"{tool} {said(setting)} {seconds or 'whole'} {case.digest}" for setting, case in pairs]
+        return self._all(dict(zip(names, (partial(score, *pair) for pair in pairs), strict=True)))
 
     def _oracle(self, cases: Sequence[Case]) -> Rival:
-        scores = self._all(
-            "oracle", lambda case: si_sdr_db(case.clip.sound, oracle(case.clip.sound, case.degraded)), cases
-        )
+        def score(case: Case) -> float:
+            return si_sdr_db(case.clip.sound, oracle(case.clip.sound, case.degraded))
+
+        scores = self._all({f"oracle {case.digest}": partial(score, case) for case in cases})
         return Rival("oracle mask", tuple(scores), "oracle mask: S / (S + N), spectra of 2048 frames every 512")
 
-    def _all(self, what: str, score: Callable[[Case], float], cases: Sequence[Case]) -> list[float]:
-        keys = [f"{what} {case.snr_db:g} dB {case.clip.digest}" for case in cases]
-        missing = [(key, case) for key, case in zip(keys, cases, strict=True) if key not in self._kept]
+    def _all(self, asked: Mapping[str, Callable[[], float]]) -> list[float]:
+        """Each score by its name, from what is kept, or measured."""
+        missing = {name: score for name, score in asked.items() if name not in self._kept}
         if missing:
-            print(what, file=sys.stderr, flush=True)
+            print(next(iter(missing)).rpartition(" ")[0], file=sys.stderr, flush=True)
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                self._keep(
-                    zip([key for key, _ in missing], pool.map(score, [case for _, case in missing]), strict=True)
-                )
-        return [self._kept[key] for key in keys]
+                self._keep(zip(missing, pool.map(lambda score: score(), missing.values()), strict=True))
+        return [self._kept[name] for name in asked]
 
     def _keep(self, scores: Iterable[tuple[str, float]]) -> None:
         self._kept.update(scores)
-        partial = self._file.with_suffix(".partial")
-        partial.write_text(json.dumps(self._kept, indent=0))
-        os.replace(partial, self._file)
+        unfinished = self._file.with_suffix(".partial")
+        unfinished.write_text(json.dumps(self._kept, indent=0))
+        os.replace(unfinished, self._file)
 
     @property
     def _file(self) -> Path:
