@@ -4,7 +4,7 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -110,9 +110,9 @@ def measure(options: argparse.Namespace, folder: Path) -> str:
     bench = Bench(clips, options.name, model, Peers(options.work), folder)
     parts = {part: PARTS[part](bench) for part in PARTS if part in (options.only or PARTS)}
     if options.json:
-        figures = {each.title: each.figures for sections in parts.values() for each in sections}
+        tables = {each.title: each.figures for sections in parts.values() for each in sections}
         facts = {"model": bench.name, "sha256": model.digest, "seconds": options.seconds}
-        options.json.write_text(json.dumps({**facts, "tables": figures}, indent=1) + "\n")
+        options.json.write_text(json.dumps({**facts, "tables": tables}, indent=1) + "\n")
     heard = HEARD if options.seconds is None else f"The middle {options.seconds:g} s of each clip, at 44.1 kHz"
     return f"{heard}. Model: {bench.name}.\n\n" + "\n\n".join(str(each) for part in parts.values() for each in part)
 
@@ -261,17 +261,23 @@ PARTS: dict[str, Callable[[Bench], list[Section]]] = {
 
 def _by_clip(title: str, bench: Bench, columns: Sequence[Column], notes: list[str]) -> Section:
     """A row for each clip, and the means over the music."""
-    rows = [[clip.name, *_cells(columns, place)] for place, clip in enumerate(bench.clips)]
+    rows = [
+        [clip.name, *(_cell(each.form, each.values[at]) for each in columns)] for at, clip in enumerate(bench.clips)
+    ]
     averages = [means(bench.clips, np.array(column.values, float)) for column in columns]
     for label in averages[0]:
         rows.append([label, *(_cell(c.form, mean[label]) for c, mean in zip(columns, averages, strict=True))])
-    names = [clip.name for clip in bench.clips]
-    figures = {column.head: dict(zip(names, column.values, strict=True)) for column in columns}
+    figures = {
+        column.head: {clip.name: _plain(values) for clip, values in zip(bench.clips, column.values, strict=True)}
+        | {label: _plain(values) for label, values in mean.items()}
+        for column, mean in zip(columns, averages, strict=True)
+    }
     return Section(title, ["clip", *(column.head for column in columns)], rows, notes, figures)
 
 
-def _cells(columns: Sequence[Column], place: int) -> list[str]:
-    return [_cell(column.form, column.values[place]) for column in columns]
+def _plain(values: Iterable[float]) -> list[float | None]:
+    """JSON has no infinity and no nan."""
+    return [float(value) if np.isfinite(value) else None for value in values]
 
 
 def _cell(form: str, values: Sequence[float] | np.ndarray[Any, Any]) -> str:
