@@ -1,5 +1,6 @@
 """Files of libsndfile without the time at which they were written: the same sound then gives the same bytes."""
 
+import re
 import struct
 
 from .output import Output
@@ -7,14 +8,16 @@ from .output import Output
 __all__ = ["forget_time"]
 
 _MAT5_TEXT = 124
-"""Bytes of the text at the front of a MAT-file of level 5, free but for its first words."""
+"""Bytes of the text at the front of a MAT-file of level 5, of which libsndfile wants to read its own again."""
+_DATE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 
 def forget_time(output: Output, container: str) -> None:
     """Take out what the clock said, once libsndfile is done; other containers say nothing of it."""
     if container == "mat5":
+        text = _at(output, 0, _MAT5_TEXT)
         output.seek(0)
-        output.write(b"MATLAB 5.0 MAT-file, written by libsndfile".ljust(_MAT5_TEXT))
+        output.write(_DATE.sub(b"0000-00-00 00:00:00", text))
     elif container == "aiff":
         _forget_peak_time(output)
 
