@@ -217,7 +217,8 @@ def test_the_oracle_is_a_wiener_mask(music: Audio) -> None:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Every denoiser with two settings only."""
+    """Every denoiser with two settings only; needs ffmpeg."""
+    bench("foreign").version()
     denoisers: dict[str, Any] = bench("denoisers").DENOISERS
     kept = {
         "afftdn": ((("nr", 12), ("nf", -50)), (("nr", 30), ("nf", -25))),
