@@ -17,6 +17,7 @@ import numpy as np
 
 from . import __version__, api
 from .audio import Source, open_sink, open_source
+from .audio.lock import refuse_busy
 from .combine import Mix
 from .comparison import Findings, compare
 from .degradation import Degradation
@@ -25,7 +26,6 @@ from .errors import ConfigError, SourceError
 from .job import Output, Report
 from .journal import Facts, file_facts
 from .ledger import Ledger, refuse_changes
-from .lock import refuse_busy
 from .metrics import Segments
 from .models import Model
 from .picture import Difference, draw, mel

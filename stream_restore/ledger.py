@@ -20,9 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from .audio.lock import Lock
 from .errors import ConfigError, SinkError
 from .journal import Facts, changes
-from .lock import Lock
 from .whole import write
 
 __all__ = ["Ledger", "refuse_changes"]

@@ -136,7 +136,7 @@ class Tiles:
         for level in range(top + 1):
             self._level(level).finish()
         manifest = self._manifest(-(-total // 2**level) for level in range(top + 1))
-        sync(self.folder.glob("*/*.png"))
+        sync()
         write(self.folder / "tiles.json", json.dumps(manifest, indent=1) + "\n")
         return manifest
 

@@ -1,7 +1,6 @@
 """Small files that have their names only when they are complete and on the disk; folders; errors that say which."""
 
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,18 +32,10 @@ def write(path: Path, data: bytes | str, *, synced: bool = True) -> None:
         raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def sync(paths: Iterable[Path]) -> None:
-    """Bring files to the disk.
-
-    Raises:
-        SinkError: one of them is gone, or the disk is full.
-    """
-    for path in paths:
-        try:
-            with path.open("rb+") as file:
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
+def sync() -> None:
+    """Bring all that was written to the disk, where the system can."""
+    if hasattr(os, "sync"):
+        os.sync()
 
 
 def remove(path: Path) -> None:

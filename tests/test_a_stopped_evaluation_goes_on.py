@@ -16,11 +16,11 @@ from cheap import EAGER, one_node
 from identity import Identity, identity
 
 from stream_restore import journal
+from stream_restore.audio.lock import Lock
 from stream_restore.degradation import Degradation
 from stream_restore.errors import ConfigError, SinkError
 from stream_restore.evaluation import Experiment, evaluate
 from stream_restore.ledger import Ledger
-from stream_restore.lock import Lock
 from stream_restore.models import Model
 from stream_restore.report import write_report
 from stream_restore.testing import example_signal

@@ -1,6 +1,9 @@
 """`spectrogram` writes a folder that is complete, from files and pipes, and refuses what it cannot show."""
 
 import json
+import os
+import random
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -116,6 +119,48 @@ def test_what_is_there_is_kept_unless_forced(run: Run, clean: Path, tmp_path: Pa
     run(clean, "-o", tmp_path / "out")
     assert "--force" in run(clean, "-o", tmp_path / "out", code=1).stderr
     run(clean, "-o", tmp_path / "out", "--force")
+
+
+def test_a_killed_process_leaves_whole_files_only(
+    run: Run, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed, kills, at = random.randrange(2**32), 0, ("audio.wav", "1.png", "tiles.json", "recording.js", "viewer.js")
+    print(f"{seed=}")
+    moments = random.Random(seed)
+    run(clean, "-o", tmp_path / "whole")
+    whole = files(tmp_path / "whole")
+    for name in at:
+        child = os.fork()
+        if not child:
+            kill_after(name, moments.choice([False, True]), monkeypatch)
+            os._exit(main(["spectrogram", str(clean), "-o", str(tmp_path / "out"), "--force"]))
+        kills += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        found = files(tmp_path / "out")
+        assert not (tmp_path / "out" / "index.html").exists()
+        assert all(found[path] == whole[path] for path in found if not path.endswith(".part"))
+    assert kills == len(at)
+    assert "--force" in run(clean, "-o", tmp_path / "out", code=1).stderr
+    run(clean, "-o", tmp_path / "out", "--force")
+    assert files(tmp_path / "out") == whole
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def kill_after(name: str, before: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill this process when a file gets this name, or just before it does."""
+    replace = os.replace
+
+    def last(source: Any, target: Any) -> None:
+        if Path(target).name != name:
+            replace(source, target)
+            return
+        if not before:
+            replace(source, target)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(os, "replace", last)
 
 
 @pytest.mark.parametrize("frames", [1, 2])

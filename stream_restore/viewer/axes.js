@@ -17,7 +17,7 @@ function curvePanel() {
 /** SDR over time. Where a pixel has many values, the lowest and the highest are drawn. */
 function drawCurve(colours) {
   const { context, box } = prepared(curve.canvas, CURVE);
-  const shown = data.sdr.flatMap((series) => inView(series).map(([, value]) => limited(value)));
+  const curves = data.sdr.map(inView), shown = curves.flat().map(([, value]) => limited(value));
   const low = Math.floor(Math.min(0, ...shown) / 10) * 10, high = Math.ceil(Math.max(10, ...shown) / 10) * 10;
   const y = (value) => box.height - 8 - ((value - low) / (high - low)) * (box.height - 40);
   context.textAlign = "right";
@@ -29,11 +29,11 @@ function drawCurve(colours) {
     context.fillStyle = colours.ink;
     context.fillText(String(mark), LEFT - 6, y(mark));
   }
-  data.sdr.forEach((series, index) => {
+  curves.forEach((points, index) => {
     context.strokeStyle = SERIES[index % SERIES.length];
     context.lineWidth = 2;
     context.beginPath();
-    for (const [time, value] of inView(series)) context.lineTo(xOf(time, box), y(limited(value)));
+    for (const [time, value] of points) context.lineTo(xOf(time, box), y(limited(value)));
     context.stroke();
   });
   drawCursor(context, box, colours);
@@ -48,14 +48,21 @@ function limited(value) {
 function inView(series) {
   const every = series.every_seconds, first = Math.max(0, Math.floor(view.start / every) - 1);
   const last = Math.min(series.values.length, Math.ceil((view.start + view.span) / every) + 1);
-  const pack = Math.max(1, Math.floor((last - first) / (stage.clientWidth / 2)));
+  const pack = Math.max(1, Math.floor((last - first) / (view.width / 2)));
   const points = [];
   for (let at = first - (first % pack); at < last; at += pack) {
-    const part = series.values.slice(at, at + pack).filter((value) => value !== null);
-    if (!part.length) continue;
-    const time = (at + Math.min(pack, series.values.length - at) / 2) * every;
-    points.push([time, Math.min(...part)]);
-    if (pack > 1) points.push([time, Math.max(...part)]);
+    const stop = Math.min(at + pack, series.values.length);
+    let low = Infinity, high = -Infinity;
+    for (let each = at; each < stop; each += 1) {
+      const value = series.values[each];
+      if (value === null) continue;
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
+    if (low > high) continue;
+    const time = ((at + stop) / 2) * every;
+    points.push([time, low]);
+    if (pack > 1) points.push([time, high]);
   }
   return points;
 }

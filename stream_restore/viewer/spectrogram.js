@@ -1,29 +1,50 @@
 "use strict";
-/* Draws spectrograms from tiles. Only tiles that are visible are loaded; until they are there, coarser ones stand in. */
+/* Draws spectrograms from tiles. Only tiles that are visible, and their neighbours, are loaded; until they are there, coarser ones stand in. */
 
-const KEPT_TILES = 300;
+const KEPT_PIXELS = 20e6; // of four bytes; a tile has 512 columns
 
 class TileStore {
   constructor(changed) {
     this.changed = changed;
+    this.most = KEPT_PIXELS;
     this.tiles = new Map(); // by address, the one used longest ago first
+    this.pixels = 0;
+    this.frame = 0;
   }
 
   /** The picture at an address if it is there; if not, it is on its way unless `only` those at hand are wanted. */
   get(address, only = false) {
-    let image = this.tiles.get(address);
-    if (!image && !only) {
-      image = new Image();
-      image.decoding = "async";
-      image.onload = () => this.changed();
-      image.src = address;
-    }
-    if (image) {
+    const tile = this.tiles.get(address) || (only ? null : this.load(address));
+    if (!tile) return null;
+    this.tiles.delete(address);
+    this.tiles.set(address, tile);
+    tile.used = this.frame;
+    return tile.picture;
+  }
+
+  /** A tile is decoded once, in a task of its own: while a frame is drawn there is no time for that. */
+  load(address) {
+    const tile = { picture: null, used: this.frame }, image = new Image();
+    image.onload = async () => {
+      const picture = await createImageBitmap(image);
+      if (this.tiles.get(address) !== tile) return picture.close(); // nobody waits for it any more
+      tile.picture = picture;
+      this.pixels += picture.width * picture.height;
+      this.changed();
+    };
+    image.src = address;
+    return tile;
+  }
+
+  /** At the end of a frame: forget what was used longest ago, but nothing that this frame shows. */
+  trim() {
+    for (const [address, { picture, used }] of this.tiles) {
+      if (this.pixels <= this.most || used === this.frame) break;
       this.tiles.delete(address);
-      this.tiles.set(address, image);
-      if (this.tiles.size > KEPT_TILES) this.tiles.delete(this.tiles.keys().next().value);
+      if (picture) this.pixels -= picture.width * picture.height;
+      if (picture) picture.close();
     }
-    return image && image.complete && image.naturalWidth ? image : null;
+    this.frame += 1;
   }
 }
 
@@ -56,9 +77,10 @@ class Spectrogram {
         continue;
       }
       counts.drawn += 1;
-      this.paint(context, box, start, span, level, number, image, 0, image.naturalWidth);
+      this.paint(context, box, start, span, level, number, image, 0, image.width);
     }
     context.restore();
+    if (counts.drawn === counts.visible) this.fetchBeside(level, start, span);
     return counts;
   }
 
@@ -68,6 +90,13 @@ class Spectrogram {
     const first = Math.max(0, Math.floor((start + half) / seconds));
     const last = Math.min(this.track.levels[level].tiles - 1, Math.floor((start + span + half) / seconds));
     return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
+  }
+
+  /** Have the neighbours of the visible tiles loaded, which come into view next. */
+  fetchBeside(level, start, span) {
+    const shown = this.visible(level, start, span), tiles = this.track.levels[level].tiles;
+    for (const number of [shown[0] - 1, shown[shown.length - 1] + 1])
+      if (number >= 0 && number < tiles) this.store.get(this.address(level, number));
   }
 
   tileSeconds(level) {
@@ -85,7 +114,7 @@ class Spectrogram {
       if (!image) continue;
       const width = this.track.tile_columns / 2 ** up;
       const from = (number % 2 ** up) * width;
-      const taken = Math.min(width, image.naturalWidth - from);
+      const taken = Math.min(width, image.width - from);
       if (taken > 0) this.paint(context, box, start, span, level, number, image, from, taken, 2 ** up);
       return;
     }
@@ -99,7 +128,7 @@ class Spectrogram {
     const time = number * this.tileSeconds(level) - this.track.column_seconds / 2;
     const left = box.left + (time - start) * scale;
     const width = taken * stretch * column * scale;
-    context.drawImage(image, from, 0, taken, image.naturalHeight, left, box.top, width + 0.5, box.height);
+    context.drawImage(image, from, 0, taken, image.height, left, box.top, width + 0.5, box.height);
   }
 
   /** Height of a frequency in the box, from 0 below to 1 above. */

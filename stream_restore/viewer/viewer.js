@@ -6,13 +6,13 @@ const LEFT = 56, PANEL = 190, BLINK = 420, SHORTEST = 0.05;
 const find = (id) => document.getElementById(id);
 const stage = find("stage");
 const seconds = Math.max(...data.tracks.map((track) => track.seconds), SHORTEST);
-const view = { start: 0, span: seconds, mode: "stacked", pointer: null };
+const view = { start: 0, span: seconds, mode: "stacked", pointer: null, width: stage.clientWidth };
 const store = new TileStore(() => redraw());
 const player = new Player(data.tracks, () => changed());
 const panels = data.tracks.map((track, index) => panel(track, index));
 const curve = data.sdr.length ? curvePanel() : null;
 const ruler = addPanel("ruler");
-let due = false;
+let due = false, colours = null;
 
 function addPanel(name, title) {
   const box = document.createElement("section");
@@ -48,7 +48,6 @@ function redraw() {
 function draw() {
   due = false;
   if (player.playing) follow();
-  const colours = theme();
   panels.forEach((each, index) => {
     each.box.hidden = view.mode === "blink" && index !== player.heard;
     each.box.classList.toggle("heard", index === player.heard);
@@ -56,12 +55,14 @@ function draw() {
   });
   if (curve) drawCurve(colours);
   drawRuler(colours);
+  store.trim();
+  readout();
   if (player.playing) redraw();
 }
 
 /** A canvas made as large as its place in device pixels, cleared, and the box that time spans. */
 function prepared(canvas, height) {
-  const width = stage.clientWidth, ratio = window.devicePixelRatio || 1;
+  const width = view.width, ratio = window.devicePixelRatio || 1;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
@@ -74,9 +75,11 @@ function prepared(canvas, height) {
   return { context, box: { left: LEFT, top: 0, width: Math.max(1, width - LEFT), height } };
 }
 
-function theme() {
+function light(theme) {
+  document.documentElement.dataset.theme = theme;
   const style = getComputedStyle(document.documentElement);
-  return { ink: style.getPropertyValue("--soft"), line: style.getPropertyValue("--line"), cursor: style.getPropertyValue("--cursor") };
+  colours = { ink: style.getPropertyValue("--soft"), line: style.getPropertyValue("--line"), cursor: style.getPropertyValue("--cursor") };
+  redraw();
 }
 
 function drawSound(each, colours) {
@@ -122,7 +125,6 @@ function changed() {
   stage.setAttribute("aria-valuenow", time.toFixed(2));
   stage.setAttribute("aria-valuetext", `${clock(time, 0.1)}, hearing ${data.tracks[player.heard].label}`);
   find("said").textContent = `Hearing ${data.tracks[player.heard].label}`;
-  readout();
   redraw();
 }
 
@@ -135,7 +137,6 @@ function zoom(factor, time = player.now(), share = (time - view.start) / view.sp
 
 function move(start) {
   view.start = Math.min(Math.max(0, start), seconds - view.span);
-  readout();
   redraw();
 }
 
@@ -144,7 +145,6 @@ function follow() {
   const time = player.now();
   if (time < view.start || time > view.start + view.span) view.start = Math.min(Math.max(0, time - view.span * 0.05), seconds - view.span);
   stage.setAttribute("aria-valuenow", time.toFixed(2));
-  if (!view.pointer) readout();
 }
 
 function readout() {
@@ -171,22 +171,22 @@ function setMode(mode) {
 }
 
 function turnLights() {
-  const root = document.documentElement;
-  root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
-  redraw();
+  light(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
 }
 
 /* Input */
 
 function timeAt(x) {
-  return Math.min(Math.max(0, view.start + ((x - LEFT) / (stage.clientWidth - LEFT)) * view.span), seconds);
+  return Math.min(Math.max(0, view.start + ((x - LEFT) / (view.width - LEFT)) * view.span), seconds);
 }
 
 function at(event) {
   const x = event.clientX - stage.getBoundingClientRect().left;
-  const over = panels.find((each) => each.box.contains(event.target));
-  const box = over && over.box.getBoundingClientRect();
-  return { x, hertz: over ? over.spectrogram.frequency(1 - (event.clientY - box.top) / box.height) : null };
+  for (const { box, spectrogram } of panels) {
+    const { top, bottom, height } = box.getBoundingClientRect(); // while the pointer is captured, events do not name it
+    if (event.clientY >= top && event.clientY < bottom) return { x, hertz: spectrogram.frequency((bottom - event.clientY) / height) };
+  }
+  return { x, hertz: null };
 }
 
 const fingers = new Map();
@@ -206,25 +206,18 @@ stage.addEventListener("pointermove", (event) => {
   if (fingers.size === 2) {
     const [a, b] = before, [c, d] = [...fingers.values()];
     const middle = (c + d) / 2 - left;
-    zoom(Math.max(1, Math.abs(a - b)) / Math.max(1, Math.abs(c - d)), timeAt((a + b) / 2 - left), (middle - LEFT) / (stage.clientWidth - LEFT));
+    zoom(Math.max(1, Math.abs(a - b)) / Math.max(1, Math.abs(c - d)), timeAt((a + b) / 2 - left), (middle - LEFT) / (view.width - LEFT));
     press = { x: event.clientX, start: view.start, moved: true };
   } else if (fingers.size === 1 && press) {
     press.moved ||= Math.abs(event.clientX - press.x) > 4;
     if (press.moved) {
       stage.classList.add("dragging");
-      move(press.start - ((event.clientX - press.x) / (stage.clientWidth - LEFT)) * view.span);
+      move(press.start - ((event.clientX - press.x) / (view.width - LEFT)) * view.span);
     }
   }
-  view.pointer = event.pointerType === "mouse" ? { ...at(event), ...frequencyUnder(event) } : null;
-  readout();
+  view.pointer = event.pointerType === "mouse" ? at(event) : null;
   redraw();
 });
-
-/** While the pointer is captured, events name the stage and not what lies under it. */
-function frequencyUnder(event) {
-  const under = document.elementFromPoint(event.clientX, event.clientY);
-  return under ? { hertz: at({ clientX: event.clientX, clientY: event.clientY, target: under }).hertz } : {};
-}
 
 for (const name of ["pointerup", "pointercancel"]) {
   stage.addEventListener(name, (event) => {
@@ -237,7 +230,6 @@ for (const name of ["pointerup", "pointercancel"]) {
 
 stage.addEventListener("pointerleave", () => {
   view.pointer = null;
-  readout();
   redraw();
 });
 
@@ -245,8 +237,8 @@ stage.addEventListener("wheel", (event) => {
   event.preventDefault();
   const x = event.clientX - stage.getBoundingClientRect().left;
   const along = event.shiftKey ? event.deltaX || event.deltaY : event.deltaX;
-  if (Math.abs(along) > Math.abs(event.deltaY) || event.shiftKey) move(view.start + (along / stage.clientWidth) * view.span);
-  else zoom(Math.exp(Math.min(Math.max(event.deltaY, -200), 200) / 300), timeAt(x), (x - LEFT) / (stage.clientWidth - LEFT));
+  if (Math.abs(along) > Math.abs(event.deltaY) || event.shiftKey) move(view.start + (along / view.width) * view.span);
+  else zoom(Math.exp(Math.min(Math.max(event.deltaY, -200), 200) / 300), timeAt(x), (x - LEFT) / (view.width - LEFT));
 }, { passive: false });
 
 const KEYS = {
@@ -284,12 +276,15 @@ find("fit").addEventListener("click", () => zoom(Infinity));
 find("theme").addEventListener("click", turnLights);
 find("matched").addEventListener("change", (event) => player.match(event.target.checked));
 for (const radio of document.querySelectorAll("input[name=mode]")) radio.addEventListener("change", () => setMode(radio.value));
-window.addEventListener("resize", redraw);
+new ResizeObserver(() => {
+  view.width = stage.clientWidth;
+  redraw();
+}).observe(stage);
 setInterval(() => player.playing && player.align(), 500);
 
 /* Beginning */
 
-document.documentElement.dataset.theme = window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+light(window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 document.title = data.title;
 find("title").textContent = data.title;
 find("facts").textContent = `${clock(seconds, 1)} · ${data.tracks[0].sample_rate / 1000} kHz · ${data.tracks[0].channels === 1 ? "mono" : data.tracks[0].channels + " channels"}`;
