@@ -44,12 +44,12 @@ def hum(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:
 
 
 def click(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:
-    """Crackle: 1 to 200 clicks a second, most of them small, each ringing for a fraction of a millisecond."""
+    """Crackle: 1 to 200 clicks a second, most of them small, each ringing for up to a millisecond."""
     frames, each = sound.shape[1], np.exp(rng.uniform(np.log(1.0), np.log(200.0)))
     count = int(rng.poisson(each * frames / sample_rate))
     clicks = np.zeros(frames)
     clicks[rng.integers(frames, size=count)] = rng.standard_normal(count) * rng.exponential(1.0, count)
-    ring = rng.uniform(0.0, 0.9)
+    ring = rng.uniform(0.0, 0.97)
     clicks = lfilter([1.0], [1.0, -2 * ring * np.cos(rng.uniform(0.2, 2.8)), ring * ring], clicks)
     peak = np.abs(sound).max() * rng.uniform(0.3, 1.5) / max(np.abs(clicks).max(), 1e-9)
     balance = rng.uniform(0.3, 1.0, (len(sound), 1)) * rng.choice([-1.0, 1.0, 1.0], (len(sound), 1))
