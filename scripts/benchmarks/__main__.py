@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import memory, parity, quality, soak, speed
+from . import memory, parity, quality, soak, speed, viewer
 
 __all__ = ["main"]
 
@@ -17,6 +17,7 @@ SUBJECTS: dict[str, Callable[[argparse.Namespace, Path], str]] = {
     "quality": quality.measure,
     "soak": soak.measure,
     "speed": speed.measure,
+    "viewer": viewer.measure,
 }
 
 
@@ -52,6 +53,9 @@ def _options() -> argparse.Namespace:
     of_soak.add_argument("--channels", type=int, default=2, help="(default %(default)d)")
     of_speed = subjects.add_parser("speed", help="times real time, beside demucs; how long it takes to start")
     of_speed.add_argument("--seconds", type=float, default=60.0, help="of music (default %(default)g)")
+    of_viewer = subjects.add_parser("viewer", help="the page of a long recording in headless Chromium: loading, moving")
+    of_viewer.add_argument("--minutes", type=float, default=60.0, help="of each recording (default %(default)g)")
+    of_viewer.add_argument("--seconds", type=float, default=6.0, help="of each movement (default %(default)g)")
     return parser.parse_args()
 
 
