@@ -4,23 +4,24 @@ OUT_DIR/batch.journal says what the batch is made of and which recording was beg
 was stopped goes on: finished recordings are skipped, the one that was under way goes on by its own journal.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from . import api
 from .audio.formats import CONTAINERS
-from .audio.lock import Lock
-from .errors import ConfigError, RestoreError, SinkError, SourceError
+from .audio.lock import refuse_busy
+from .errors import ConfigError, RestoreError, SourceError
 from .job import Output, Report
-from .journal import Facts, changes, file_facts, versions
+from .journal import Facts, file_facts, versions
+from .ledger import Ledger
 from .models import Model
 from .restoration import Restoration
 from .run import Progress
+from .whole import make_folder
 
 __all__ = ["SUFFIXES", "Batch", "Item", "Summary"]
 
@@ -88,8 +89,9 @@ class Batch:
         if not pairs:
             raise ConfigError(f"{inputs}: holds no recordings; they end in .wav, .flac, .mp3, ...")
         _refuse_twins(pairs)
-        self._ledger = _Ledger(outputs, self._facts(inputs), resume, self._stored.force)
-        self.items = tuple(Item(source, target, self._ledger.finished(source, target)) for source, target in pairs)
+        self._folder = outputs
+        self._ledger = _begun(outputs / "batch.journal", self._facts(inputs), resume, self._stored.force)
+        self.items = tuple(Item(source, target, self._finished(source, target)) for source, target in pairs)
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +101,7 @@ class Batch:
 
     def close(self) -> None:
         """Let another batch have the folder. Any number of times."""
-        self._ledger.lock.release()
+        self._ledger.close()
 
     def restore(self, item: Item, progress: Progress | None = None) -> Report:
         """Restore one recording.
@@ -107,8 +109,9 @@ class Batch:
         Raises:
             RestoreError: as `api.restore`.
         """
-        _make_folder(item.target.parent)
-        self._ledger.begin(item)
+        make_folder(item.target.parent)
+        before = file_facts(item.target) if item.target.exists() else None
+        self._ledger.note(self._name(item.target), {"input": file_facts(item.source), "before": before})
         return api.restore(
             item.source,
             item.target,
@@ -146,6 +149,16 @@ class Batch:
                 end(item, str(error))
         return summary
 
+    def _finished(self, source: Path, target: Path) -> bool:
+        """Whether the output is that of a recording that was begun, is complete, and did not change since."""
+        about = self._ledger.done.get(self._name(target))
+        if about is None or not target.is_file() or _under_way(target):
+            return False
+        return bool(about["before"] != file_facts(target) and about["input"] == file_facts(source))
+
+    def _name(self, target: Path) -> str:
+        return target.relative_to(self._folder).as_posix()
+
     def _target(self, inputs: Path, outputs: Path, source: Path) -> Path:
         """The mirrored path; with another suffix where the container is asked for or cannot be written."""
         target = outputs / source.relative_to(inputs)
@@ -162,80 +175,17 @@ class Batch:
         return {"inputs": str(inputs.resolve()), "stored": stored, "work": work, "versions": versions()}
 
 
-class _Ledger:
-    """OUT_DIR/batch.journal: a line of JSON for the batch, then one for each recording that was begun."""
-
-    def __init__(self, outputs: Path, facts: Facts, resume: bool, force: bool) -> None:
-        self.path = outputs / "batch.journal"
-        self._folder = outputs
-        self._begun: dict[str, dict[str, Any]] = {}
-        _make_folder(outputs)
-        try:
-            self.lock = Lock(self.path)
-        except OSError as error:
-            raise _refused(self.path, error) from error
-        try:
-            self._open(facts, resume, force)
-        except BaseException:
-            self.lock.release()
-            raise
-
-    def _open(self, facts: Facts, resume: bool, force: bool) -> None:
-        begun = self.path.exists() and self.path.stat().st_size > 0  # no byte: it was stopped before the first
-        if begun and resume:
-            self._load(facts)
-        elif begun and not force:
-            raise ConfigError(f"{self.path}: a batch was made here; --resume goes on with it, --force starts again")
-        else:
-            self._write("wb", facts)
-
-    def begin(self, item: Item) -> None:
-        """Note that a recording is begun, and what stood in its place.
-
-        Raises:
-            SinkError: the disk is full, or whatever else the system says.
-        """
-        before = file_facts(item.target) if item.target.exists() else None
-        about = {"output": self._name(item.target), "input": file_facts(item.source), "before": before}
-        self._write("ab", about)
-
-    def finished(self, source: Path, target: Path) -> bool:
-        """Whether the output is that of a recording that was begun, is complete, and did not change since."""
-        about = self._begun.get(self._name(target))
-        if about is None or not target.is_file():
-            return False
-        under_way = any(target.with_name(target.name + end).exists() for end in (".part", ".journal"))
-        return not under_way and about["before"] != file_facts(target) and about["input"] == file_facts(source)
-
-    def _name(self, target: Path) -> str:
-        return target.relative_to(self._folder).as_posix()
-
-    def _write(self, mode: str, about: Facts) -> None:
-        try:
-            with open(self.path, mode) as file:
-                file.write(json.dumps(about).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise _refused(self.path, error) from error
-
-    def _load(self, facts: Facts) -> None:
-        try:
-            data = self.path.read_bytes()
-            whole = data[: data.rfind(b"\n") + 1]  # a line that was being written when the process was killed is not
-            first, *lines = [json.loads(line) for line in whole.splitlines()]
-            self._begun = {line["output"]: {key: line[key] for key in ("input", "before")} for line in lines}
-            if len(whole) < len(data):
-                os.truncate(self.path, len(whole))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ConfigError(f"{self.path}: is damaged ({error}); delete it to start again") from error
-        changed = changes(first, json.loads(json.dumps(facts)))
-        if changed:
-            raise ConfigError(f"{self.path}: cannot go on, since {', '.join(changed)} changed; put it back")
+def _begun(path: Path, about: Facts, resume: bool, force: bool) -> Ledger:
+    """OUT_DIR/batch.journal, whose steps are the recordings that were begun: from what, and in place of what."""
+    make_folder(path.parent)
+    if path.exists() and path.stat().st_size and not resume and not force:
+        refuse_busy(path)
+        raise ConfigError(f"{path}: a batch was made here; --resume goes on with it, --force starts again")
+    return Ledger.go_on(path, about) if resume else Ledger.begin(path, about)
 
 
-def _refused(path: Path, error: OSError) -> SinkError:
-    return error if isinstance(error, SinkError) else SinkError(f"{path}: cannot write: {error.strerror or error}")
+def _under_way(target: Path) -> bool:
+    return any(target.with_name(target.name + end).exists() for end in (".part", ".journal"))
 
 
 def _suffix(path: Path) -> str:
@@ -268,10 +218,3 @@ def _refuse_twins(pairs: list[tuple[Path, Path]]) -> None:
         if target in seen:
             raise ConfigError(f"{seen[target]} and {source} would both become {target}; rename one of them")
         seen[target] = source
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SinkError(f"{folder}: cannot be made a folder: {error.strerror}") from error

@@ -17,31 +17,40 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from .audio.lock import Lock
 from .errors import ConfigError, SinkError
 from .journal import Facts, changes
-from .whole import write
 
 __all__ = ["Ledger", "refuse_changes"]
 
 
 class Ledger:
-    """The ledger of one work. `begin` and `go_on` make it; until the end of `with` no other run may have it."""
+    """The ledger of one work; `begin` and `go_on` make it.
 
-    def __init__(self, path: Path, done: dict[str, Any]) -> None:
+    Until `close`, or the end of `with`, no other run may have it.
+
+    Attributes:
+        done: what each step gave.
+    """
+
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._done = done
-        self._lock = Lock(path)
+        self.done: dict[str, Any] = {}
+        try:
+            self._lock = Lock(path)
+        except OSError as error:
+            raise error if isinstance(error, SinkError) else _unwritable(path, error) from error
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another run have it. Any number of times."""
         self._lock.release()
 
     @classmethod
@@ -51,28 +60,40 @@ class Ledger:
         Raises:
             SinkError: it cannot be written, or another run has it.
         """
-        write(path, json.dumps(work) + "\n")
-        return cls(path, {})
+        ledger = cls(path)
+        ledger._write("wb", work)
+        return ledger
 
     @classmethod
     def go_on(cls, path: Path, work: Facts) -> Self:
-        """The one that is there.
+        """The one that is there; a new one, if there is none or a run was stopped before it had written a line.
 
         Raises:
             ConfigError: it is damaged, or of another work; says what changed.
             SinkError: another run has it.
         """
+        ledger = cls(path)
         try:
-            data = path.read_bytes()
+            ledger._load(work)
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
+
+    def _load(self, work: Facts) -> None:
+        try:
+            data = self.path.read_bytes()
             whole = data[: data.rfind(b"\n") + 1]  # a line that was being written when the process was killed is not
-            first, *lines = [json.loads(line) for line in whole.splitlines()]
-            done = {str(line["step"]): line["gave"] for line in lines}
+            first, *lines = [json.loads(line) for line in whole.splitlines()] or [None]
+            self.done = {str(line["step"]): line["gave"] for line in lines}
             if len(whole) < len(data):
-                os.truncate(path, len(whole))
+                os.truncate(self.path, len(whole))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ConfigError(f"{path}: is damaged ({error}); delete it to start again") from error
-        refuse_changes(path, first, work)
-        return cls(path, done)
+            raise ConfigError(f"{self.path}: is damaged ({error}); delete it to start again") from error
+        if whole:
+            refuse_changes(self.path, first, work)
+        else:
+            self._write("wb", work)
 
     def once(self, step: str, work: Callable[[], Any]) -> Any:
         """What `work` gives, as it comes back from JSON; it is called only if the step is not done yet.
@@ -80,20 +101,32 @@ class Ledger:
         Raises:
             SinkError: the disk is full, or whatever else the system says.
         """
-        if step not in self._done:
-            line = json.dumps({"step": step, "gave": work()})
-            self._append(line)
-            self._done[step] = json.loads(line)["gave"]
-        return self._done[step]
+        if step not in self.done:
+            self.note(step, work())
+        return self.done[step]
 
-    def _append(self, line: str) -> None:
+    def note(self, step: str, gave: Any) -> None:
+        """Keep what a step gave, in the place of what it may have given before.
+
+        Raises:
+            SinkError: the disk is full, or whatever else the system says.
+        """
+        line = {"step": step, "gave": gave}
+        self._write("ab", line)
+        self.done[step] = json.loads(json.dumps(gave))
+
+    def _write(self, mode: str, line: Facts) -> None:
         try:
-            with self.path.open("ab") as file:
-                file.write(line.encode() + b"\n")
+            with open(self.path, mode) as file:
+                file.write(json.dumps(line).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise SinkError(f"{self.path}: cannot write: {error.strerror or error}") from error
+            raise _unwritable(self.path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> SinkError:
+    return SinkError(f"{path}: cannot write: {error.strerror or error}")
 
 
 def refuse_changes(path: Path, before: Any, now: Facts) -> None:

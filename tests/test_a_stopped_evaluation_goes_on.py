@@ -206,7 +206,7 @@ def test_what_changed_is_named(finished: bool, clip: Path, undisturbed: tuple[Pa
 
 
 @pytest.mark.parametrize("name", ["clip.json", "clip.journal"])
-@pytest.mark.parametrize("damage", [b"", b"[]\n", b'{"work": 3}\n{"step"}\n', b"\xff\n"])
+@pytest.mark.parametrize("damage", [b"3\n", b"[]\n", b'{"work": 3}\n{"step"}\n', b"\xff\n"])
 def test_a_damaged_ledger_is_named(name: str, damage: bytes, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "clip").mkdir()
     (tmp_path / "clip" / name).write_bytes(damage)

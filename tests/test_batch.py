@@ -145,7 +145,7 @@ def test_a_line_that_was_cut_is_forgotten_and_damage_is_named(recordings: Path, 
     with Batch(recordings, out, model=model, resume=True) as again:
         assert [item.finished for item in again.items] == [False, True, False]
     assert whole.startswith(path.read_bytes())
-    for damage in (b"{}", b"[\n", b"3\n", b'{"output": 3}\n' * 2, b"\xff\n", b"[" * 100_000 + b"\n"):
+    for damage in (b"{}\n", b"[\n", b"3\n", b'{"output": 3}\n' * 2, b"\xff\n", b"[" * 100_000 + b"\n"):
         path.write_bytes(damage)
         with pytest.raises(ConfigError, match=r"batch\.journal: (is damaged|cannot go on)"):
             Batch(recordings, out, model=model, resume=True)
