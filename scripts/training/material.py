@@ -25,7 +25,7 @@ __all__ = ["Material", "both", "degrade", "shifted", "whole"]
 SHARES: dict[Kind, float] = {"music": 0.38, "samples": 0.07, "composed": 0.1, "orchestra": 0.35, "speech": 0.1}
 """How often a crop comes from each kind of sound."""
 
-CODED = 0.12
+CODED = 0.15
 """How often a crop comes from a lossy encoder."""
 
 MARGIN = 2048
@@ -103,11 +103,11 @@ def _damaged(clean: Audio, rng: np.random.Generator) -> tuple[Audio, Audio]:
     kind = rng.random()
     if kind < 0.08:
         return clean, clean
-    if kind < 0.44:
+    if kind < 0.30:
         return degrade(clean, Degradation(snr_db=_snr(rng), seed=_seed(rng)), QUIET), clean
-    if kind < 0.58:
+    if kind < 0.40:
         return degrade(clean, draw_degradation(rng), QUIET), clean
-    if kind < 0.65:
+    if kind < 0.46:
         return _causally(clean, rng)
     degraded = clean
     for damage in rng.permutation(np.array(DAMAGES))[: 1 + (rng.random() < 0.2)]:
