@@ -1,8 +1,9 @@
-"""Train the embedded network `compact`, export it to models/compact.onnx and measure it: `scripts/train`.
+"""Train the embedded network `compact` and export it to models/compact.onnx: `scripts/train`.
 
-Recordings come from the folder that the environment variable STREAM_RESTORE_AUDIO names: its `train` folder is
-learnt from, its `eval` folder only measured. Without it the network hears synthetic sound only; without espeak-ng
-no speech. Stop at any time: the same command goes on from the last checkpoint.
+Recordings come from the folder `train` in the one that the environment variable STREAM_RESTORE_AUDIO names. Without it
+the network hears synthetic sound only; without espeak-ng no speech, without FluidSynth no instruments, without ffmpeg
+nothing of lossy coding. Stop at any time: the same command goes on from the last checkpoint. `scripts/bench quality`
+then measures the network, on recordings that it never heard.
 """
 
 import argparse
@@ -12,11 +13,9 @@ from pathlib import Path
 
 import torch
 
-from stream_restore.models import load
 from stream_restore.models.export import export_model
 
 from .corpus import SAMPLE_RATE, gather
-from .evaluation import evaluate, table
 from .fit import Plan, Trainer
 from .material import Material
 from .validation import Validation
@@ -28,23 +27,12 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     options.work.mkdir(parents=True, exist_ok=True)
-    if not options.evaluate:
-        train(options)
-    evaluate_model(options.work)
-
-
-def evaluate_model(work: Path) -> None:
-    """Print and log the table of the model card."""
-    folder = _recordings("eval")
-    if folder is None:
-        print("STREAM_RESTORE_AUDIO is not set: nothing to measure with")
-        return
-    _log(work, "SI-SDR in dB:\n" + table(list(evaluate(load(str(MODEL)), folder))))
+    train(options)
 
 
 def train(options: argparse.Namespace) -> None:
     """Train to the end of the time given, then export."""
-    corpus = gather(_recordings("train"), options.work / "sound")
+    corpus = gather(_recordings(), options.work / "sound")
     hours = sum(piece.sound.shape[1] for piece in corpus.training) / SAMPLE_RATE / 3600
     _log(options.work, f"{len(corpus.training)} pieces, {hours:.2f} h; {len(corpus.validation)} to validate with")
     material = Material(corpus.training, frames=options.frames, size=options.batch, seed=options.seed)
@@ -94,9 +82,9 @@ def _log(work: Path, line: str) -> None:
         file.write(line + "\n")
 
 
-def _recordings(part: str) -> Path | None:
+def _recordings() -> Path | None:
     folder = os.environ.get("STREAM_RESTORE_AUDIO")
-    return Path(folder) / part if folder else None
+    return Path(folder) / "train" if folder else None
 
 
 def _options() -> argparse.Namespace:
@@ -106,7 +94,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=4, help="crops in a batch (default 4)")
     parser.add_argument("--frames", type=int, default=64 * 1024, help="length of a crop (default 65536)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(default: all cores)")
-    parser.add_argument("--evaluate", action="store_true", help="measure models/compact.onnx only")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
