@@ -20,7 +20,7 @@ from .container import MANIFEST_KEY, SEAL_KEY, ZEROS, seal
 from .graph import exportable
 from .manifest import Manifest, recombination
 from .model import Model, Stems
-from .onnx_backend import OnnxBackend
+from .onnx_backend import COLUMNS, FRAMES, OnnxBackend
 from .registry import find_network
 from .spectrum import Spectrum
 from .torch_backend import Network, from_torch
@@ -46,7 +46,9 @@ def export_model(
 ) -> Manifest:
     """Write a model as one .onnx file and return the manifest inside, with the measured parity.
 
-    The file carries its weights, its manifest and its sha256. Its input has the length of one segment.
+    The file carries its weights, its manifest and its sha256. The input of an `HTDemucs` has the length of one
+    segment; `HDemucs` and `Demucs` take every length that demucs gives them. A bag whose networks take one input
+    becomes one graph that runs them all and averages.
 
     Args:
         source: a name as for `load`, or a network or bag of networks in memory.
@@ -79,7 +81,7 @@ def _recombined(manifest: Manifest, dry: float | None, gains: tuple[float, ...] 
 def _write(network: Network | BagOfModels, model: Model, manifest: Manifest, path: Path) -> Manifest:
     graph = exportable(network)
     sound = music_like(manifest)
-    program = _trace(graph, _inputs(manifest, sound))
+    program = _trace(graph, _inputs(manifest, sound), _axes(manifest))
     part = path.with_name(f"{path.name}.part")
     try:
         _save(program, manifest, part)
@@ -120,7 +122,17 @@ def _inputs(manifest: Manifest, sound: Audio) -> tuple[torch.Tensor, ...]:
     return tuple(inputs)
 
 
-def _trace(graph: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Any:
+def _axes(manifest: Manifest) -> list[dict[int, Any]] | None:
+    """For each input, which axis has any of the lengths; None where it has one."""
+    if manifest.lengths is None:
+        return None
+    if manifest.stft is not None:
+        return [{2: torch.export.Dim(FRAMES)}, {3: torch.export.Dim(COLUMNS)}]
+    steps = torch.export.Dim("steps", min=1)
+    return [{2: manifest.lengths.step * steps + (manifest.lengths.least - manifest.lengths.step)}]
+
+
+def _trace(graph: torch.nn.Module, inputs: tuple[torch.Tensor, ...], axes: list[dict[int, Any]] | None) -> Any:
     """The graph as an `onnx.ModelProto` without the notes of where on this machine it came from."""
     try:
         with _quiet(), torch.no_grad():
@@ -131,6 +143,7 @@ def _trace(graph: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Any:
                 opset_version=OPSET,
                 input_names=["mix", "spectrum"][: len(inputs)],
                 output_names=["waves", "spectra"][: len(inputs)],
+                dynamic_shapes=axes and tuple(axes),
                 verbose=False,
             )
     except Exception as error:  # the exporter's own classes
@@ -141,6 +154,10 @@ def _trace(graph: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Any:
         each.ClearField("metadata_props")
         each.ClearField("doc_string")
     proto.graph.ClearField("value_info")
+    for value in (*proto.graph.input, *proto.graph.output):
+        axis = value.type.tensor_type.shape.dim[-1]
+        if axis.dim_param:  # a formula where lengths have steps
+            axis.dim_param = FRAMES if value.name in ("mix", "waves") else COLUMNS
     return proto
 
 
@@ -169,10 +186,14 @@ def _save(proto: Any, manifest: Manifest, path: Path) -> None:
 
 
 def _parity(model: Model, backend: OnnxBackend, sound: Audio) -> float:
-    """Largest difference between the two, in units of PyTorch's peak."""
-    expected = _reference(model, sound)
-    found = backend.separate(sound)
-    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-12))
+    """Largest difference between the two, in units of PyTorch's peak: of a segment, and of some that are shorter."""
+    shorter = [] if backend.manifest.lengths is None else [1, len(sound[0]) // 40, len(sound[0]) // 7]
+    differences = []
+    for frames in (len(sound[0]), *map(backend.input_frames, shorter)):
+        expected = _reference(model, sound[:, :frames])
+        found = backend.separate(sound[:, :frames])
+        differences.append(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-12))
+    return float(max(differences))
 
 
 def _reference(model: Model, sound: Audio) -> Stems:

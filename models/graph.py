@@ -2,10 +2,9 @@
 
 The hybrid classes are not written anew. Their own `forward` runs with its four spectrogram methods
 replaced: `_spec` gives the spectrogram that came in, `_ispec` keeps what it is given and adds nothing.
-Two things are computed otherwise. ONNX Runtime sums a long axis element by element: the deviation of a
-spectrogram of 2.7 million numbers came out wrong by a thousandth, a group norm of 8 million by 3e-4
-(measured, version 1.32), so such sums are taken in two stages. And attention goes one head at a time: the
-scores of all heads of an official HTDemucs are 231 MB, and they are needed twice.
+Three things are computed otherwise. Long sums are taken in two stages, see `moments`. `HDemucs` and `Demucs` take any
+length that demucs gives them, see `any_length`. And attention goes one head at a time: the scores of all heads of an
+official HTDemucs are 231 MB, and they are needed twice.
 """
 
 import copy
@@ -15,85 +14,19 @@ from typing import Any
 
 import torch
 from demucs.apply import BagOfModels
+from demucs.demucs import Demucs
 from demucs.hdemucs import HDemucs
 from demucs.htdemucs import HTDemucs
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from ..errors import ModelError
+from .any_length import Resample, of_any_length
+from .moments import StagedMoments
 from .torch_backend import Network, stft_of
 
-__all__ = ["StagedMoments", "exportable"]
+__all__ = ["exportable"]
 
 Outputs = tuple[torch.Tensor, ...]
-
-
-LONG = 1 << 18
-"""Numbers of a group beyond which its normalisation is staged: up to here the error is about 1e-6."""
-
-
-class StagedMoments(TorchFunctionMode):
-    """While this is active, means, deviations and group norms over many numbers sum rows, then the sums."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """The function `func`, or its staged equal."""
-        options = kwargs or {}
-        staged = {torch.Tensor.mean: _staged_mean, torch.Tensor.std: _staged_std}.get(func)
-        if staged and len(args) == 1 and options.get("keepdim") and _reduces_all(args[0], options["dim"]):
-            return staged(args[0])
-        if func is nn.functional.group_norm and args[0].numel() // (len(args[0]) * args[1]) > LONG:
-            return _staged_group_norm(*args, **options)
-        return func(*args, **options)
-
-
-def _reduces_all(tensor: torch.Tensor, dim: int | tuple[int, ...]) -> bool:
-    dims = (dim,) if isinstance(dim, int) else dim
-    return math.prod(tensor.shape[each] for each in dims) == tensor.numel()
-
-
-def _rows(groups: torch.Tensor) -> torch.Tensor:
-    """(groups, numbers) -> (groups, rows, row), as square as a divisor allows, else padded with zeros."""
-    size = groups.shape[-1]
-    root = math.isqrt(size)
-    row = next((each for each in range(root, root // 8, -1) if size % each == 0), 0)
-    if not row:
-        row = root + 1
-        groups = nn.functional.pad(groups, (0, -size % row))
-    return groups.reshape(len(groups), -1, row)
-
-
-def _mean(groups: torch.Tensor) -> torch.Tensor:
-    """(groups, numbers) -> (groups, 1)."""
-    return _rows(groups).sum(-1).sum(-1, keepdim=True) / groups.shape[-1]
-
-
-def _squares(groups: torch.Tensor) -> torch.Tensor:
-    """Sums of squares, (groups, numbers) -> (groups, 1)."""
-    norms: torch.Tensor = torch.linalg.vector_norm(_rows(groups), dim=-1)
-    return norms.square().sum(-1, keepdim=True)
-
-
-def _staged_mean(tensor: torch.Tensor) -> torch.Tensor:
-    return _mean(tensor.reshape(1, -1)).reshape([1] * tensor.ndim)
-
-
-def _staged_std(tensor: torch.Tensor) -> torch.Tensor:
-    centred = (tensor - _staged_mean(tensor)).reshape(1, -1)
-    return torch.sqrt(_squares(centred) / (tensor.numel() - 1)).reshape([1] * tensor.ndim)
-
-
-def _staged_group_norm(
-    tensor: torch.Tensor, groups: int, weight: torch.Tensor, bias: torch.Tensor, eps: float
-) -> torch.Tensor:
-    batch, channels = tensor.shape[:2]
-    each = tensor.reshape(batch * groups, -1)
-    centred = each - _mean(each)
-    scale = torch.rsqrt(_squares(centred) / each.shape[-1] + eps)
-    scales = scale.reshape(batch, groups, 1).expand(batch, groups, channels // groups).reshape(batch, channels)
-    per_channel = [-1, channels] + [1] * (tensor.ndim - 2)
-    return centred.reshape(tensor.shape) * (scales * weight).reshape(per_channel) + bias.reshape(per_channel)
 
 
 class HybridGraph(nn.Module):
@@ -112,6 +45,8 @@ class HybridGraph(nn.Module):
             return mix.new_zeros(())
 
         network: Any = self.network
+        if isinstance(network, HDemucs):
+            _tell_lengths(network, mix.shape[-1], spectrum.shape[-1])
         network._spec = lambda mix: spectrum
         network._magnitude = lambda columns: columns
         network._mask = lambda columns, estimate: estimate
@@ -121,17 +56,42 @@ class HybridGraph(nn.Module):
         return waves, spectra[0]
 
 
-class WaveGraph(nn.Module):
-    """(mix,) -> (waves,): a network of waveforms."""
+def _tell_lengths(network: Any, frames: int, columns: int) -> None:
+    """How many steps each layer of the branch of waves gives; the last meets the branch of spectra."""
+    stride = 1
+    for encoder in network.tencoder:
+        stride *= encoder.layer.stride
+        encoder.steps = (frames + stride - 1) // stride
+    network.tencoder[-1].steps = columns
 
-    def __init__(self, network: nn.Module) -> None:
+
+class WaveGraph(nn.Module):
+    """(mix,) -> (waves,): a `Demucs`, its normalisation and resampling around it."""
+
+    def __init__(self, network: Demucs) -> None:
         super().__init__()
-        self.network = network
+        own: Any = network
+        self.network, self.normalize, resample = own, own.normalize, own.resample
+        self.up: nn.Module = Resample(1, 2) if resample else nn.Identity()
+        self.down: nn.Module = Resample(2, 1) if resample else nn.Identity()
+        own.normalize = own.resample = False
+        own.valid_length = lambda length: length  # demucs gives it no other
 
     def forward(self, mix: torch.Tensor) -> Outputs:
         """(1, channels, frames) -> (1, stems, channels, frames)."""
+        if not self.normalize:
+            return (self._separated(mix),)
         with StagedMoments():
-            return (self.network(mix),)
+            mono = mix.mean(dim=1, keepdim=True)
+            mean, deviation = mono.mean(dim=(1, 2), keepdim=True), mono.std(dim=(1, 2), keepdim=True)
+            waves = self._separated((mix - mean) / (1e-5 + deviation))
+        return (waves * deviation[:, None] + mean[:, None],)
+
+    def _separated(self, mix: torch.Tensor) -> torch.Tensor:
+        waves = self.network(self.up(mix))
+        stems, channels = waves.shape[1:3]
+        down: torch.Tensor = self.down(waves.flatten(1, 2))
+        return down.reshape(1, stems, channels, mix.shape[-1])
 
 
 class BagGraph(nn.Module):
@@ -145,8 +105,9 @@ class BagGraph(nn.Module):
         table = torch.tensor(weights, dtype=torch.float64)
         self.register_buffer("shares", (table / table.sum(0)).float())
 
-    def forward(self, *inputs: torch.Tensor) -> Outputs:
+    def forward(self, mix: torch.Tensor, spectrum: torch.Tensor | None = None) -> Outputs:
         """As one of the graphs."""
+        inputs = (mix,) if spectrum is None else (mix, spectrum)
         outputs = [graph(*inputs) for graph in self.graphs]
         return tuple(self._mean(same) for same in zip(*outputs, strict=True))
 
@@ -197,12 +158,14 @@ def exportable(network: Network | BagOfModels) -> nn.Module:
 
 
 def _single(network: Network) -> nn.Module:
-    own = copy.deepcopy(network)
+    own: Any = copy.deepcopy(network)
     for module in list(own.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.MultiheadAttention):
                 setattr(module, name, HeadByHead(child))
-    if not isinstance(own, HDemucs | HTDemucs):
+    if not isinstance(own, HTDemucs):
+        of_any_length(own)
+    if isinstance(own, Demucs):
         return WaveGraph(own)
     if not own.cac or not getattr(own, "hybrid", True):
         raise ModelError("only hybrid networks with complex spectrograms as channels (cac) can be exported")

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from ..errors import ModelError
 
-__all__ = ["FORMAT", "MAX_FRAMES", "Edges", "Manifest", "Stft", "recombination"]
+__all__ = ["FORMAT", "MAX_FRAMES", "Edges", "Lengths", "Manifest", "Stft", "recombination"]
 
 FORMAT = 1
 """Version of the JSON form."""
@@ -46,6 +46,29 @@ class Stft:
         _check("stft.padding", self.padding, self.padding in ("reflect", "constant"), "reflect or constant")
 
 
+@dataclass(frozen=True)
+class Lengths:
+    """Lengths that a network takes: `least` frames, and `step` more any number of times.
+
+    Raises:
+        ModelError: a field out of bounds.
+
+    >>> Lengths(least=298, step=128).holding(300)
+    426
+    """
+
+    least: int
+    step: int
+
+    def __post_init__(self) -> None:
+        _check("lengths.least", self.least, 1 <= self.least <= MAX_FRAMES, f"1..{MAX_FRAMES}")
+        _check("lengths.step", self.step, 1 <= self.step <= MAX_FRAMES, f"1..{MAX_FRAMES}")
+
+    def holding(self, frames: int) -> int:
+        """The shortest of them that is at least `frames`."""
+        return self.least + max(0, -(-(frames - self.least) // self.step)) * self.step
+
+
 def recombination(stems: tuple[str, ...]) -> tuple[float, tuple[float, ...]]:
     """Default `(dry, gains)`: the sum of all stems, or for a network of artifacts the input less these.
 
@@ -74,6 +97,7 @@ class Manifest:
         parity: largest difference to PyTorch at export, in units of the output's peak; None: not measured.
         dry, gains: restored = dry * input + sum(gain * stem); empty gains stand for 1 each.
         edges: what the network hears beyond the ends of a recording.
+        lengths: that the network takes, up to `input_frames`; None for one that takes `input_frames` only.
         input_gain: a constant that whoever runs the model applies before the network and undoes after.
 
     Raises:
@@ -98,6 +122,7 @@ class Manifest:
     gains: tuple[float, ...] = ()
     input_gain: float = 1.0
     edges: Edges = "silence"
+    lengths: Lengths | None = None
 
     def __post_init__(self) -> None:
         if not self.gains:
@@ -123,9 +148,11 @@ class Manifest:
         found = _object("manifest", found)
         if found.pop("format", None) != FORMAT:
             raise ModelError(f"the manifest is not of format {FORMAT}: made by another version, export it again")
-        values = _typed(found, _TYPES, "")
+        values = _typed({"lengths": None} | found, _TYPES, "")  # files of before have no lengths
         if values["stft"] is not None:
             values["stft"] = Stft(**_typed(_object("stft", values["stft"]), _STFT_TYPES, "stft."))
+        if values["lengths"] is not None:
+            values["lengths"] = Lengths(**_typed(_object("lengths", values["lengths"]), _LENGTHS_TYPES, "lengths."))
         return cls(**values)
 
 
@@ -143,6 +170,10 @@ def _stems(stems: tuple[str, ...]) -> bool:
     return 1 <= len(stems) <= 32 and distinct and all(_STEM.fullmatch(stem) for stem in stems)
 
 
+def _lengths(manifest: Manifest) -> bool:
+    return manifest.lengths is None or manifest.lengths.holding(manifest.segment_frames) == manifest.input_frames
+
+
 _BOUNDS: tuple[tuple[str, Callable[[Manifest], bool], str], ...] = (
     ("name", lambda m: _printable(m.name), "1..200 printable characters"),
     ("architecture", lambda m: _printable(m.architecture), "1..200 printable characters"),
@@ -151,6 +182,7 @@ _BOUNDS: tuple[tuple[str, Callable[[Manifest], bool], str], ...] = (
     ("stems", lambda m: _stems(m.stems), "1..32 distinct names of letters, digits, - and _"),
     ("segment_frames", lambda m: 1 <= m.segment_frames <= MAX_FRAMES, f"1..{MAX_FRAMES}"),
     ("input_frames", lambda m: m.segment_frames <= m.input_frames <= MAX_FRAMES, "at least segment_frames"),
+    ("lengths", lambda m: _lengths(m), "null, or its shortest for segment_frames must be input_frames"),
     ("licence", lambda m: _printable(m.licence), "1..200 printable characters"),
     ("parity", lambda m: m.parity is None or 0 <= m.parity <= 1, "0..1 or null"),
     ("dry", lambda m: abs(m.dry) <= 100, "-100..100"),
@@ -202,7 +234,9 @@ _TYPES: dict[str, Callable[[Any], Any]] = {
     "gains": _each(_number),
     "input_gain": _number,
     "edges": _text,
+    "lengths": lambda value: value,
 }
+_LENGTHS_TYPES: dict[str, Callable[[Any], Any]] = {"least": _integer, "step": _integer}
 _STFT_TYPES: dict[str, Callable[[Any], Any]] = {"n_fft": _integer, "hop": _integer, "padding": _text}
 
 

@@ -15,25 +15,27 @@ from .manifest import Manifest
 from .model import Model, Stems, Voice
 from .spectrum import Spectrum
 
-__all__ = ["OnnxBackend", "from_onnx"]
+__all__ = ["COLUMNS", "FRAMES", "OnnxBackend", "from_onnx"]
 
 _DEVICES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 Shape = tuple[int, ...]
+Axes = tuple[int | str, ...]
+FRAMES, COLUMNS = "frames", "columns"
+"""Names of the time axes of a graph that takes many lengths."""
 
 
 class OnnxBackend:
     """One network under ONNX Runtime, the spectrogram computed outside it.
 
-    The shape of the input is fixed: `input_frames` is one number, whatever the chunk. For `HTDemucs` that is
-    how demucs runs it, too. `HDemucs` and `Demucs` run on shorter inputs in demucs for the last chunks of a
-    recording, where a result of this backend may therefore differ; their whole segments agree.
+    It runs on the lengths that demucs gives the network. `HTDemucs` has one. `HDemucs` and `Demucs` run on shorter
+    inputs for the last chunks of a recording: of their graphs the time axis has any of `manifest.lengths`.
 
     Args:
         path: a file that `container.read_manifest` accepts.
         provider: an execution provider of ONNX Runtime that must be there.
         threads: of one operation; None: ONNX Runtime's choice, one per core.
-        segment: seconds on the overlap-add grid, at most the file's; the network's input stays as long as
-            it is, with more audio around each chunk.
+        segment: seconds on the overlap-add grid, at most the file's; the input of a network of one length stays
+            as long as it is, with more audio around each chunk.
 
     Raises:
         ModelError: an absent provider, a file that is damaged or contradicts its manifest.
@@ -46,35 +48,52 @@ class OnnxBackend:
         self.stems = self.manifest.stems
         self.edges = self.manifest.edges
         self.segment_frames = _segment_frames(self.manifest, segment)
-        self._spectrum = Spectrum(self.manifest.stft, self.manifest.input_frames) if self.manifest.stft else None
+        self._spectrum = self._spectrum_of(self.manifest.input_frames)
         self._session = _session(path, provider, threads)
         self._names = [each.name for each in self._session.get_inputs()]
         _check_graph(path, self._session, self.manifest, self._spectrum)
 
     def input_frames(self, frames: int) -> int:
-        """The one length that the network takes, whatever `frames` is."""
-        return self.manifest.input_frames
+        """The one length that the network takes, or the shortest of its lengths that holds `frames`."""
+        lengths = self.manifest.lengths
+        return self.manifest.input_frames if lengths is None else lengths.holding(frames)
 
     def separate(self, segment: Audio) -> Stems:
-        """Stems of a segment, shape (channels, input_frames) -> (stems, channels, input_frames).
+        """Stems of a segment, shape (channels, input_frames(n)) -> (stems, channels, same frames).
 
         Raises:
             ModelError: another shape; a failure inside ONNX Runtime.
         """
-        if segment.shape != (self.channels, self.manifest.input_frames):
-            wanted = (self.channels, self.manifest.input_frames)
-            raise ModelError(f"model {self.manifest.name!r} takes segments of shape {wanted}, got {segment.shape}")
-        outputs = self._run(np.ascontiguousarray(segment, np.float32))
+        self._check_shape(segment.shape)
+        frames = segment.shape[1]
+        # Only the last chunks of a recording are shorter: one spectrum is kept, those of other lengths are not.
+        spectrum = self._spectrum if frames == self.manifest.input_frames else self._spectrum_of(frames)
+        outputs = self._run(np.ascontiguousarray(segment, np.float32), spectrum)
         stems: Stems = outputs[0][0]
-        if self._spectrum is not None:
+        if stems.shape != (len(self.stems), *segment.shape):
+            raise ModelError(f"model {self.manifest.name!r} answers {segment.shape} with stems of shape {stems.shape}")
+        if spectrum is not None:
             for stem, columns in zip(stems, outputs[1][0], strict=True):
-                stem += self._spectrum.inverse(columns)
+                stem += spectrum.inverse(columns)
         return stems
 
-    def _run(self, segment: Audio) -> list[Any]:
+    def _check_shape(self, shape: Shape) -> None:
+        channels, longest, lengths = self.channels, self.manifest.input_frames, self.manifest.lengths
+        fits = len(shape) == 2 and shape[0] == channels and 0 < shape[1] <= longest
+        if fits and self.input_frames(shape[1]) == shape[1]:
+            return
+        wanted = f"({channels}, {longest})"
+        if lengths is not None:
+            wanted = f"({channels}, {lengths.least} and any number of times {lengths.step} more, up to {longest})"
+        raise ModelError(f"model {self.manifest.name!r} takes segments of shape {wanted}, got {shape}")
+
+    def _spectrum_of(self, frames: int) -> Spectrum | None:
+        return Spectrum(self.manifest.stft, frames) if self.manifest.stft else None
+
+    def _run(self, segment: Audio, spectrum: Spectrum | None) -> list[Any]:
         inputs = [segment[None]]
-        if self._spectrum is not None:
-            inputs.append(self._spectrum.forward(segment)[None])
+        if spectrum is not None:
+            inputs.append(spectrum.forward(segment)[None])
         try:
             outputs: list[Any] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
         except Exception as error:  # ONNX Runtime's own classes
@@ -141,13 +160,19 @@ def _options(threads: int | None) -> Any:
 
 
 def _check_graph(path: Path, session: Any, manifest: Manifest, spectrum: Spectrum | None) -> None:
-    """Compare the shapes that a graph declares with those that its manifest promises."""
-    channels, frames, stems = manifest.channels, manifest.input_frames, len(manifest.stems)
-    inputs: list[Shape] = [(1, channels, frames)]
-    outputs: list[Shape] = [(1, stems, channels, frames)]
+    """Compare the shapes that a graph declares with those that its manifest promises.
+
+    A time axis of many lengths has a name where others have a number.
+    """
+    channels, stems = manifest.channels, len(manifest.stems)
+    fixed = manifest.lengths is None
+    frames = manifest.input_frames if fixed else FRAMES
+    inputs: list[Axes] = [(1, channels, frames)]
+    outputs: list[Axes] = [(1, stems, channels, frames)]
     if spectrum is not None:
-        inputs.append((1, 2 * channels, *spectrum.shape))
-        outputs.append((1, stems, 2 * channels, *spectrum.shape))
+        columns = (spectrum.shape[0], spectrum.shape[1] if fixed else COLUMNS)
+        inputs.append((1, 2 * channels, *columns))
+        outputs.append((1, stems, 2 * channels, *columns))
     for kind, nodes, wanted in (
         ("inputs", session.get_inputs(), inputs),
         ("outputs", session.get_outputs(), outputs),

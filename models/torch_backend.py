@@ -13,10 +13,10 @@ from demucs.htdemucs import HTDemucs
 
 from ..errors import ModelError
 from ..spec import Audio
-from .manifest import Edges, Manifest, Stft, recombination
+from .manifest import Edges, Lengths, Manifest, Stft, recombination
 from .model import Model, Stems, Voice
 
-__all__ = ["Network", "TorchBackend", "as_bag", "from_torch", "stft_of"]
+__all__ = ["Network", "TorchBackend", "as_bag", "from_torch", "lengths_of", "stft_of"]
 
 SELF_NORMALISED_GAIN = 1024.0
 """Gain for networks that normalise every segment themselves, as all hybrid ones and most of `Demucs` do. They
@@ -166,9 +166,23 @@ def _manifest(network: Any, backend: TorchBackend, name: str, licence: str) -> M
         licence=licence,
         dry=dry,
         gains=gains,
-        edges="silence" if isinstance(network, HTDemucs) and network.use_train_segment else "mirror",
+        edges="mirror" if isinstance(network, HTDemucs) and not network.use_train_segment else "silence",
+        lengths=lengths_of(network),
         input_gain=SELF_NORMALISED_GAIN if getattr(network, "normalize", True) else 1.0,
     )
+
+
+def lengths_of(network: Any) -> Lengths | None:
+    """The lengths of its input with which demucs runs a network; None for one that is exported for one length.
+
+    Those of `Demucs` are the lengths that its strides divide: each step of its inmost layer adds as many frames.
+    """
+    if isinstance(network, HDemucs):
+        return Lengths(1, 1)
+    if not isinstance(network, Demucs):
+        return None
+    least = network.valid_length(1)
+    return Lengths(least, network.valid_length(least + 1) - least)
 
 
 def stft_of(network: Any) -> Stft | None:

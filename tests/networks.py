@@ -108,14 +108,19 @@ def _short_htdemucs() -> HTDemucs:
 
 
 def _short_hdemucs() -> HDemucs:
+    """Its LSTM frames whole segments, and not the shortest."""
     torch.manual_seed(0)
-    network: HDemucs = HDemucs(STEMS, channels=8, dconv_depth=1, segment=0.25)
+    network: HDemucs = HDemucs(
+        STEMS, channels=8, nfft=64, depth=3, norm_starts=1, dconv_depth=1, dconv_attn=1, dconv_lstm=1, segment=0.25
+    )
     return _wake(network)
 
 
 def _short_demucs() -> Demucs:
     torch.manual_seed(0)
-    network: Demucs = Demucs(STEMS, channels=8, depth=4, dconv_depth=1, dconv_attn=3, dconv_lstm=3, segment=0.25)
+    network: Demucs = Demucs(
+        STEMS, channels=8, depth=2, norm_starts=1, dconv_depth=1, dconv_attn=1, dconv_lstm=1, segment=0.25
+    )
     return _wake(network)
 
 

@@ -99,10 +99,18 @@ def test_onnx_equals_torch(architecture: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_both_backends_run_the_same_lengths(architecture: str) -> None:
+    one, other = (model(each, architecture).voices[0].backend for each in BACKENDS)
+    for frames in (*range(1, 100), 5000, one.segment_frames):
+        assert one.input_frames(frames) == other.input_frames(frames)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_file_carries_the_manifest(architecture: str) -> None:
     one, other = (model(each, architecture).manifest for each in BACKENDS)
     assert (other.architecture, other.stft, other.stems) == (architecture, one.stft, one.stems)
     assert (other.segment_frames, other.input_frames) == (one.segment_frames, one.input_frames)
+    assert (other.lengths, other.edges) == (one.lengths, one.edges)
     assert other.parity is not None
     assert 0 <= other.parity <= 1e-4
 

@@ -1,22 +1,27 @@
 """An exported file is complete and checked, or it is not there."""
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import networks
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from demucs.apply import BagOfModels
-from demucs.demucs import Demucs
+from demucs.demucs import BLSTM, Demucs
 from demucs.hdemucs import HDemucs
 
 from stream_restore.errors import ModelError
 from stream_restore.models import Stft, export, load
+from stream_restore.models.any_length import of_any_length
 from stream_restore.models.export import export_model
-from stream_restore.models.graph import StagedMoments, exportable
+from stream_restore.models.graph import exportable
+from stream_restore.models.moments import StagedMoments
 from stream_restore.models.spectrum import Spectrum
 from stream_restore.models.torch_backend import stft_of
 
@@ -111,6 +116,29 @@ def test_long_moments_and_norms_are_those_of_torch(frames: int) -> None:
     assert mean.shape == deviation.shape == (1, 1, 1)
     assert abs(mean - sound[:1].double().mean()).item() < 1e-6
     assert abs(deviation - sound[:1].double().std()).item() < 1e-6
+
+
+def test_an_lstm_in_frames_is_that_of_demucs_at_every_length(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    make: Any = BLSTM
+    theirs = make(3, layers=2, max_steps=200, skip=True).eval()
+    ours, sound = torch.nn.Sequential(copy.deepcopy(theirs)).eval(), torch.randn(2, 3, 1000)
+    of_any_length(ours)
+    steps = torch.export.Dim("steps")
+    with torch.no_grad():
+        torch.onnx.export(
+            ours,
+            (sound,),
+            tmp_path / "a.onnx",
+            dynamo=True,
+            dynamic_shapes=({2: steps},),
+            verbose=False,
+        )
+    session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
+    for length in (1, 2, 99, 100, 101, 150, 199, 200, 201, 250, 299, 300, 301, 350, 399, 400, 401, 1000, 2345):
+        sound = torch.randn(2, 3, length)
+        found = session.run(None, {session.get_inputs()[0].name: sound.numpy()})[0]
+        assert np.abs(found - theirs(sound).detach().numpy()).max() < 1e-6, length
 
 
 @pytest.mark.parametrize("frames", [1, 5, 1535, 1536, 1537, 2600, 44100])

@@ -8,6 +8,7 @@ import pytest
 
 from stream_restore.errors import ModelError
 from stream_restore.models import Manifest, Stft
+from stream_restore.models.manifest import Lengths
 
 GOOD = Manifest(
     name="x",
@@ -24,10 +25,11 @@ GOOD = Manifest(
     gains=(-1.0,),
     input_gain=0.5,
     edges="mirror",
+    lengths=Lengths(least=64, step=32),
 )
 
 
-@pytest.mark.parametrize("manifest", [GOOD, replace(GOOD, stft=None, parity=None)])
+@pytest.mark.parametrize("manifest", [GOOD, replace(GOOD, stft=None, parity=None, lengths=None)])
 def test_comes_back_from_json(manifest: Manifest) -> None:
     assert Manifest.from_json(manifest.to_json()) == manifest
 
@@ -71,6 +73,13 @@ def test_gains_default_to_one_each() -> None:
         ("gains", [float("inf")]),
         ("input_gain", 0),
         ("edges", "wrap"),
+        ("lengths", "any"),
+        ("lengths", {"least": 64}),
+        ("lengths", {"least": 64, "step": 0}),
+        ("lengths", {"least": 0, "step": 32}),
+        ("lengths", {"least": 64, "step": 2.0}),
+        ("lengths", {"least": 64, "step": 33}),
+        ("lengths", {"least": 2048, "step": 32}),
         ("surprise", 1),
         ("format", 2),
     ],
@@ -81,7 +90,18 @@ def test_a_bad_field_is_named(field: str, value: Any) -> None:
         Manifest.from_json(json.dumps(found))
 
 
-@pytest.mark.parametrize("field", sorted(json.loads(GOOD.to_json())))
+def test_a_manifest_of_before_has_one_length() -> None:
+    found = json.loads(GOOD.to_json())
+    del found["lengths"]
+    assert Manifest.from_json(json.dumps(found)) == replace(GOOD, lengths=None)
+
+
+def test_lengths_are_the_shortest_that_hold() -> None:
+    lengths = Lengths(least=10, step=4)
+    assert [lengths.holding(frames) for frames in (1, 10, 11, 14, 15, 1001)] == [10, 10, 14, 14, 18, 1002]
+
+
+@pytest.mark.parametrize("field", sorted(json.loads(GOOD.to_json()).keys() - {"lengths"}))
 def test_a_missing_field_is_named(field: str) -> None:
     found = json.loads(GOOD.to_json())
     del found[field]

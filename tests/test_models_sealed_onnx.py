@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from stream_restore.errors import ModelError
 from stream_restore.models import Manifest, Stft, load
 from stream_restore.models.container import MANIFEST_KEY, SEAL_KEY, ZEROS, read_manifest, seal
+from stream_restore.models.manifest import Lengths
 
 MANIFEST = Manifest("third", "Gain", 44100, 2, ("loud",), 64, 64)
 
@@ -161,6 +162,33 @@ def test_weights_in_another_file_are_refused(tmp_path: Path, place: Callable[[Te
 )
 def test_a_manifest_that_contradicts_the_graph_is_refused(tmp_path: Path, manifest: Manifest) -> None:
     refused(third_party(tmp_path / "a.onnx", manifest), r"the graph's (in|out)puts are .*its manifest wants")
+
+
+MANY = replace(MANIFEST, lengths=Lengths(least=8, step=4))
+
+
+def test_a_third_party_file_may_take_many_lengths(tmp_path: Path) -> None:
+    backend = load(str(third_party(tmp_path / "a.onnx", MANY, frames="frames"))).voices[0].backend
+    assert [backend.input_frames(frames) for frames in (1, 8, 9, 64)] == [8, 8, 12, 64]
+    for frames in (8, 12, 64):
+        assert (backend.separate(np.ones((2, frames), np.float32)) == np.full((1, 2, frames), 2)).all()
+    for wrong in (4, 9, 68):
+        with pytest.raises(ModelError, match=r"\(2, 8 and any number of times 4 more, up to 64\)"):
+            backend.separate(np.ones((2, wrong), np.float32))
+
+
+def test_lengths_that_the_graph_does_not_take_are_refused(tmp_path: Path) -> None:
+    refused(third_party(tmp_path / "a.onnx", MANY), r"inputs are .*its manifest wants float \[\(1, 2, 'frames'\)\]")
+    refused(third_party(tmp_path / "b.onnx", MANY, frames="n"), "inputs are")
+
+
+def test_a_graph_that_answers_another_length_is_named(tmp_path: Path) -> None:
+    proto = gain_model("frames")
+    proto.graph.node[1].output[0] = "whole"
+    proto.graph.node.append(helper.make_node("Concat", ["whole", "whole"], ["waves"], axis=3))
+    backend = load(str(write(tmp_path / "a.onnx", proto, MANY.to_json()))).voices[0].backend
+    with pytest.raises(ModelError, match=r"answers \(2, 8\) with stems of shape \(1, 2, 16\)"):
+        backend.separate(np.ones((2, 8), np.float32))
 
 
 def test_shapes_that_are_not_fixed_and_other_types_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import networks
@@ -13,7 +14,7 @@ from identity import identity
 from numpy.typing import NDArray
 
 from stream_restore.errors import ConfigError, ModelError, SpecError
-from stream_restore.models.model import Model
+from stream_restore.models import Model, load
 from stream_restore.models.torch_backend import from_torch
 from stream_restore.separation import Separate, channel_groups
 from stream_restore.spec import Audio, Spec
@@ -41,7 +42,11 @@ def reference(network: Any, signal: Audio, **options: Any) -> NDArray[np.float32
 
 def separated(network: Any, signal: Audio, block: int = 10_007, **options: Any) -> NDArray[np.float32]:
     """Our answer, streamed in blocks, same shape."""
-    model = from_torch(network, name="test")
+    return streamed(from_torch(network, name="test"), signal, block, **options)
+
+
+def streamed(model: Model, signal: Audio, block: int = 10_007, **options: Any) -> NDArray[np.float32]:
+    """What a model answers, streamed in blocks, same shape."""
     stage = Separate(Spec(44100, len(signal)), model, **options)
     blocks = [stage.process(signal[:, at : at + block]) for at in range(0, signal.shape[1], block)]
     out = np.concatenate([*blocks, stage.flush()], axis=1)
@@ -55,6 +60,44 @@ def test_stems_equal_demucs(name: str, frames: int) -> None:
     network = NETWORKS[name]()
     ours, theirs = separated(network, signal), reference(network, signal)
     assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
+
+
+SHORT = 11025
+"""Frames of a segment of the networks of `networks.MAKERS`."""
+
+
+@cache
+def model(backend: str, architecture: str) -> Model:
+    if backend == "onnx":
+        return load(str(networks.exported(architecture)))
+    return from_torch(networks.MAKERS[architecture](), name=architecture)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 63, 64, 65, 1000, SHORT - 1, SHORT, SHORT + 1, 2 * SHORT, 3 * SHORT + 4321])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("architecture", networks.MAKERS)
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_both_backends_give_the_stems_of_demucs(backend: str, architecture: str, channels: int, frames: int) -> None:
+    signal = example_signal(channels, frames, seed=frames)
+    theirs = reference(networks.MAKERS[architecture](), np.repeat(signal, 3 - channels, axis=0))
+    if channels == 1:
+        theirs = theirs.mean(axis=1, keepdims=True)
+    ours = streamed(model(backend, architecture), signal)
+    assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize("options", [{"overlap": 0.7}, {"segment": 0.2}])
+@pytest.mark.parametrize("architecture", ["HDemucs", "Demucs"])
+def test_a_file_follows_every_grid_of_demucs(architecture: str, options: dict[str, Any]) -> None:
+    signal = example_signal(2, 2 * SHORT + 999)
+    theirs = reference(networks.MAKERS[architecture](), signal, **options)
+    ours = streamed(
+        load(str(networks.exported(architecture)), segment=options.get("segment")),
+        signal,
+        overlap=options.get("overlap", 0.25),
+    )
     assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
 
 

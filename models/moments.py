@@ -1,0 +1,94 @@
+"""Means, deviations and group norms over many numbers, in sums that ONNX Runtime computes accurately.
+
+It sums a long axis element by element: the deviation of a spectrogram of 2.7 million numbers came out wrong by a
+thousandth, a group norm of 8 million by 3e-4. Where much of a group is equal, as around a short sound in silence,
+30 000 numbers suffice for 1.6e-5 of the output's peak. Such sums are taken in two stages here, which leaves 4e-7
+(measured, version 1.32).
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+__all__ = ["StagedMoments"]
+
+LONG = 1 << 12
+"""Numbers of a group beyond which its normalisation is staged."""
+
+
+class StagedMoments(TorchFunctionMode):
+    """While this is active, means, deviations and group norms over many numbers sum rows, then the sums."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """The function `func`, or its staged equal."""
+        options = kwargs or {}
+        staged = {torch.Tensor.mean: _staged_mean, torch.Tensor.std: _staged_std}.get(func)
+        if staged and len(args) == 1 and options.get("keepdim") and _reduces_all(args[0], options["dim"]):
+            return staged(args[0])
+        if func is nn.functional.group_norm and _longest(args[0].numel() // (len(args[0]) * args[1])) > LONG:
+            return _staged_group_norm(*args, **options)
+        return func(*args, **options)
+
+
+def _longest(size: int | torch.SymInt) -> int:
+    """A size in the graph that is being traced; one of any length is traced at its longest."""
+    return int(size.node.hint) if isinstance(size, torch.SymInt) else size
+
+
+def _reduces_all(tensor: torch.Tensor, dim: int | tuple[int, ...]) -> bool:
+    dims = (dim,) if isinstance(dim, int) else dim
+    return math.prod(tensor.shape[each] for each in dims) == tensor.numel()
+
+
+def _rows(groups: torch.Tensor) -> torch.Tensor:
+    """(groups, numbers) -> (groups, rows, row), as square as a divisor allows, else padded with zeros."""
+    size = groups.shape[-1]
+    root = math.isqrt(_longest(size))
+    row = 0 if isinstance(size, torch.SymInt) else _divisor(size, root)
+    if not row:
+        row = root + 1
+        rows = (size + row - 1) // row
+        groups = nn.functional.pad(groups, (0, rows * row - size))
+    return groups.reshape(len(groups), -1, row)
+
+
+def _divisor(size: int, root: int) -> int:
+    """The largest divisor of `size` up to `root` that is not much smaller; 0: there is none."""
+    return next((each for each in range(root, root // 8, -1) if size % each == 0), 0)
+
+
+def _mean(groups: torch.Tensor) -> torch.Tensor:
+    """(groups, numbers) -> (groups, 1)."""
+    return _rows(groups).sum(-1).sum(-1, keepdim=True) / groups.shape[-1]
+
+
+def _squares(groups: torch.Tensor) -> torch.Tensor:
+    """Sums of squares, (groups, numbers) -> (groups, 1)."""
+    norms: torch.Tensor = torch.linalg.vector_norm(_rows(groups), dim=-1)
+    return norms.square().sum(-1, keepdim=True)
+
+
+def _staged_mean(tensor: torch.Tensor) -> torch.Tensor:
+    return _mean(tensor.reshape(1, -1)).reshape([1] * tensor.ndim)
+
+
+def _staged_std(tensor: torch.Tensor) -> torch.Tensor:
+    centred = (tensor - _staged_mean(tensor)).reshape(1, -1)
+    return torch.sqrt(_squares(centred) / (tensor.numel() - 1)).reshape([1] * tensor.ndim)
+
+
+def _staged_group_norm(
+    tensor: torch.Tensor, groups: int, weight: torch.Tensor, bias: torch.Tensor, eps: float
+) -> torch.Tensor:
+    batch, channels = tensor.shape[:2]
+    each = tensor.reshape(batch * groups, -1)
+    centred = each - _mean(each)
+    scale = torch.rsqrt(_squares(centred) / each.shape[-1] + eps)
+    scales = scale.reshape(batch, groups, 1).expand(batch, groups, channels // groups).reshape(batch, channels)
+    per_channel = [-1, channels] + [1] * (tensor.ndim - 2)
+    return centred.reshape(tensor.shape) * (scales * weight).reshape(per_channel) + bias.reshape(per_channel)
