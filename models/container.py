@@ -29,7 +29,7 @@ ZEROS = b"0" * 64
 _PIECE = 1 << 20
 Span: TypeAlias = tuple[int, int]
 
-# Field numbers of onnx.proto, through which a tensor can be reached from a message.
+# Field numbers of onnx.proto, through which a tensor or a node can be reached from a message.
 
 _TREE: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -42,13 +42,14 @@ _TREE: dict[str, dict[int, str]] = {
 }
 _METADATA_PROPS, _KEY, _VALUE = 14, 1, 2
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_OP_TYPE, _LOOPS = 4, (b"Loop", b"Scan")
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest of a sealed .onnx file, after its sha256 and its containment have been checked.
+    """The manifest of a sealed .onnx file, after its sha256, its containment and its end have been checked.
 
     Raises:
-        ModelError: no file, no protobuf, no seal, a wrong sha256, weights in another file, a bad manifest.
+        ModelError: no file, no protobuf, no seal, a wrong sha256, weights in another file, a loop, a bad manifest.
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -65,7 +66,7 @@ def _read(path: Path, data: mmap.mmap) -> Manifest:
     found = _digest(data, start)
     if data[start:end] != found:
         raise ModelError(f"{path} is cut short or altered: its sha256 is not the one it carries; get it again")
-    _refuse_external(path, data, "model", (0, len(data)))
+    _refuse_unsafe(path, data)
     start, end = properties[MANIFEST_KEY]
     try:
         return Manifest.from_json(data[start:end].decode("utf-8"))
@@ -115,15 +116,19 @@ def _properties(data: mmap.mmap, path: Path) -> dict[str, Span]:
     return found
 
 
-def _refuse_external(path: Path, data: mmap.mmap, kind: str, span: Span) -> None:
-    """Refuse a tensor whose bytes are in another file, in the graph, in its subgraphs and functions."""
-    pending = [(kind, span)]
+def _refuse_unsafe(path: Path, data: mmap.mmap) -> None:
+    """Refuse weights in another file, and loops, which may never end, in the graph, its subgraphs and functions."""
+    pending = [("model", (0, len(data)))]
     while pending:
         kind, span = pending.pop()
         for number, wire, start, end in _fields(data, span, path):
             elsewhere = number == _EXTERNAL_DATA or (number == _DATA_LOCATION and data[start] != 0)
             if kind == "tensor" and elsewhere:
                 raise ModelError(f"{path} keeps weights in another file: save it with its data inside")
+            if kind == "node" and number == _OP_TYPE and data[start:end] in _LOOPS:
+                raise ModelError(
+                    f"{path} has a loop ({data[start:end].decode()}), which may never end: export it unrolled"
+                )
             if wire == 2 and number in _TREE.get(kind, {}):
                 pending.append((_TREE[kind][number], (start, end)))
 

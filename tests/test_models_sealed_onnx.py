@@ -151,6 +151,25 @@ def test_weights_in_another_file_are_refused(tmp_path: Path, place: Callable[[Te
     refused(write(tmp_path / "a.onnx", place(tensor), MANIFEST.to_json()), "another file")
 
 
+def test_a_graph_that_may_never_end_is_refused(tmp_path: Path) -> None:
+    """A loop of 2**62 rounds, in the branch of an `If`."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["going"], ["goes"])],
+        "body",
+        [
+            helper.make_tensor_value_info("round", TensorProto.INT64, ()),
+            helper.make_tensor_value_info("going", TensorProto.BOOL, ()),
+        ],
+        [helper.make_tensor_value_info("goes", TensorProto.BOOL, ())],
+    )
+    branch = helper.make_graph([helper.make_node("Loop", ["rounds", "yes"], [], body=body)], "branch", [], [])
+    proto = gain_model()
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(2**62), "rounds"))
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
+    proto.graph.node.append(helper.make_node("If", ["yes"], [], then_branch=branch, else_branch=branch))
+    refused(write(tmp_path / "a.onnx", proto, MANIFEST.to_json()), "a loop \\(Loop\\), which may never end")
+
+
 @pytest.mark.parametrize(
     "manifest",
     [
