@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from .graph import exportable
 from .manifest import Manifest, recombination
 from .model import Model, Stems
 from .onnx_backend import COLUMNS, FRAMES, OnnxBackend
-from .registry import find_network
+from .registry import Networks, find_networks
 from .spectrum import Spectrum
 from .torch_backend import Network, from_torch
 
@@ -48,7 +49,7 @@ def export_model(
 
     The file carries its weights, its manifest and its sha256. The input of an `HTDemucs` has the length of one
     segment; `HDemucs` and `Demucs` take every length that demucs gives them. A bag whose networks take one input
-    becomes one graph that runs them all and averages.
+    becomes one graph that runs them all and averages; of another, each network can be exported alone.
 
     Args:
         source: a name as for `load`, or a network or bag of networks in memory.
@@ -67,10 +68,10 @@ def export_model(
         raise ModelError(f"{path} exists: remove it, or export with --force")
     if not path.parent.is_dir():
         raise ModelError(f"cannot write {path}: there is no folder {path.parent}")
-    network, known_licence = find_network(source, repo) if isinstance(source, str) else (source, "unknown")
+    found = find_networks(source, repo) if isinstance(source, str) else Networks(source, (), "unknown")
     called = name or (Path(source).name if isinstance(source, str) else path.stem)
-    model = from_torch(network, name=called, licence=licence or known_licence, segment=segment)
-    return _write(network, model, _recombined(model.manifest, dry, gains), path)
+    model = from_torch(found.bag, name=called, licence=licence or found.licence, segment=segment)
+    return _write(found, model, _recombined(model.manifest, dry, gains), path)
 
 
 def _recombined(manifest: Manifest, dry: float | None, gains: tuple[float, ...] | None) -> Manifest:
@@ -78,13 +79,25 @@ def _recombined(manifest: Manifest, dry: float | None, gains: tuple[float, ...] 
     return replace(manifest, dry=usual_dry if dry is None else dry, gains=usual_gains if gains is None else gains)
 
 
-def _write(network: Network | BagOfModels, model: Model, manifest: Manifest, path: Path) -> Manifest:
-    graph = exportable(network)
+def _one_by_one(files: tuple[Path, ...]) -> str:
+    """The command for each network of a bag."""
+    if len(files) < 2:
+        return ""
+    names = [(file.stem.rpartition("-")[0] or file.stem, quote(str(file.parent))) for file in files]
+    commands = ", ".join(f"'stream-restore export {name} --repo {folder} -o {name}.onnx'" for name, folder in names)
+    return f"; each network alone can be exported: {commands}"
+
+
+def _write(found: Networks, model: Model, manifest: Manifest, path: Path) -> Manifest:
+    try:
+        graph = exportable(found.bag)
+    except ModelError as error:
+        raise ModelError(f"{error}{_one_by_one(found.files)}") from error
     sound = music_like(manifest)
     program = _trace(graph, _inputs(manifest, sound), _axes(manifest))
     part = path.with_name(f"{path.name}.part")
     try:
-        _save(program, manifest, part)
+        _save(program, manifest, part, _one_by_one(found.files))
         parity = _parity(model, OnnxBackend(part, provider="CPUExecutionProvider"), sound)
         if not parity <= PARITY_LIMIT:
             raise ModelError(
@@ -92,7 +105,7 @@ def _write(network: Network | BagOfModels, model: Model, manifest: Manifest, pat
                 f"than {PARITY_LIMIT:g}: nothing was written"
             )
         manifest = replace(manifest, parity=parity)
-        _save(program, manifest, part)
+        _save(program, manifest, part, _one_by_one(found.files))
         os.replace(part, path)
     except OSError as error:
         raise ModelError(f"cannot write {path}: {error}") from error
@@ -174,14 +187,14 @@ def _quiet() -> Iterator[None]:
         logging.disable(level)
 
 
-def _save(proto: Any, manifest: Manifest, path: Path) -> None:
+def _save(proto: Any, manifest: Manifest, path: Path, cure: str) -> None:
     proto.ClearField("metadata_props")
     for key, value in ((MANIFEST_KEY, manifest.to_json()), (SEAL_KEY, ZEROS.decode())):
         proto.metadata_props.add(key=key, value=value)
     try:
         onnx.save(proto, path)
     except ValueError as error:  # protobuf's limit of 2 GiB
-        raise ModelError(f"{path} would be too large for one .onnx file: {error}") from error
+        raise ModelError(f"{path} would be too large for one .onnx file: {error}{cure}") from error
     seal(path)
 
 

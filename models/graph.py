@@ -22,7 +22,7 @@ from torch import nn
 from ..errors import ModelError
 from .any_length import Resample, of_any_length
 from .moments import StagedMoments
-from .torch_backend import Network, stft_of
+from .torch_backend import Network, lengths_of, stft_of
 
 __all__ = ["exportable"]
 
@@ -149,7 +149,10 @@ def exportable(network: Network | BagOfModels) -> nn.Module:
     if not isinstance(network, BagOfModels):
         return _single(network)
     members: Any = list(network.models)
-    if len({(type(each).__name__, stft_of(each), int(each.samplerate * each.segment)) for each in members}) > 1:
+    if (
+        len({(type(each), stft_of(each), lengths_of(each), int(each.samplerate * each.segment)) for each in members})
+        > 1
+    ):
         kinds = ", ".join(f"{type(each).__name__} of {float(each.segment):g} s" for each in members)
         raise ModelError(f"a bag becomes one file only if its networks take one input; it has {kinds}")
     if len(members) == 1:

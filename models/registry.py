@@ -12,7 +12,7 @@ from .extras import EXPORT, TORCH, optional
 from .manifest import Manifest
 from .model import Model
 
-__all__ = ["BackendName", "Info", "export_model", "fetch", "find_network", "info", "load", "names"]
+__all__ = ["BackendName", "Info", "Networks", "export_model", "fetch", "find_networks", "info", "load", "names"]
 
 BackendName: TypeAlias = Literal["auto", "onnx", "torch"]
 
@@ -28,11 +28,17 @@ _OFFICIAL = {
 }
 _EMBEDDED = "compact"
 _LICENCE = "MIT, as published with demucs"
+_LONGEST_CARD = 1 << 16
 
 
 @dataclass(frozen=True)
 class Info:
-    """What is known of a model without loading its network; `manifest` where a file carries one."""
+    """What is known of a model without loading its network.
+
+    Attributes:
+        manifest: where a file carries one.
+        card: the short form of its model card, in Markdown, where there is one.
+    """
 
     name: str
     backend: Literal["onnx", "torch"]
@@ -40,6 +46,16 @@ class Info:
     source: str
     licence: str
     manifest: Manifest | None = None
+    card: str = ""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The PyTorch networks of a name as demucs' bag, the files they are from, and their licence."""
+
+    bag: Any
+    files: tuple[Path, ...]
+    licence: str
 
 
 def names() -> tuple[str, ...]:
@@ -125,7 +141,7 @@ def info(name: str) -> Info:
     file = _onnx_file(name)
     if file is not None:
         manifest = read_manifest(file)
-        return Info(manifest.name, "onnx", manifest.architecture, str(file), manifest.licence, manifest)
+        return Info(manifest.name, "onnx", manifest.architecture, str(file), manifest.licence, manifest, _card(file))
     if name in _OFFICIAL:
         return Info(name, "torch", _OFFICIAL[name], f"hf://adefossez/{name}", _LICENCE)
     if name.startswith("hf://"):
@@ -133,6 +149,16 @@ def info(name: str) -> Info:
     if _is_weights(name):
         return Info(name, "torch", "Demucs weights", name, "unknown")
     raise _unknown(name)
+
+
+def _card(file: Path) -> str:
+    """The first section of the model card beside a file, NAME.md beside NAME.onnx; empty without one."""
+    card = file.with_suffix(".md")
+    if not card.is_file():
+        return ""
+    with card.open(encoding="utf-8", errors="replace") as text:
+        short = text.read(_LONGEST_CARD).partition("\n## ")[0].strip()
+    return "".join(letter for letter in short if letter.isprintable() or letter == "\n")  # it goes to terminals
 
 
 def _onnx_file(name: str) -> Path | None:
@@ -174,8 +200,8 @@ def _known() -> str:
     return f"there are {', '.join(names())}, hf://user/name, a bag in a folder (--repo), or the path of an .onnx file"
 
 
-def find_network(name: str, repo: Path | None = None) -> tuple[Any, str]:
-    """The PyTorch networks of a name as demucs' bag, and their licence, both from its files.
+def find_networks(name: str, repo: Path | None = None) -> Networks:
+    """The PyTorch networks of a name.
 
     Raises:
         ModelError: as `load`; a name that stands for an .onnx file.
@@ -185,13 +211,13 @@ def find_network(name: str, repo: Path | None = None) -> tuple[Any, str]:
     backend: Any = optional(".torch_backend", TORCH, f"model {name!r}")
     networks = [weights.read_network(path) for path in bag.files]
     licence = _LICENCE if name in _OFFICIAL and repo is None else "unknown"
-    return backend.as_bag(networks, bag.weights, bag.segment), licence
+    return Networks(backend.as_bag(networks, bag.weights, bag.segment), bag.files, licence)
 
 
 def _load_torch(name: str, repo: Path | None, device: str | None, threads: int | None, segment: float | None) -> Model:
-    network, licence = find_network(name, repo)
+    found = find_networks(name, repo)
     backend: Any = optional(".torch_backend", TORCH, f"model {name!r}")
     model: Model = backend.from_torch(
-        network, name=name, licence=licence, segment=segment, device=device, threads=threads
+        found.bag, name=name, licence=found.licence, segment=segment, device=device, threads=threads
     )
     return model

@@ -3,8 +3,9 @@
 A safetensors file says in its metadata which class to build; `demucs` imports whatever stands there. Here
 the name is looked up in a table of the three Demucs classes. A `.th` file is a pickle: it is read by
 PyTorch's `weights_only` unpickler, which builds tensors, plain containers and the few classes listed
-below, and refuses all else. The eight hexadecimal digits in an official file name are the beginning of its
-sha256: they find a damaged file, but 32 bits keep nobody out, so they never loosen the unpickler.
+below (those of diffq for quantised weights only), and refuses all else. The eight hexadecimal digits in an
+official file name are the beginning of its sha256: they find a damaged file, but 32 bits keep nobody out,
+so they never loosen the unpickler.
 """
 
 import hashlib
@@ -52,7 +53,7 @@ def read_network(path: Path) -> Network:
     _check_digits(path)
     package = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     if isinstance(package["state"], dict) and package["state"].get("__quantized"):
-        optional("diffq", "diffq", f"{path}, whose weights are quantised,")
+        _diffq(path)
     return _build(path, package)
 
 
@@ -93,8 +94,12 @@ def _state(path: Path, tensors: dict[str, torch.Tensor], structure: str | None) 
     for name in _classes_in(tree):
         if name not in _QUANTIZERS:
             raise ModelError(f"{path} names the class {name!r} in its structure; {_allowed()}")
-        optional(name.rpartition(".")[0], "diffq", f"{path}, whose weights are quantised,")
+        _diffq(path)
     return _unflatten(tensors, tree)
+
+
+def _diffq(path: Path) -> Any:
+    return optional("diffq", "diffq", f"{path}, whose weights are quantised,")
 
 
 def _classes_in(tree: Any) -> list[Any]:
@@ -107,8 +112,12 @@ def _classes_in(tree: Any) -> list[Any]:
 
 def _read_pickle(path: Path) -> dict[str, Any]:
     try:
-        with torch.serialization.safe_globals(_GLOBALS):
+        wanted = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        quantizers = [getattr(_diffq(path), name.rpartition(".")[2]) for name in wanted if name in _QUANTIZERS]
+        with torch.serialization.safe_globals([*_GLOBALS, *quantizers]):
             package = torch.load(path, map_location="cpu", weights_only=True)
+    except ModelError:
+        raise
     except Exception as error:  # whatever a damaged or hostile file makes the unpickler raise
         raise _damaged(path, error) from error
     if not isinstance(package, dict) or not {"klass", "args", "kwargs", "state"} <= package.keys():

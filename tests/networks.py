@@ -5,12 +5,14 @@ silent in places (gains of 1e-4 on residual branches): `_wake` makes all of thei
 """
 
 import atexit
+import copy
 import functools
 import json
 import shutil
 import tempfile
 from collections.abc import Callable
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +21,7 @@ from demucs.apply import BagOfModels
 from demucs.demucs import Demucs
 from demucs.hdemucs import HDemucs
 from demucs.htdemucs import HTDemucs
+from demucs.states import set_state
 from safetensors.torch import save_file
 from torch import nn
 
@@ -31,6 +34,7 @@ __all__ = [
     "exported",
     "hdemucs",
     "htdemucs",
+    "quantised",
     "restorer",
     "write_pickle",
     "write_safetensors",
@@ -144,15 +148,45 @@ def exported(architecture: str) -> Path:
     return path
 
 
-def write_safetensors(network: Network, path: Path, **metadata: str) -> Path:
-    """Write a network as the official safetensors files are; `metadata` replaces what it would say."""
+def quantised(network: Network) -> tuple[dict[str, Any], Network]:
+    """The state of a network in few bits, as `mdx_q` was stored, and what demucs makes of it; needs diffq."""
+    diffq: Any = import_module("diffq")
+    restore: Any = set_state
+    quantizer = diffq.DiffQuantizer(copy.deepcopy(network), group_size=8, min_size=0.001)
+    state = {**quantizer.get_quantized_state(), "__quantized": True}
+    same = copy.deepcopy(network)
+    restore(same, state)
+    return state, same
+
+
+def flattened(state: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """What a safetensors file says of a nested state, whose tensors go to `tensors`."""
+    if isinstance(state, torch.Tensor):
+        name = str(len(tensors))
+        tensors[name] = state.contiguous()
+        return {"_tensor": name}
+    if isinstance(state, dict):
+        return {"_dict": [[key, flattened(item, tensors)] for key, item in state.items()]}
+    if isinstance(state, list | tuple):
+        kind = "_list" if isinstance(state, list) else "_tuple"
+        return {kind: [flattened(item, tensors) for item in state]}
+    return {"_class": f"{state.__module__}.{state.__name__}"} if isinstance(state, type) else state
+
+
+def write_safetensors(network: Network, path: Path, state: Any = None, **metadata: str) -> Path:
+    """Write a network, or its quantised `state`, as the official files are; `metadata` replaces what it would say."""
     args, kwargs = _arguments(network)
     usual = {
         "klass": f"{type(network).__module__}.{type(network).__name__}",
         "args": json.dumps(args, default=_fraction),
         "kwargs": json.dumps(kwargs, default=_fraction),
     }
-    save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, path, usual | metadata)
+    tensors: dict[str, torch.Tensor] = {}
+    if state is None:
+        tensors = {key: tensor.contiguous() for key, tensor in network.state_dict().items()}
+    else:
+        usual["structure"] = json.dumps(flattened(state, tensors))
+    save_file(tensors, path, usual | metadata)
     return path
 
 

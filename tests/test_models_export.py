@@ -1,6 +1,8 @@
 """An exported file is complete and checked, or it is not there."""
 
 import copy
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +14,12 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from demucs.apply import BagOfModels
+from demucs.apply import BagOfModels, apply_model
 from demucs.demucs import BLSTM, Demucs
 from demucs.hdemucs import HDemucs
+from typer.testing import CliRunner
 
+from stream_restore.cli.main import app
 from stream_restore.errors import ModelError
 from stream_restore.models import Stft, export, load
 from stream_restore.models.any_length import of_any_length
@@ -24,11 +28,14 @@ from stream_restore.models.graph import exportable
 from stream_restore.models.moments import StagedMoments
 from stream_restore.models.spectrum import Spectrum
 from stream_restore.models.torch_backend import stft_of
+from stream_restore.separation import Separate
+from stream_restore.spec import Spec
+from stream_restore.testing import example_signal
 
 
-def tiny() -> Demucs:
+def tiny(depth: int = 2) -> Demucs:
     torch.manual_seed(0)
-    network: Demucs = Demucs(["artifacts"], channels=4, depth=2, dconv_mode=0, resample=False, segment=0.05)
+    network: Demucs = Demucs(["artifacts"], channels=4, depth=depth, dconv_mode=0, resample=False, segment=0.05)
     return network
 
 
@@ -75,6 +82,44 @@ def test_networks_that_one_file_cannot_hold_are_refused(tmp_path: Path) -> None:
         export_model(masks, tmp_path / "a.onnx")
     with pytest.raises(ModelError, match="no model 'htdemux'"):
         export_model("htdemux", tmp_path / "a.onnx")
+
+
+def test_a_bag_that_one_file_cannot_hold_names_the_command_for_each_network(tmp_path: Path) -> None:
+    repo = tmp_path / "a folder"
+    repo.mkdir()
+    networks.write_safetensors(tiny(), repo / "a1.safetensors")
+    networks.write_pickle(tiny(depth=3), repo / "b2.th")
+    (repo / "mine.yaml").write_text("models: [a1, b2]\n")
+    with pytest.raises(ModelError, match=r"Demucs of 0\.05 s, Demucs of 0\.05 s; each network alone") as caught:
+        export_model("mine", tmp_path / "mine.onnx", repo=repo)
+    commands = [shlex.split(command) for command in re.findall(r"stream-restore (.*?\.onnx)'", str(caught.value))]
+    assert [command[:2] for command in commands] == [["export", "a1"], ["export", "b2"]]
+    for command in commands:
+        command[-1] = str(tmp_path / command[-1])
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+    assert {path.name for path in tmp_path.iterdir()} == {"a folder", "a1.onnx", "b2.onnx"}
+
+
+def two(kind: type[Any], **arguments: Any) -> BagOfModels:
+    torch.manual_seed(1)
+    members = [kind(["a", "b"], channels=4, dconv_mode=0, segment=0.1, **arguments).eval() for _ in range(2)]
+    return BagOfModels(members, [[1.0, 0.25], [0.0, 1.0]])
+
+
+@pytest.mark.parametrize(
+    "bag", [two(Demucs, depth=2), two(HDemucs, nfft=64, depth=3)], ids=lambda bag: type(bag.models[0]).__name__
+)
+def test_a_bag_in_one_file_gives_the_stems_of_demucs(tmp_path: Path, bag: BagOfModels) -> None:
+    export_model(bag, tmp_path / "bag.onnx")
+    model = load(str(tmp_path / "bag.onnx"))
+    for frames in (1, 100, 4410, 10_000):
+        signal = example_signal(2, frames)
+        with torch.no_grad():
+            expected = apply_model(bag, torch.tensor(signal)[None], shifts=0)[0].numpy()
+        stage = Separate(Spec(44100, 2), model)
+        found = np.concatenate([stage.process(signal), stage.flush()], axis=1).reshape(expected.shape)
+        assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
 def test_no_trace_of_this_machine_is_left_in_a_file() -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 
 import networks
@@ -155,6 +156,24 @@ def test_a_users_bag_is_fetched_and_then_loads(hub: Hub, tmp_path: Path) -> None
     assert "[(1.0, 0.0, 1.0, 1.0), (1.0, 1.0, 0.0, 1.0)]" in loaded.stdout
     for seed in (0, 1):
         assert np.abs(np.load(out)[seed] - separated(seed, "hdemucs")).max() < 1e-6
+
+
+@pytest.mark.skipif(find_spec("diffq") is None, reason="needs diffq, which has no wheel: pip install diffq")
+def test_a_quantised_bag_by_its_official_name(hub: Hub, tmp_path: Path) -> None:
+    root, expected = "/adefossez/Demucs-mdx_q/resolve/main", []
+    hub.files[f"{root}/mdx_q.yaml"] = b"models: [a1, b2]\nweights: [[1, 0, 1, 1], [0, 1, 1, 0]]\nsegment: 0.25\n"
+    for seed, signature in enumerate(("a1", "b2")):
+        network = networks.hdemucs(seed, segment=SEGMENT)
+        state, same = networks.quantised(network)
+        path = networks.write_safetensors(network, tmp_path / f"{signature}.safetensors", state=state)
+        hub.files[f"{root}/{signature}.safetensors"] = path.read_bytes()
+        expected.append(from_torch(same, name="same", threads=1).voices[0].backend)
+    loaded = client(hub.url, tmp_path / "home", "mdx_q", str(tmp_path / "out.npy"))
+    assert loaded.returncode == 0, loaded.stderr
+    assert loaded.stdout.strip() == "mdx_q [(1.0, 0.0, 1.0, 1.0), (0.0, 1.0, 1.0, 0.0)]"
+    segment = np.linspace(-0.5, 0.5, 2 * 11025, dtype=np.float32).reshape(2, -1)
+    for found, backend in zip(np.load(tmp_path / "out.npy"), expected, strict=True):
+        assert np.abs(found - backend.separate(segment)).max() < 1e-6
 
 
 def test_a_name_the_hub_does_not_have_says_what_was_tried_and_the_cure(hub: Hub, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ The hostile files are real: read by pickle, or by demucs itself, each would crea
 import json
 import os
 import pickle
+import sys
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 
 from stream_restore.errors import ModelError
 from stream_restore.models import load
+from stream_restore.models.torch_backend import from_torch
 
 
 class Bomb:
@@ -137,9 +139,32 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     refused(networks.write_safetensors(network, tmp_path / "a.safetensors"), "not finite")
 
 
-@pytest.mark.skipif(find_spec("diffq") is not None, reason="needs an environment without diffq")
-def test_quantised_weights_without_diffq_name_it(tmp_path: Path) -> None:
+def test_quantised_weights_without_diffq_name_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "diffq", None)
+    line = "whose weights are quantised, needs the package 'diffq'.*pip install diffq"
     structure = json.dumps({"_dict": [["meta", {"_class": "diffq.diffq.DiffQuantizer"}]]})
-    refused(networks.write_safetensors(networks.demucs(), tmp_path / "a.safetensors", structure=structure), "diffq")
+    refused(networks.write_safetensors(networks.demucs(), tmp_path / "a.safetensors", structure=structure), line)
     state = networks.demucs().state_dict() | {"__quantized": True}
-    refused(networks.write_pickle(networks.demucs(), tmp_path / "a.th", state=state), "diffq")
+    refused(networks.write_pickle(networks.demucs(), tmp_path / "a.th", state=state), line)
+
+
+@pytest.mark.skipif(find_spec("diffq") is None, reason="needs diffq, which has no wheel: pip install diffq")
+@pytest.mark.parametrize("suffix", [".th", ".safetensors"])
+def test_quantised_weights_are_those_that_demucs_reads(tmp_path: Path, suffix: str) -> None:
+    network = networks.hdemucs()
+    state, same = networks.quantised(network)
+    write = networks.write_pickle if suffix == ".th" else networks.write_safetensors
+    path = write(network, tmp_path / f"a{suffix}", state=state)
+    found, exact = load(str(path), threads=1), from_torch(network, name="exact", threads=1)
+    segment = np.random.default_rng(0).standard_normal((2, 11025)).astype(np.float32)
+    stems = found.voices[0].backend.separate(segment)
+    assert (stems == from_torch(same, name="same", threads=1).voices[0].backend.separate(segment)).all()
+    assert (stems != exact.voices[0].backend.separate(segment)).any()
+
+
+@pytest.mark.skipif(find_spec("diffq") is None, reason="needs diffq, which has no wheel: pip install diffq")
+def test_a_quantised_pickle_with_a_call_does_not_make_it(tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    state = networks.quantised(networks.demucs())[0] | {"more": Bomb(marker)}
+    refused(networks.write_pickle(networks.demucs(), tmp_path / "a.th", state=state), "cannot be read")
+    assert not marker.exists()
