@@ -1,5 +1,6 @@
-"""Containers that libsndfile reads and FFmpeg does not: MATLAB's, HTK, Sound Designer and the like."""
+"""What libsndfile reads and FFmpeg does not, or not as exactly: MATLAB's, HTK, Sound Designer and the like."""
 
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -14,20 +15,21 @@ from .source import PIECE, Source, checked_spec
 __all__ = ["SndfileSource"]
 
 _WORDS = {subtype: word for word, subtype in SUBTYPES.items()}
+_WORDS |= {"ALAC_16": "s16", "ALAC_20": "s24", "ALAC_24": "s24", "ALAC_32": "s32"}
 
 
 class SndfileSource(Source):
-    """Sound that libsndfile reads from a seekable file.
+    """Sound that libsndfile reads from a seekable file, by its path where it needs another beside it.
 
     Raises:
         SourceError: libsndfile cannot open it.
     """
 
-    def __init__(self, name: str, file: BinaryIO, rereadable: bool) -> None:
+    def __init__(self, name: str, file: BinaryIO | Path, rereadable: bool) -> None:
         try:
             self._file = soundfile.SoundFile(file)
         except soundfile.LibsndfileError as error:
-            file.close()
+            _close(file)
             raise SourceError(f"{name}: is no sound that can be read ({error.error_string})") from error
         self._raw = file
         self._held = empty(self._file.channels)
@@ -39,7 +41,7 @@ class SndfileSource(Source):
 
     def close(self) -> None:
         self._file.close()
-        self._raw.close()
+        _close(self._raw)
 
     def _restart(self) -> None:
         self._file.seek(0)
@@ -60,3 +62,8 @@ class SndfileSource(Source):
         if not len(sound) and self.frames is not None and self._position < self.frames:
             self._ends_early(self.frames)
         return np.ascontiguousarray(sound.T)
+
+
+def _close(file: BinaryIO | Path) -> None:
+    if not isinstance(file, Path):
+        file.close()

@@ -1,8 +1,8 @@
 """Which reader opens what.
 
 A WAV, or a relative of it, is read here, from a file and from a pipe alike. Everything else goes to FFmpeg, and what
-FFmpeg does not know to libsndfile. Containers that can be read in one pass are read so from a pipe; others go
-to a temporary file first. Either way the samples are those of the same bytes in a file.
+FFmpeg does not know, or decodes wrongly, to libsndfile. Containers that can be read in one pass are read so from a
+pipe; others go to a temporary file first. Either way the samples are those of the same bytes in a file.
 """
 
 import os
@@ -76,9 +76,43 @@ def _opened(stream: ByteStream, raw: RawFormat | None, path: Path | None) -> Sou
 
 
 def _foreign_file(stream: ByteStream, path: Path) -> Source:
-    kind = sniff(stream)
+    kind, exact = sniff(stream), _exact(stream)
     stream.close()
+    if path.suffix.lower() == ".sd2":
+        return _sound_designer(path)
+    if exact:
+        return _by_libsndfile(stream.name, path.open("rb"), rereadable=True)
     return (_ogg_file if kind.ogg else _foreign)(stream.name, lambda: path.open("rb"), kind, rereadable=True)
+
+
+def _exact(stream: ByteStream) -> bool:
+    """Whether libsndfile decodes it, and FFmpeg (version 8) to something else.
+
+    FFmpeg reads the words of G.721 and G.723 in the other order (AU's encodings 23, 25 and 26, WAV's 0x40), does not
+    know NMS ADPCM (WAV's 0x38), rounds MS ADPCM (0x02) as neither libsndfile nor SoX does, drops the last, shorter
+    packet of an ALAC in CAF, and keeps what fills the last one of a GSM in AIFF.
+    """
+    head = stream.peek(66)
+    if head[:4] == b".snd":
+        return int.from_bytes(head[12:16], "big") in (23, 25, 26)
+    if head[8:16] == b"WAVEfmt ":
+        return int.from_bytes(head[20:22], "little") in (0x02, 0x38, 0x40)
+    if head[:4] == b"riff" and head[40:44] == b"fmt ":
+        return int.from_bytes(head[64:66], "little") == 0x02
+    if head[:4] == b"FORM":
+        return b"GSM " in head
+    return head[:4] == b"caff" and head[28:32] == b"alac"
+
+
+def _sound_designer(path: Path) -> Source:
+    """Sound Designer II: samples in one file, all about them in the resource fork that lies beside it."""
+    forks = (path.with_name(f"._{path.name}"), path.with_name(".AppleDouble") / path.name)
+    if not any(fork.is_file() for fork in forks):
+        raise SourceError(
+            f"{path}: its sample rate and channels are in {forks[0].name}, which is not beside it; copy that, too, or"
+            f" say them: --raw s16be:44100:2"
+        )
+    return _by_libsndfile(str(path), path, rereadable=True)
 
 
 def _ogg_file(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool) -> Source:
@@ -92,14 +126,16 @@ def _ogg_file(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable:
 
 
 def _foreign_pipe(stream: ByteStream) -> Source:
-    kind = sniff(stream)
-    if kind.streams:
+    kind, exact = sniff(stream), _exact(stream)
+    if kind.streams and not exact:
         from .av_source import AvSource
 
         one_pass = OnePass(stream)
         return AvSource(stream.name, lambda: OggWatch(one_pass) if kind.ogg else one_pass, rereadable=False)
     with spool_bytes(stream) as file:
         stream.close()
+        if exact:
+            return _by_libsndfile(stream.name, _again(file), rereadable=False)
         return _foreign(stream.name, lambda: _again(file), kind, rereadable=False)
 
 
@@ -113,12 +149,17 @@ def _again(file: BinaryIO) -> BinaryIO:
 def _foreign(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool) -> Source:
     """By FFmpeg, or else by libsndfile."""
     from .av_source import AvSource
-    from .sndfile_source import SndfileSource
 
     try:
         return AvSource(name, reopen, rereadable, kind.exact)
     except SourceError as unknown:
         try:
-            return SndfileSource(name, reopen(), rereadable)
+            return _by_libsndfile(name, reopen(), rereadable)
         except SourceError:
             raise unknown from None
+
+
+def _by_libsndfile(name: str, file: BinaryIO | Path, rereadable: bool) -> Source:
+    from .sndfile_source import SndfileSource
+
+    return SndfileSource(name, file, rereadable)
