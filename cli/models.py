@@ -38,6 +38,8 @@ def info(name: Name) -> None:
         fields |= {key: value for key, value in asdict(found.manifest).items() if key not in ("name", "licence")}
     for key, value in fields.items():
         typer.echo(f"{key:15} {', '.join(map(str, value)) if isinstance(value, tuple) else value}")
+    if found.card:
+        typer.echo(f"\n{found.card}")
 
 
 @app.command("fetch")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -267,6 +268,17 @@ def test_models_list_and_info(small_model: Path) -> None:
     text = run("models", "info", small_model).stdout.decode()
     assert "artifacts" in text
     assert "44100" in text
+
+
+def test_models_info_shows_the_short_form_of_a_card_and_nothing_that_moves_a_terminal(tmp_path: Path) -> None:
+    text = run("models", "info", "compact").stdout.decode()
+    card = (Path(__file__).parents[1] / "models/compact.md").read_text("utf-8")
+    assert text.endswith("\n\n" + card[: card.index("\n## ")].strip() + "\n")
+    assert all(word in text for word in ("SI-SDR", "fails", "MIT"))
+    shutil.copy(Path(__file__).parents[1] / "models/compact.onnx", tmp_path / "mine.onnx")
+    (tmp_path / "mine.md").write_text("# mine\n\n\x1b[2Jbold\n\n## More\n\nnever shown\n")
+    shown = run("models", "info", tmp_path / "mine.onnx").stdout.decode()
+    assert shown.endswith("\n\n# mine\n\n[2Jbold\n")
 
 
 def test_an_exported_model_says_how_close_it_is(tmp_path: Path) -> None:
