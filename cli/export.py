@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from ..models.extras import optional
-
 __all__ = ["command"]
 
 
@@ -23,7 +21,8 @@ def command(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write a model as one .onnx file that runs without PyTorch, checked against PyTorch."""
-    export = optional(".export", "export", "export")
-    manifest = export.export_model(name, output, repo=repo, segment=segment, force=force)
+    from ..models import export_model
+
+    manifest = export_model(name, output, repo=repo, segment=segment, force=force)
     parity = f"largest difference to PyTorch {manifest.parity:.1e} of the peak"
     print(f"{output}: {manifest.architecture}, {', '.join(manifest.stems)}; {parity}", file=sys.stderr)
