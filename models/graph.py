@@ -149,10 +149,8 @@ def exportable(network: Network | BagOfModels) -> nn.Module:
     if not isinstance(network, BagOfModels):
         return _single(network)
     members: Any = list(network.models)
-    if (
-        len({(type(each), stft_of(each), lengths_of(each), int(each.samplerate * each.segment)) for each in members})
-        > 1
-    ):
+    inputs = {(type(each), stft_of(each), lengths_of(each), int(each.samplerate * each.segment)) for each in members}
+    if len(inputs) > 1:
         kinds = ", ".join(f"{type(each).__name__} of {float(each.segment):g} s" for each in members)
         raise ModelError(f"a bag becomes one file only if its networks take one input; it has {kinds}")
     if len(members) == 1:

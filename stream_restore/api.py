@@ -7,11 +7,11 @@ from pathlib import Path
 from .audio import RawFormat, open_source, spool
 from .combine import through
 from .degradation import Degradation, mean_power
-from .errors import ConfigError
 from .job import Job, Output, Report, Target
 from .models import Model, load
 from .restoration import Restoration, measure
 from .run import Progress, Ticker, stream
+from .whole import make_folder
 
 __all__ = ["Output", "Report", "Target", "degrade", "restore"]
 
@@ -65,7 +65,7 @@ def restore(
         targets: list[Target] = [output, *([residual] if residual is not None else [])]
         targets += [save_stems / f"{stem}{_suffix(output)}" for stem in stems] if save_stems else []
         if save_stems:
-            _make_folder(save_stems)
+            make_folder(save_stems)
         work = {"restoration": asdict(replace(restoration, jobs=1)), "residual": residual is not None}
         work |= model.facts()
         return Job(input, targets, stored, work, resume).run(source, stage, ticker)
@@ -107,10 +107,3 @@ def degrade(
 def _suffix(output: Target) -> str:
     suffix = Path(output).suffix if isinstance(output, str | Path) else ""
     return suffix or ".wav"
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be made a folder for stems: {error.strerror}") from error

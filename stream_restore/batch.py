@@ -181,7 +181,7 @@ def _begun(path: Path, about: Facts, resume: bool, force: bool) -> Ledger:
     if path.exists() and path.stat().st_size and not resume and not force:
         refuse_busy(path)
         raise ConfigError(f"{path}: a batch was made here; --resume goes on with it, --force starts again")
-    return Ledger.go_on(path, about) if resume else Ledger.begin(path, about)
+    return Ledger(path, about, resume)
 
 
 def _under_way(target: Path) -> bool:

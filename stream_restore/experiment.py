@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, api
+from . import api
 from .audio import Source, open_sink, open_source
 from .audio.lock import refuse_busy
 from .combine import Mix
@@ -24,7 +24,7 @@ from .degradation import Degradation
 from .display import Track, show
 from .errors import ConfigError, SourceError
 from .job import Output, Report
-from .journal import Facts, file_facts
+from .journal import Facts, file_facts, versions
 from .ledger import Ledger, refuse_changes
 from .metrics import Segments
 from .models import Model
@@ -96,17 +96,17 @@ class Clip:
     def _work(self) -> dict[str, Any]:
         models = {label: model.facts() for label, model in self.models.items()}
         work = {"clip": file_facts(self.source), "experiment": asdict(self.experiment), "models": models}
-        return dict(json.loads(json.dumps({**work, "version": __version__})))  # as it comes back from the file
+        return dict(json.loads(json.dumps({**work, "versions": versions()})))  # as it comes back from the file
 
     def _ledger(self, path: Path, work: Facts, resume: bool) -> Ledger:
         make_folder(self.folder)
         if resume and path.exists():
-            return Ledger.go_on(path, work)
+            return Ledger(path, work, resume=True)
         # What is there is of another run; from here on, a WAV file that is there is done.
         stale = [self.folder / "clip.json", path, *map(self._path, ("original", "degraded", *self.models))]
         for each in (*stale, *self.folder.glob("*.wav.part"), *self.folder.glob("*.wav.journal")):
             remove(each)
-        return Ledger.begin(path, work)
+        return Ledger(path, work, resume=False)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.wav"

@@ -5,10 +5,10 @@ is written when all that the step made is on the disk; so it is always true. Not
 
 >>> import tempfile
 >>> path = Path(tempfile.mkdtemp()) / "work.journal"
->>> with Ledger.begin(path, {"clip": "a.wav"}) as ledger:
+>>> with Ledger(path, {"clip": "a.wav"}, resume=False) as ledger:
 ...     ledger.once("count", lambda: 3)
 3
->>> with Ledger.go_on(path, {"clip": "a.wav"}) as ledger:
+>>> with Ledger(path, {"clip": "a.wav"}, resume=True) as ledger:
 ...     ledger.once("count", lambda: 4)
 3
 """
@@ -27,21 +27,35 @@ __all__ = ["Ledger", "refuse_changes"]
 
 
 class Ledger:
-    """The ledger of one work; `begin` and `go_on` make it.
+    """The ledger of one work. Until `close`, or the end of `with`, no other run may have it.
 
-    Until `close`, or the end of `with`, no other run may have it.
+    Args:
+        path: the file.
+        work: what the work is made of.
+        resume: go on with the one that is there; a new one, if there is none or a run was stopped before it had
+            written a line. Without it, a new one in the place of any other.
 
     Attributes:
         done: what each step gave.
+
+    Raises:
+        ConfigError: what is there is damaged, or of another work; says what changed.
+        SinkError: it cannot be written, or another run has it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, work: Facts, resume: bool) -> None:
         self.path = path
         self.done: dict[str, Any] = {}
         try:
             self._lock = Lock(path)
         except OSError as error:
             raise error if isinstance(error, SinkError) else _unwritable(path, error) from error
+        try:
+            if not (resume and self._load(work)):
+                self._write("wb", work)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -53,34 +67,8 @@ class Ledger:
         """Let another run have it. Any number of times."""
         self._lock.release()
 
-    @classmethod
-    def begin(cls, path: Path, work: Facts) -> Self:
-        """A new one, in the place of any other.
-
-        Raises:
-            SinkError: it cannot be written, or another run has it.
-        """
-        ledger = cls(path)
-        ledger._write("wb", work)
-        return ledger
-
-    @classmethod
-    def go_on(cls, path: Path, work: Facts) -> Self:
-        """The one that is there; a new one, if there is none or a run was stopped before it had written a line.
-
-        Raises:
-            ConfigError: it is damaged, or of another work; says what changed.
-            SinkError: another run has it.
-        """
-        ledger = cls(path)
-        try:
-            ledger._load(work)
-        except BaseException:
-            ledger.close()
-            raise
-        return ledger
-
-    def _load(self, work: Facts) -> None:
+    def _load(self, work: Facts) -> bool:
+        """Read what is done; False if not even the first line was written."""
         try:
             data = self.path.read_bytes()
             whole = data[: data.rfind(b"\n") + 1]  # a line that was being written when the process was killed is not
@@ -92,8 +80,7 @@ class Ledger:
             raise ConfigError(f"{self.path}: is damaged ({error}); delete it to start again") from error
         if whole:
             refuse_changes(self.path, first, work)
-        else:
-            self._write("wb", work)
+        return bool(whole)
 
     def once(self, step: str, work: Callable[[], Any]) -> Any:
         """What `work` gives, as it comes back from JSON; it is called only if the step is not done yet.

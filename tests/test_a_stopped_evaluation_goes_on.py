@@ -216,12 +216,12 @@ def test_a_damaged_ledger_is_named(name: str, damage: bytes, clip: Path, tmp_pat
 
 def test_a_line_that_was_being_written_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "work.journal"
-    with Ledger.begin(path, {}) as ledger:
+    with Ledger(path, {}, resume=False) as ledger:
         assert ledger.once("first", lambda: [1, (2.5, None)]) == [1, [2.5, None]]
     with path.open("ab") as file:
         file.write(b'{"step": "second", "ga')
     for _ in range(2):
-        with Ledger.go_on(path, {}) as ledger:
+        with Ledger(path, {}, resume=True) as ledger:
             assert ledger.once("second", lambda: 2) == 2
             assert ledger.once("first", lambda: 3) == [1, [2.5, None]]
     assert len(path.read_bytes().splitlines()) == 3

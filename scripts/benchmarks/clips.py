@@ -11,10 +11,9 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
+from passes import SAMPLE_RATE
 
 from stream_restore.spec import Audio
-
-from .sound import SAMPLE_RATE
 
 __all__ = ["Clip", "found", "means", "middle"]
 

@@ -1,24 +1,23 @@
 """What recordings suffer, as functions of a sound, a random generator and a strength.
 
 Sounds have shape (channels, frames) at `SAMPLE_RATE` and are never modified. The strength is the SDR of what comes out,
-in dB, but for lossy coding, where it is the bit rate in kbit/s. The same generator gives the same damage.
+in dB, but for lossy coding, where it is the bit rate in kbit/s. The same generator gives the same damage. These are not
+the damages of `training.damage`: what is measured with should not be what was learnt from.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from passes import SAMPLE_RATE
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
-from stream_restore.degradation import Degradation, mean_power
-from stream_restore.spec import Audio, Spec
-from stream_restore.stage import Stage
+from stream_restore.spec import Audio
 
 from .foreign import coded
-from .sound import SAMPLE_RATE
 
-__all__ = ["Damage", "brown_hiss", "clipping", "crackle", "degrade", "hum", "mp3", "pink_hiss", "whole"]
+__all__ = ["Damage", "brown_hiss", "clipping", "crackle", "hum", "mp3", "pink_hiss"]
 
 Damage: TypeAlias = Callable[[Audio, np.random.Generator, float], Audio]
 Samples: TypeAlias = NDArray[np.float64]
@@ -85,19 +84,6 @@ def pink_hiss(sound: Audio, rng: np.random.Generator, sdr_db: float) -> Audio:
 def brown_hiss(sound: Audio, rng: np.random.Generator, sdr_db: float) -> Audio:
     """Gaussian noise whose power falls by 6 dB an octave, its own in every channel."""
     return _with(sound, _coloured(sound.shape, rng, 1.0), sdr_db)
-
-
-def degrade(clean: Audio, chain: Degradation) -> Audio:
-    """`clean` through the chain of the evaluation, its noise relative to its own power."""
-    spec = Spec(SAMPLE_RATE, len(clean))
-    power = mean_power([whole(chain.before_noise(spec), clean)])
-    return whole(chain.stage(spec, power), clean)
-
-
-def whole(stage: Stage[Any], sound: Audio) -> Audio:
-    """All that a stage makes of a sound, from its beginning to its end."""
-    stage.reset()
-    return np.concatenate([stage.process(sound), stage.flush()], axis=1)
 
 
 def _coloured(shape: tuple[int, ...], rng: np.random.Generator, exponent: float) -> Samples:

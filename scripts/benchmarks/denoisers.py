@@ -9,12 +9,12 @@ from itertools import product
 from typing import TypeAlias
 
 import numpy as np
+from passes import SAMPLE_RATE
 from scipy.signal import istft, stft
 
 from stream_restore.spec import Audio
 
 from . import foreign
-from .sound import SAMPLE_RATE
 
 __all__ = ["DENOISERS", "Denoiser", "Setting", "oracle", "said"]
 

@@ -6,15 +6,14 @@ import numpy as np
 import pyloudnorm
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
-from scipy.signal import get_window, sosfreqz
+from passes import SAMPLE_RATE
+from scipy.fft import rfft
+from scipy.signal import get_window
 
 from stream_restore.metrics.spectral import FLOOR, HOP, SIZE
 from stream_restore.spec import Audio
 
-from .sound import SAMPLE_RATE
-
-__all__ = ["log_spectral_distance_db", "loudness_lufs", "si_sdr_db", "with_phase_of"]
+__all__ = ["log_spectral_distance_db", "loudness_lufs", "si_sdr_db"]
 
 WINDOW = get_window("hann", SIZE)
 FULL_SCALE = 4 / WINDOW.sum() ** 2
@@ -66,21 +65,3 @@ def _distance(levels: NDArray[np.float64], others: NDArray[np.float64]) -> NDArr
 def loudness_lufs(sound: Audio) -> float:
     """Integrated loudness as ITU-R BS.1770-4 defines it; -inf where all of it lies below the gate."""
     return float(pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(sound.T.astype(np.float64)))
-
-
-def with_phase_of(sos: NDArray[np.float64], sound: Audio) -> Audio:
-    """`sound` through the all-pass that turns every frequency as a filter does and weakens none.
-
-    The whole spectrum times H / |H|. What that rings before the beginning and after the end has two seconds of silence
-    to die in before it would come round to the other end.
-
-    Args:
-        sos: the filter's second-order sections.
-        sound: (channels, frames).
-    """
-    frames = sound.shape[1]
-    size = next_fast_len(frames + 2 * SAMPLE_RATE, real=True)
-    # At half the sample rate a low-pass has a zero and no phase: it is taken from just below.
-    angles = np.minimum(2 * np.pi * np.arange(size // 2 + 1) / size, np.pi - 1e-6)
-    turn = np.exp(1j * np.angle(sosfreqz(sos, angles)[1]))
-    return np.asarray(irfft(rfft(sound.astype(np.float64), size) * turn, size)[:, :frames], np.float32)

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from passes import SAMPLE_RATE
 
 from stream_restore.metrics import DelayFinder
 from stream_restore.spec import Audio
-
-from .sound import SAMPLE_RATE
 
 __all__ = ["aligned", "coded", "filtered", "version"]
 

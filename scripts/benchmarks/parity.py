@@ -13,6 +13,7 @@ import torch
 from demucs.apply import apply_model
 from music import compose
 from numpy.typing import NDArray
+from passes import SAMPLE_RATE
 
 from stream_restore.models import Model, load
 from stream_restore.models.export import export_model
@@ -22,7 +23,7 @@ from stream_restore.spec import Audio, Spec
 
 from . import child
 from .networks import OFFICIAL, millions, official
-from .sound import SAMPLE_RATE, write_music
+from .sound import write_music
 from .table import table
 
 __all__ = ["SIZES", "measure"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from passes import SAMPLE_RATE, degrade, whole, with_phase_of
 
 from stream_restore.degradation import Degradation
 from stream_restore.filters import butterworth
@@ -20,9 +21,9 @@ from stream_restore.spec import Audio, Spec
 
 from . import child, damage
 from .clips import Clip, found, means
-from .figures import log_spectral_distance_db, loudness_lufs, si_sdr_db, with_phase_of
+from .figures import log_spectral_distance_db, loudness_lufs, si_sdr_db
 from .peers import SPAN_SECONDS, Case, Peers, Rival
-from .sound import SAMPLE_RATE, write_music
+from .sound import write_music
 from .table import table
 
 __all__ = ["PARTS", "measure"]
@@ -93,7 +94,7 @@ class Bench:
 
     def degraded(self, chain: Degradation) -> list[Case]:
         return [
-            Case(clip, snr_db, damage.degrade(clip.sound, replace(chain, snr_db=snr_db)))
+            Case(clip, snr_db, degrade(clip.sound, replace(chain, snr_db=snr_db)))
             for snr_db in SNRS
             for clip in self.clips
         ]
@@ -101,7 +102,7 @@ class Bench:
     def restore(self, sound: Audio, what: str) -> Audio:
         """As the command does with its defaults."""
         print(f"{self.name}: {what}", file=sys.stderr, flush=True)
-        return damage.whole(Restoration().stage(Spec(SAMPLE_RATE, len(sound)), self.model), sound)
+        return whole(Restoration().stage(Spec(SAMPLE_RATE, len(sound)), self.model), sound)
 
 
 def measure(options: argparse.Namespace, folder: Path) -> str:
@@ -238,15 +239,17 @@ def band(bench: Bench) -> list[Section]:
 
 
 def speed(bench: Bench) -> list[Section]:
-    """The whole command in a process of its own."""
+    """The whole command in a process of its own, with one segment at a time and with two."""
     sound = write_music(bench.folder / "in.wav", SPEED_SECONDS)
-    output = bench.folder / "out.wav"
-    cost = child.run(child.BIN / "stream-restore", "restore", sound, "-n", bench.source, "-o", output)
-    times = SPEED_SECONDS / cost.seconds
-    row = [f"{times:.1f}", f"{cost.seconds:.1f} s", f"{cost.megabytes:.0f} MB"]
-    figures = {"times_real_time": times, "seconds": cost.seconds, "peak_mb": cost.megabytes}
+    rows, figures = [], {}
+    for jobs in (1, 2):
+        words = ["restore", sound, "-n", bench.source, "-j", jobs, "-o", bench.folder / f"out{jobs}.wav"]
+        cost = child.run(child.BIN / "stream-restore", *words)
+        times = SPEED_SECONDS / cost.seconds
+        rows.append([f"-j {jobs}", f"{times:.1f}", f"{cost.seconds:.1f} s", f"{cost.megabytes:.0f} MB"])
+        figures[f"-j {jobs}"] = {"times_real_time": times, "seconds": cost.seconds, "peak_mb": cost.megabytes}
     title = f"Speed: `stream-restore restore` on {SPEED_SECONDS // 60} minutes of 44.1 kHz stereo"
-    return [Section(title, ["times real time", "took", "peak resident memory"], [row], [], figures)]
+    return [Section(title, ["segments at once", "times real time", "took", "peak resident memory"], rows, [], figures)]
 
 
 PARTS: dict[str, Callable[[Bench], list[Section]]] = {

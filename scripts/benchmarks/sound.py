@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from music import compose
+from passes import SAMPLE_RATE
 
 from stream_restore.audio import open_sink
 from stream_restore.spec import Spec
 
-__all__ = ["SAMPLE_RATE", "write_music"]
+__all__ = ["write_music"]
 
-SAMPLE_RATE = 44100
 PIECE_SECONDS = 30
 
 

@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 
 import torch
+from passes import SAMPLE_RATE
 
 from stream_restore.models.export import export_model
 
-from .corpus import SAMPLE_RATE, gather
+from .corpus import gather
 from .fit import Plan, Trainer
 from .material import Material
 from .validation import Validation

@@ -12,6 +12,7 @@ import soundfile
 import soxr
 from music import compose
 from numpy.typing import NDArray
+from passes import SAMPLE_RATE
 
 from stream_restore.spec import Audio, empty
 
@@ -20,10 +21,7 @@ from .mastering import master
 from .orchestra import perform
 from .speech import speak
 
-__all__ = ["SAMPLE_RATE", "Corpus", "Kind", "Piece", "Stored", "gather", "load"]
-
-SAMPLE_RATE = 44100
-"""In Hz, of everything here."""
+__all__ = ["Corpus", "Kind", "Piece", "Stored", "gather", "load"]
 
 EXCLUDED = ("JRPG_battle_loop_slow",)
 """No content above 4.5 kHz: of no use as a full-band target."""

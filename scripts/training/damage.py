@@ -4,23 +4,18 @@ Each takes a sound of shape (channels, frames) at `sample_rate` and a random gen
 """
 
 import subprocess
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
+from benchmarks.foreign import coded
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from stream_restore.audio import open_source
-from stream_restore.errors import RestoreError
 from stream_restore.spec import Audio
 
 __all__ = ["DAMAGES", "click", "clip", "code", "hiss", "hum"]
 
-CODECS = {"mp3": (48, 56, 64, 64, 80, 96, 128), "m4a": (48, 64, 80, 96, 128), "opus": (24, 32, 48, 64)}
+CODECS = {".mp3": (48, 56, 64, 64, 80, 96, 128), ".m4a": (48, 64, 80, 96, 128), ".opus": (24, 32, 48, 64)}
 """Suffixes of the files of each encoder, with its bit rates in kbit/s for two channels."""
 
 
@@ -68,25 +63,10 @@ DAMAGES: tuple[Callable[[Audio, int, np.random.Generator], Audio], ...] = (hiss,
 def code(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio | None:
     """Through a real encoder and decoder at a low rate, in time with the original; None without ffmpeg."""
     suffix = str(rng.choice(list(CODECS)))
-    rate = f"{rng.choice(CODECS[suffix])}k"
-    with tempfile.TemporaryDirectory() as folder:
-        plain, coded = Path(folder, "plain.wav"), Path(folder, f"coded.{suffix}")
-        soundfile.write(plain, sound.T, sample_rate, subtype="FLOAT")
-        try:
-            subprocess.run(["ffmpeg", "-v", "error", "-i", plain, "-b:a", rate, coded], check=True, capture_output=True)
-            with open_source(coded) as source:
-                decoded = _read(source.read, source.spec.sample_rate, sample_rate, sound.shape[1])
-        except (OSError, subprocess.CalledProcessError, RestoreError):
-            return None
-    return decoded if np.vdot(decoded, sound) > 0.7 * np.vdot(sound, sound) else None
-
-
-def _read(read: Callable[[int], Audio], rate: int, wanted: int, frames: int) -> Audio:
-    blocks = []
-    while (block := read(65536)).shape[1]:
-        blocks.append(block)
-    sound = soxr.resample(np.concatenate(blocks, axis=1).T, rate, wanted).T
-    return np.ascontiguousarray(np.pad(sound, ((0, 0), (0, max(0, frames - sound.shape[1]))))[:, :frames], np.float32)
+    try:
+        return coded(sound, suffix, "-b:a", f"{rng.choice(CODECS[suffix])}k")
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return None
 
 
 def _beside(sound: Audio, noise: NDArray[np.float64], below_db: float) -> Audio:

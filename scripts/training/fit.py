@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 from demucs.htdemucs import HTDemucs
+from passes import SAMPLE_RATE
 from torch import Tensor
 
-from .corpus import SAMPLE_RATE
 from .material import Batch, Material
 
 __all__ = ["NETWORK", "Plan", "Trainer", "build", "loss"]

@@ -5,22 +5,21 @@ Batch number n is a function of the seed and n, so that a resumed training sees 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
-from scipy.signal import lfilter, sosfreqz
+from passes import SAMPLE_RATE, degrade, with_phase_of
+from scipy.signal import lfilter
 
-from stream_restore.degradation import Degradation, mean_power
+from stream_restore.degradation import Degradation
 from stream_restore.filters import butterworth
-from stream_restore.spec import Audio, Spec
-from stream_restore.stage import Stage
+from stream_restore.spec import Audio
 
-from .corpus import SAMPLE_RATE, Kind, Piece
+from .corpus import Kind, Piece
 from .damage import DAMAGES
 
-__all__ = ["Material", "both", "degrade", "shifted", "whole"]
+__all__ = ["Material", "both"]
 
 SHARES: dict[Kind, float] = {"music": 0.38, "samples": 0.07, "composed": 0.1, "orchestra": 0.35, "speech": 0.1}
 """How often a crop comes from each kind of sound."""
@@ -126,16 +125,7 @@ def _causally(clean: Audio, rng: np.random.Generator) -> tuple[Audio, Audio]:
     """
     cutoff_hz, order = float(np.exp(rng.uniform(np.log(4000), np.log(16000)))), int(rng.integers(2, 9))
     chain = Degradation(cutoff_hz, order, "causal", sample_rate=_rate(rng), snr_db=_snr(rng), seed=_seed(rng))
-    return degrade(clean, chain, QUIET), shifted(clean, cutoff_hz, order)
-
-
-def shifted(sound: Audio, cutoff_hz: float, order: int) -> Audio:
-    """`sound` with the phases that a causal Butterworth low-pass gives it, and its own magnitudes."""
-    padded = sound.shape[1] + MARGIN
-    turns = np.fft.rfftfreq(padded, 1 / SAMPLE_RATE)
-    _, response = sosfreqz(butterworth(cutoff_hz, order, SAMPLE_RATE), turns, fs=SAMPLE_RATE)
-    phases = np.exp(1j * np.angle(response))
-    return np.asarray(np.fft.irfft(np.fft.rfft(sound, padded) * phases, padded)[:, : sound.shape[1]], np.float32)
+    return degrade(clean, chain, QUIET), with_phase_of(butterworth(cutoff_hz, order, SAMPLE_RATE), clean)
 
 
 def draw_degradation(rng: np.random.Generator) -> Degradation:
@@ -156,19 +146,6 @@ def _snr(rng: np.random.Generator) -> float:
 
 def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
-
-
-def degrade(clean: Audio, chain: Degradation, least_power: float = 0.0) -> Audio:
-    """`clean` (channels, frames) at `SAMPLE_RATE` through the chain, its noise relative to its own power."""
-    spec = Spec(SAMPLE_RATE, len(clean))
-    power = mean_power([whole(chain.before_noise(spec), clean)])
-    return whole(chain.stage(spec, max(power, least_power)), clean)
-
-
-def whole(stage: Stage[Any], sound: Audio) -> Audio:
-    """All that a stage makes of a sound, from its beginning to its end."""
-    stage.reset()
-    return np.concatenate([stage.process(sound), stage.flush()], axis=1)
 
 
 def _rate(rng: np.random.Generator) -> int | None:

@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from passes import SAMPLE_RATE, degrade
 
 from stream_restore.degradation import Degradation
 from stream_restore.metrics import Distortion
 from stream_restore.spec import Audio
 
-from .corpus import SAMPLE_RATE, Piece, Stored
+from .corpus import Piece, Stored
 from .damage import DAMAGES
-from .material import both, degrade
+from .material import both
 
 __all__ = ["Validation", "si_sdr"]
 
