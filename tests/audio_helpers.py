@@ -20,6 +20,7 @@ __all__ = [
     "fmt",
     "noise",
     "only_write",
+    "rate_of",
     "read_all",
     "riff",
     "sox",
@@ -125,3 +126,8 @@ def child(code: str, *arguments: str | Path, **options: Any) -> "subprocess.Comp
     """Run Python code in a process of its own."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, check=False, **options)
+
+
+def rate_of(container: str, word: str) -> int:
+    """A rate that a container can say; most can say all."""
+    return 8000 if container in ("htk", "wve") or (container, word) == ("voc", "u8") else 44100

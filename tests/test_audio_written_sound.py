@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from audio_helpers import ffmpeg, noise, only_write, read_all, sox, write_all
+from audio_helpers import ffmpeg, noise, only_write, rate_of, read_all, sox, write_all
 
 from stream_restore.audio import Format, open_sink, open_source
-from stream_restore.audio.formats import CONTAINERS, choose
+from stream_restore.audio.formats import CODECS, CONTAINERS, choose
 from stream_restore.audio.ogg_pages import checksum
 from stream_restore.audio.wav_writer import WavHead
 from stream_restore.spec import Audio, Spec
@@ -19,10 +19,28 @@ from stream_restore.spec import Audio, Spec
 STEREO = Spec(44100, 2)
 SOUND = noise(2, 20_001)
 TAGS = {"title": "Tape 7", "artist": "Zoë", "album": "Attic"}
-PAIRS = [(name, word) for name, container in CONTAINERS.items() for word in container.encodings]
+PAIRS = [(name, word) for name, container in CONTAINERS.items() for word in container.encodings if word not in CODECS]
 PIPES = [(name, word) for name, word in PAIRS if CONTAINERS[name].pipe]
 LOSSY = ("ogg", "opus", "mp3", "m4a", "aac")
-UNTAGGED = ("raw", "aac", "w64", "nist", "voc", "ircam", "paf", "pvf", "avr", "mat4", "mat5", "svx")
+UNTAGGED = (
+    "raw",
+    "aac",
+    "w64",
+    "nist",
+    "voc",
+    "ircam",
+    "paf",
+    "pvf",
+    "avr",
+    "mat4",
+    "mat5",
+    "svx",
+    "sd2",
+    "htk",
+    "mpc2k",
+    "wve",
+)
+MONO = ("svx", "htk", "wve")
 
 
 def to_pipe(container: str, word: str, sound: Audio, block: int, spec: Spec = STEREO) -> bytes:
@@ -36,11 +54,11 @@ LIKE = Format("wav", "s16", TAGS)
 
 @pytest.mark.parametrize(("container", "word"), PAIRS)
 def test_blocks_do_not_change_a_byte_of_a_file(container: str, word: str, tmp_path: Path) -> None:
-    sound = SOUND[: 1 if container == "svx" else 2]
+    sound = SOUND[: 1 if container in MONO else 2]
     written = []
     for block in (20_001, 777):
-        path = tmp_path / f"{block}"
-        spec = Spec(44100, len(sound))
+        path = tmp_path / f"{block}.{container}"
+        spec = Spec(rate_of(container, word), len(sound))
         sink = open_sink(path, spec, container=container, encoding=word, like=LIKE, frames=block)
         write_all(sink, sound, block)
         written.append(path.read_bytes())
@@ -49,11 +67,14 @@ def test_blocks_do_not_change_a_byte_of_a_file(container: str, word: str, tmp_pa
         return
     with open_source(path) as source:
         heard = read_all(source)
-        assert source.spec.channels == len(sound)
         assert source.format.encoding == word
         assert source.format.container == container
         for name in ("title", "artist"):
             assert (container in UNTAGGED) or source.format.tags[name] == TAGS[name]
+        assert source.spec == Spec(48000 if container == "opus" else spec.sample_rate, spec.channels)
+    if (container, word) == ("paf", "s24"):  # which is stored ten by ten
+        assert heard.shape[1] == 20_010
+        heard = heard[:, :20_001]
     if container not in LOSSY:
         worst = {"u8": 1 / 64, "s8": 1 / 64, "ulaw": 1 / 60, "alaw": 1 / 60}.get(word, 0)
         assert heard.shape == sound.shape
@@ -73,7 +94,7 @@ def test_blocks_do_not_change_a_byte_in_a_pipe(container: str, word: str) -> Non
             assert (container in UNTAGGED) or source.format.tags[name] == TAGS[name]
 
 
-@pytest.mark.parametrize("word", CONTAINERS["wav"].encodings)
+@pytest.mark.parametrize("word", [word for name, word in PAIRS if name == "wav"])
 @pytest.mark.parametrize("channels", [1, 2, 6])
 def test_a_wav_in_a_pipe_is_read_whole_by_libsndfile_ffmpeg_and_sox(word: str, channels: int, tmp_path: Path) -> None:
     sound = noise(channels, 4999, level=0.1)
@@ -93,7 +114,7 @@ def test_a_wav_in_a_pipe_is_read_whole_by_libsndfile_ffmpeg_and_sox(word: str, c
     assert np.abs(heard - ours).max() <= 2**-30  # SoX works in 32-bit integers
 
 
-@pytest.mark.parametrize("word", CONTAINERS["wav"].encodings)
+@pytest.mark.parametrize("word", [word for name, word in PAIRS if name == "wav"])
 def test_a_wav_file_is_read_by_libsndfile_ffmpeg_and_sox(word: str, tmp_path: Path) -> None:
     path = tmp_path / "tape.wav"
     write_all(open_sink(path, Spec(44100, 1), encoding=word, like=LIKE), SOUND[:1], 1000)

@@ -28,27 +28,26 @@ def hiss(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:
 
 
 def hum(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:
-    """The mains at 50 or 60 Hz with up to 30 harmonics, the same in all channels, 0 to 35 dB below the sound."""
+    """The mains at 50 or 60 Hz with up to 30 harmonics, the same in all channels, 0 to 30 dB below the sound."""
     mains = rng.choice([50.0, 60.0]) * rng.uniform(0.995, 1.005)
     number = np.arange(1, int(rng.integers(2, 31)))
     level = rng.uniform(0.1, 1.0, number.size) * number ** -rng.uniform(0.3, 1.5)
     level[1::2] *= rng.uniform(0.0, 1.0)
     turns = 2 * np.pi * mains * np.arange(sound.shape[1]) / sample_rate
     waves = np.sin(number[:, None] * turns + rng.uniform(0.0, 2 * np.pi, (number.size, 1)))
-    return _beside(sound, level @ waves, rng.uniform(0.0, 35.0))
+    return _beside(sound, level @ waves, rng.uniform(0.0, 30.0))
 
 
 def click(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:
-    """Crackle: 1 to 200 clicks a second, most of them small, each ringing for up to a millisecond."""
+    """Crackle, 5 to 30 dB below: 1 to 200 clicks a second, most of them small, each ringing for up to a millisecond."""
     frames, each = sound.shape[1], np.exp(rng.uniform(np.log(1.0), np.log(200.0)))
     count = int(rng.poisson(each * frames / sample_rate))
     clicks = np.zeros(frames)
     clicks[rng.integers(frames, size=count)] = rng.standard_normal(count) * rng.exponential(1.0, count)
     ring = rng.uniform(0.0, 0.97)
     clicks = lfilter([1.0], [1.0, -2 * ring * np.cos(rng.uniform(0.2, 2.8)), ring * ring], clicks)
-    peak = np.abs(sound).max() * rng.uniform(0.3, 1.5) / max(np.abs(clicks).max(), 1e-9)
     balance = rng.uniform(0.3, 1.0, (len(sound), 1)) * rng.choice([-1.0, 1.0, 1.0], (len(sound), 1))
-    return np.asarray(sound + clicks * peak * balance, np.float32)
+    return _beside(sound, clicks * balance, rng.uniform(5.0, 30.0))
 
 
 def clip(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:

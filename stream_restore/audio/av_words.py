@@ -17,6 +17,15 @@ DEMUXERS = (
 LOSSLESS = ("flac", "alac", "wavpack", "tta", "ape", "tak", "shorten", "mlp", "truehd")
 
 _CONTAINERS = {"mov": "m4a", "nistsphere": "nist", "epaf": "paf", "iff": "svx"}
+_CODECS = {
+    "pcm_mulaw": "ulaw",
+    "pcm_alaw": "alaw",
+    "adpcm_ima_wav": "ima_adpcm",
+    "adpcm_ima_qt": "ima_adpcm",
+    "adpcm_ms": "ms_adpcm",
+    "gsm": "gsm610",
+    "gsm_ms": "gsm610",
+}
 _DECODED = {"u8": "u8", "s16": "s16", "s32": "s24", "flt": "f32", "dbl": "f64"}
 """The word of a lossless codec by the type it decodes to; 24 bits come at the top of 32."""
 
@@ -48,8 +57,8 @@ def format_of(container: Any, stream: Any) -> Format:
 
 
 def _encoding(codec: str, decoded: str) -> str:
-    if codec in ("pcm_mulaw", "pcm_alaw"):
-        return "ulaw" if codec == "pcm_mulaw" else "alaw"
+    if codec in _CODECS:
+        return _CODECS[codec]
     plain = re.match(r"pcm_([sf]\d+|u8)", codec)
     if plain:
         return plain[1]

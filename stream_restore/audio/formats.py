@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from ..errors import ConfigError
 
-__all__ = ["CONTAINERS", "WORDS", "Container", "Format", "Word", "choose", "names"]
+__all__ = ["CODECS", "CONTAINERS", "WORDS", "Container", "Format", "Word", "choose", "kept_word", "names", "word_of"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Word:
     Attributes:
         size: bytes.
         bits: resolution. Floats count as 32, since the engine holds float32; A-law and mu-law as 16.
-        kind: "int", "float" or "law".
+        kind: "int", "float" or "law"; "codec" for what a lossy codec takes.
     """
 
     size: int
@@ -35,6 +35,26 @@ WORDS: Mapping[str, Word] = {
     "ulaw": Word(1, 16, "law"),
     "alaw": Word(1, 16, "law"),
 }
+
+CODECS: Mapping[str, Word] = {
+    "ima_adpcm": Word(1, 16, "codec"),
+    "ms_adpcm": Word(1, 16, "codec"),
+    "nms_adpcm_16": Word(1, 16, "codec"),
+    "nms_adpcm_24": Word(1, 16, "codec"),
+    "nms_adpcm_32": Word(1, 16, "codec"),
+    "g721_32": Word(1, 16, "codec"),
+    "g723_24": Word(1, 16, "codec"),
+    "g723_40": Word(1, 16, "codec"),
+    "gsm610": Word(1, 16, "codec"),
+    "dpcm_8": Word(1, 8, "codec"),
+    "dpcm_16": Word(2, 16, "codec"),
+    "alac_16": Word(2, 16, "int"),
+    "alac_24": Word(3, 24, "int"),
+    "alac_32": Word(4, 32, "int"),
+}
+"""Codecs of libsndfile, by its names: the integers they take, and bytes of a sample at most.
+
+Not among them, because libsndfile 1.2 damages them: ALAC of 20 bits (stereo), and SDS (its last block)."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +81,7 @@ class Container:
     """A container that can be written.
 
     Attributes:
-        writer: "pcm" (our own headers), "sndfile" or "av".
+        writer: "pcm" (our own headers), "sndfile" or "av". What is in `CODECS` goes to files only, by libsndfile.
         encodings: what it can carry; the first is its default.
         suffixes: of file names, without the dot.
         pipe: whether it can be written to a pipe.
@@ -78,6 +98,7 @@ class Container:
 _ALL = ("s16", "u8", "s8", "s24", "s32", "f32", "f64", "ulaw", "alaw")
 _WAV = tuple(word for word in _ALL if word != "s8")
 _AU = tuple(word for word in _ALL if word != "u8")
+_WAV_CODECS = ("ima_adpcm", "ms_adpcm", "gsm610", "g721_32", "nms_adpcm_16", "nms_adpcm_24", "nms_adpcm_32")
 _SMALL = 2**32 - 2**20
 """What 32-bit sizes can hold, less room for chunks around the sound."""
 
@@ -87,9 +108,9 @@ def _sndfile(name: str, encodings: str, *suffixes: str, limit: int | None = _SMA
 
 
 CONTAINERS: Mapping[str, Container] = {
-    "wav": Container("pcm", _WAV, ("wav", "wave"), pipe=True),
+    "wav": Container("pcm", (*_WAV, *_WAV_CODECS), ("wav", "wave"), pipe=True),
     "rf64": Container("pcm", _WAV, ("rf64",)),
-    "au": Container("pcm", _AU, ("au", "snd"), pipe=True),
+    "au": Container("pcm", (*_AU, "g721_32", "g723_24", "g723_40"), ("au", "snd"), pipe=True),
     "raw": Container("pcm", _ALL, ("raw", "pcm"), pipe=True),
     "flac": Container("av", ("s16", "s24"), ("flac",), pipe=True),
     "ogg": Container("sndfile", ("vorbis",), ("ogg", "oga"), pipe=True),
@@ -98,19 +119,35 @@ CONTAINERS: Mapping[str, Container] = {
     "m4a": Container("av", ("aac",), ("m4a", "mp4", "m4b"), pipe=True),
     "alac": Container("av", ("s16", "s24"), ("m4a", "mp4"), pipe=True),
     "aac": Container("av", ("aac",), ("aac", "adts"), pipe=True),
-    "aiff": _sndfile("aiff", "s16 u8 s8 s24 s32 f32 f64 ulaw alaw", "aiff", "aif", "aifc"),
-    "caf": _sndfile("caf", "s16 s8 s24 s32 f32 f64 ulaw alaw", limit=None),
-    "w64": _sndfile("w64", "s16 u8 s24 s32 f32 f64 ulaw alaw", limit=None),
+    "aiff": _sndfile("aiff", "s16 u8 s8 s24 s32 f32 f64 ulaw alaw ima_adpcm gsm610", "aiff", "aif", "aifc"),
+    "caf": _sndfile("caf", "s16 s8 s24 s32 f32 f64 ulaw alaw alac_16 alac_24 alac_32", limit=None),
+    "w64": _sndfile("w64", "s16 u8 s24 s32 f32 f64 ulaw alaw ima_adpcm ms_adpcm gsm610", limit=None),
     "nist": _sndfile("nist", "s16 s8 s24 s32 ulaw alaw", "nist", "sph"),
     "voc": _sndfile("voc", "s16 u8 ulaw alaw"),
     "ircam": _sndfile("ircam", "s16 s32 f32 ulaw alaw", "ircam", "sf"),
-    "paf": _sndfile("paf", "s16 s8"),
+    "paf": _sndfile("paf", "s16 s8 s24"),
     "pvf": _sndfile("pvf", "s16 s8 s32"),
     "avr": _sndfile("avr", "s16 u8 s8"),
     "svx": _sndfile("svx", "s16 s8", "svx", "iff", "8svx"),
     "mat4": _sndfile("mat4", "f64 s16 s32 f32", "mat4"),
     "mat5": _sndfile("mat5", "f64 u8 s16 s32 f32", "mat", "mat5"),
+    "sd2": Container("pcm", ("s16", "s8", "s24", "s32"), ("sd2",)),
+    "htk": _sndfile("htk", "s16"),
+    "mpc2k": _sndfile("mpc2k", "s16", "mpc2k", "snd"),
+    "wve": _sndfile("wve", "alaw"),
+    "xi": _sndfile("xi", "dpcm_16 dpcm_8"),
 }
+
+
+def word_of(encoding: str) -> Word | None:
+    """The word that an encoding takes; None for codecs that take floats."""
+    return WORDS.get(encoding) or CODECS.get(encoding)
+
+
+def kept_word(encoding: str) -> Word | None:
+    """The word that an encoding keeps; None for lossy codecs."""
+    word = word_of(encoding)
+    return None if word is None or word.kind == "codec" else word
 
 
 def names(pipe: bool = False) -> str:
@@ -189,14 +226,15 @@ def _encoding(container: str, asked: str | None, like: Format | None) -> str:
         return asked
     if like is None or like.encoding in carried:
         return like.encoding if like else carried[0]
-    if like.encoding not in WORDS or carried[0] not in WORDS:
-        return carried[0]
-    return _nearest(WORDS[like.encoding], carried)
+    word = kept_word(like.encoding)
+    return carried[0] if word is None else _nearest(word, carried)
 
 
 def _nearest(word: Word, carried: tuple[str, ...]) -> str:
-    """The narrowest encoding that holds `word`, of its kind if possible; else the widest."""
-    plain = [name for name in carried if WORDS[name].kind != "law"]
+    """The narrowest encoding that holds `word`, of its kind if possible; else the widest, or the only one."""
+    plain = [name for name in carried if name in WORDS and WORDS[name].kind != "law"]
+    if not plain:
+        return carried[0]
     holding = [name for name in plain if WORDS[name].bits >= word.bits]
     if not holding:
         return max(plain, key=lambda name: WORDS[name].bits)

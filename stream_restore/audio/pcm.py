@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import ConfigError
 from ..noise import Noise, tpdf
 from ..spec import Audio, Spec
-from .formats import WORDS, Format
+from .formats import WORDS, Format, kept_word, word_of
 from .g711 import DECODED, compress
 
 __all__ = ["CLIP_MODES", "Quantiser", "decode", "encode", "needs_dither"]
@@ -86,10 +86,10 @@ def needs_dither(encoding: str, like: Format | None) -> bool:
 
     Floats, 32-bit integers, lossy codecs and sound of unknown origin count as 32 bits.
     """
-    word = WORDS.get(encoding)
+    word = word_of(encoding)
     if word is None or word.kind == "float":
         return False
-    origin = WORDS.get(like.encoding) if like else None
+    origin = kept_word(like.encoding) if like else None
     return word.bits < (origin.bits if origin else 32)
 
 
@@ -111,7 +111,7 @@ class Quantiser:
     def __init__(self, encoding: str, spec: Spec, clip_mode: str = "clamp", seed: int = 0, dither: bool = False):
         if clip_mode not in CLIP_MODES:
             raise ConfigError(f"clip mode {clip_mode!r} is not one of {', '.join(CLIP_MODES)}")
-        word = WORDS.get(encoding)
+        word = word_of(encoding)
         self._bits = None if word is None or word.kind == "float" else word.bits
         self._bend = clip_mode == "tanh"
         self._noise = Noise(seed, DITHER_PURPOSE, spec.channels, tpdf) if dither else None

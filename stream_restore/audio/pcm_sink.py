@@ -46,7 +46,7 @@ class PcmSink(Sink):
 
     @property
     def _big_endian(self) -> bool:
-        return self.format.big_endian or self.format.container == "au"
+        return self.format.big_endian or self.format.container in ("au", "sd2")
 
     def _finish(self) -> None:
         if self._output.seekable():

@@ -8,7 +8,7 @@ follow. So an encoder always hears one recording from its first frame to its las
 import numpy as np
 
 from ..spec import Spec
-from .formats import WORDS, Format
+from .formats import Format, word_of
 from .output import Output
 from .pcm import Quantiser, Values
 from .pcm_sink import PcmSink
@@ -33,6 +33,10 @@ class ReplayedSink(PcmSink):
     ) -> None:
         super().__init__(output, spec, form, quantiser, force, NoHead(), _kept_word(form.encoding))
         self._encoder = encoder
+
+    @property
+    def _big_endian(self) -> bool:
+        return False
 
     def go_on(self, position: Position) -> None:
         """Cut what an earlier sink kept to `position`, give it to the encoder, and continue there.
@@ -63,7 +67,7 @@ class ReplayedSink(PcmSink):
 
 def _kept_word(encoding: str) -> str:
     """The shortest word that holds what `Quantiser` makes for an encoding."""
-    word = WORDS.get(encoding)
+    word = word_of(encoding)
     if word is None or word.kind == "float":
         return "f32"
     return "s16" if word.bits <= 16 else "s32"

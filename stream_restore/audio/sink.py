@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ConfigError, SinkError, SpecError, StreamError
 from ..spec import Audio, Spec
-from .formats import CONTAINERS, WORDS, Format
+from .formats import CONTAINERS, Format, word_of
 from .output import Output
 from .pcm import Quantiser, Values
 from .place import place
@@ -175,8 +175,8 @@ def refuse_too_long(name: str, spec: Spec, form: Format, frames: int) -> None:
     Raises:
         SinkError: names containers without this limit.
     """
-    limit = CONTAINERS[form.container].limit
-    if limit is None:
+    limit, word = CONTAINERS[form.container].limit, word_of(form.encoding)
+    if limit is None or word is None:
         return
-    if frames * spec.channels * WORDS[form.encoding].size > limit:
+    if frames * spec.channels * word.size > limit:
         raise SinkError(f"{name}: {form.container} holds no more than {limit} bytes; wav, caf, w64 and flac hold more")

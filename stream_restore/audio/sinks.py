@@ -7,12 +7,13 @@ from typing import BinaryIO
 
 from ..errors import ConfigError
 from ..spec import Spec
-from .formats import CONTAINERS, Format, choose, names
-from .output import Output, open_output
+from .formats import CODECS, CONTAINERS, Format, choose, names
+from .output import Output, open_output, refuse_existing
 from .pcm import Quantiser, needs_dither
 from .pcm_sink import PcmSink
 from .plain_heads import AuHead, NoHead
 from .replayed_sink import ENCODED, ReplayedSink
+from .sd2_sink import Sd2Sink, fork_of
 from .sink import Position, Sink, refuse_too_long
 from .wav_writer import WavHead
 
@@ -60,11 +61,13 @@ def open_sink(
     # A file that goes on may have its name already, if it was stopped right behind that: `close` compares.
     goes_on = resume is not None
     unheeding = force or goes_on
+    if form.container == "sd2" and not unheeding:
+        refuse_existing(fork_of(name))
     with ExitStack() as undo:
         output = open_output(target, unheeding, goes_on)
         undo.callback(output.leave if goes_on else output.discard)
         how = (spec, form, quantiser, force)
-        if (continuable or goes_on) and output.seekable() and CONTAINERS[form.container].writer != "pcm":
+        if (continuable or goes_on) and output.seekable() and _writes(form) != "pcm":
             encoded = open_output(target, unheeding, suffix=ENCODED)
             undo.callback(encoded.discard)
             encoder = _writer(encoded, *how)
@@ -79,18 +82,26 @@ def open_sink(
 
 
 def _writer(output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> Sink:
-    container = CONTAINERS[form.container]
-    if not output.seekable() and not container.pipe:
-        raise ConfigError(f"{output.name}: {form.container} cannot be written to a pipe; {names(pipe=True)} can")
-    if container.writer == "pcm":
+    writer = _writes(form)
+    if not output.seekable() and (not CONTAINERS[form.container].pipe or form.encoding in CODECS):
+        what = f"{form.encoding} in {form.container}" if form.encoding in CODECS else form.container
+        raise ConfigError(f"{output.name}: {what} cannot be written to a pipe; {names(pipe=True)} can")
+    if form.container == "sd2":
+        return Sd2Sink(output, spec, form, quantiser, force)
+    if writer == "pcm":
         return PcmSink(output, spec, form, quantiser, force, _HEADS[form.container](spec, form))
-    if container.writer == "sndfile":
+    if writer == "sndfile":
         from .sndfile_sink import SndfileSink
 
         return SndfileSink(output, spec, form, quantiser, force)
     from .av_sink import AvSink
 
     return AvSink(output, spec, form, quantiser, force)
+
+
+def _writes(form: Format) -> str:
+    """Which writer writes a format."""
+    return "sndfile" if form.encoding in CODECS else CONTAINERS[form.container].writer
 
 
 _HEADS: dict[str, Callable[[Spec, Format], WavHead | AuHead | NoHead]] = {

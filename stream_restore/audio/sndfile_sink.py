@@ -1,15 +1,17 @@
 """Containers that libsndfile writes, into files."""
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
 
 from ..errors import ConfigError, SinkError
 from ..spec import Spec
-from .formats import WORDS, Format
+from .formats import CODECS, WORDS, Format, word_of
 from .ogg_pages import OggPages
 from .output import Output
 from .pcm import Quantiser, Values
@@ -30,6 +32,7 @@ SUBTYPES = {
     "ulaw": "ULAW",
     "alaw": "ALAW",
     "vorbis": "VORBIS",
+    **{codec: codec.upper() for codec in CODECS},
 }
 """libsndfile's name of each word."""
 
@@ -44,20 +47,14 @@ class SndfileSink(Sink):
 
     def __init__(self, output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> None:
         super().__init__(output, spec, form, quantiser, force)
-        self._word = WORDS.get(form.encoding, WORDS["f32"])
+        self._word = word_of(form.encoding) or WORDS["f32"]
         self._blocks = Reblock(spec.channels, _BLOCK, self._stored_type())
         self._file = self._opened(output, spec, form)
 
     def _opened(self, output: Output, spec: Spec, form: Format) -> soundfile.SoundFile:
         try:
-            file = soundfile.SoundFile(
-                OggPages(output) if form.container == "ogg" else output,
-                "w",
-                spec.sample_rate,
-                spec.channels,
-                SUBTYPES[form.encoding],
-                format=form.container.upper(),
-            )
+            _refuse_other_rate(output.name, spec, form)
+            file = _begin(OggPages(output) if form.container == "ogg" else output, spec, form)
         except soundfile.LibsndfileError as error:
             raise ConfigError(
                 f"{output.name}: {form.container} cannot hold {form.encoding} at {spec.sample_rate} Hz with "
@@ -102,3 +99,21 @@ class SndfileSink(Sink):
         except (soundfile.SoundFileError, AssertionError) as error:
             self._output.check()
             raise SinkError(f"{self.name}: cannot write: {error}") from error
+
+
+def _begin(file: BinaryIO | Output | OggPages, spec: Spec, form: Format) -> soundfile.SoundFile:
+    return soundfile.SoundFile(
+        file, "w", spec.sample_rate, spec.channels, SUBTYPES[form.encoding], format=form.container.upper()
+    )
+
+
+def _refuse_other_rate(name: str, spec: Spec, form: Format) -> None:
+    """Some containers round rates or have just one, and libsndfile does not say so: a frame is written to see."""
+    trial = io.BytesIO()
+    with _begin(trial, spec, form) as file:
+        file.write(np.zeros((1, spec.channels), np.int16))
+    trial.seek(0)
+    with soundfile.SoundFile(trial) as file:
+        told = file.samplerate
+    if told != spec.sample_rate:
+        raise ConfigError(f"{name}: {form.container} cannot say {spec.sample_rate} Hz, only {told}; wav can")

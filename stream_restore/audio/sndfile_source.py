@@ -15,7 +15,6 @@ from .source import PIECE, Source, checked_spec
 __all__ = ["SndfileSource"]
 
 _WORDS = {subtype: word for word, subtype in SUBTYPES.items()}
-_WORDS |= {"ALAC_16": "s16", "ALAC_20": "s24", "ALAC_24": "s24", "ALAC_32": "s32"}
 
 
 class SndfileSource(Source):
