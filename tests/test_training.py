@@ -107,3 +107,22 @@ def test_batches_are_a_function_of_their_number(tmp_path: Path) -> None:
     assert (clean == clean_again).all()
     assert (material.batch(8)[0] != degraded).any()
     assert degraded.shape == clean.shape == (2, 2, 16384)
+
+
+def test_variants_learn_from_the_same_and_are_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, variants = (importlib.import_module(f"training.{name}") for name in ("corpus", "variants"))
+    piece = corpus.Piece("a", "composed", compose(5.0, RATE, 0).astype(np.float16), np.zeros((2, 0), np.float16))
+    fast = {"frames": 16384, "size": 2}
+    monkeypatch.setattr(variants, "NETWORK", TINY)
+    monkeypatch.setattr(
+        variants, "VARIANTS", {"small": variants.Variant(**fast), "twice": variants.Variant({"channels": 16}, **fast)}
+    )
+    rows = list(variants.compare(corpus.Corpus([piece], [piece]), 2, tmp_path))
+    assert [row[0] for row in rows] == ["small", "twice"]
+    assert all(len(row) == len(variants.HEAD) for row in rows)
+    small, twice = (float(row[2].removesuffix(" M")) for row in rows)
+    assert 3 < twice / small < 5
+    assert {path.name for path in tmp_path.iterdir()} == {"small-2.pt", "twice-2.pt"}
+    assert list(variants.compare(corpus.Corpus([piece], [piece]), 2, tmp_path)) == rows

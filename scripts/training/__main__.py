@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import torch
+from benchmarks.table import table
 from passes import SAMPLE_RATE
 
 from stream_restore.models.export import export_model
@@ -20,6 +21,7 @@ from .corpus import gather
 from .fit import Plan, Trainer
 from .material import Material
 from .validation import Validation
+from .variants import HEAD, compare
 
 MODEL = Path(__file__).parents[2] / "models" / "compact.onnx"
 
@@ -32,10 +34,13 @@ def main() -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train to the end of the time given, then export."""
+    """Train to the end of the time given, then export; or compare variants."""
     corpus = gather(_recordings(), options.work / "sound")
     hours = sum(piece.sound.shape[1] for piece in corpus.training) / SAMPLE_RATE / 3600
     _log(options.work, f"{len(corpus.training)} pieces, {hours:.2f} h; {len(corpus.validation)} to validate with")
+    if options.compare:
+        print(table(HEAD, [_told(options.work, row) for row in compare(corpus, options.compare, options.work)]))
+        return
     material = Material(corpus.training, frames=options.frames, size=options.batch, seed=options.seed)
     trainer = Trainer(Plan(minutes=options.minutes, seed=options.seed), material, options.work / "checkpoint.pt")
     Progress(trainer, Validation(corpus.validation), options.work).train()
@@ -83,6 +88,11 @@ def _log(work: Path, line: str) -> None:
         file.write(line + "\n")
 
 
+def _told(work: Path, row: list[str]) -> list[str]:
+    _log(work, ", ".join(row))
+    return row
+
+
 def _recordings() -> Path | None:
     folder = os.environ.get("STREAM_RESTORE_AUDIO")
     return Path(folder) / "train" if folder else None
@@ -96,6 +106,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=64 * 1024, help="length of a crop (default 65536)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(default: all cores)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--compare", type=int, metavar="STEPS", help="train variants for so many steps, and compare them"
+    )
     return parser.parse_args()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from demucs.htdemucs import HTDemucs
@@ -17,7 +17,10 @@ from torch import Tensor
 
 from .material import Batch, Material
 
-__all__ = ["NETWORK", "Plan", "Trainer", "build", "loss"]
+__all__ = ["NETWORK", "Criterion", "Plan", "Trainer", "absolute", "build", "loss"]
+
+Criterion: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Of degraded and clean crops and predicted artefacts, each (crops, channels, frames), the value to be small."""
 
 NETWORK: dict[str, Any] = {
     "sources": ["artifacts"],
@@ -80,6 +83,11 @@ def loss(degraded: Tensor, clean: Tensor, artifacts: Tensor) -> Tensor:
     return torch.log10(energy + FLOOR).mean() + 0.5 * _spectral(restored, clean)
 
 
+def absolute(degraded: Tensor, clean: Tensor, artifacts: Tensor) -> Tensor:
+    """Mean absolute error, as Demucs is trained; for comparison."""
+    return (degraded - artifacts - clean).abs().mean()
+
+
 def _spectral(restored: Tensor, clean: Tensor) -> Tensor:
     """Mean absolute difference of magnitudes, unit power spectra, over two window lengths."""
     return sum((_distance(restored, clean, size) for size in (512, 2048)), torch.zeros(()))
@@ -106,6 +114,8 @@ class Trainer:
 
     Attributes:
         checkpoint: file that `save` writes and a new Trainer starts from.
+        network: arguments of HTDemucs.
+        criterion: what is made small.
         step, seconds: trained so far.
         averaged: the network with averaged weights.
     """
@@ -114,6 +124,7 @@ class Trainer:
     material: Material
     checkpoint: Path
     network: dict[str, Any] = field(default_factory=lambda: NETWORK)
+    criterion: Criterion = loss
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.plan.seed)
@@ -180,7 +191,7 @@ class Trainer:
         self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
-        value = loss(degraded, clean, self.model(degraded)[:, 0])
+        value = self.criterion(degraded, clean, self.model(degraded)[:, 0])
         self.optimiser.zero_grad()
         torch.autograd.backward(value)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)

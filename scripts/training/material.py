@@ -24,8 +24,11 @@ __all__ = ["Material", "both"]
 SHARES: dict[Kind, float] = {"music": 0.38, "samples": 0.07, "composed": 0.1, "orchestra": 0.35, "speech": 0.1}
 """How often a crop comes from each kind of sound."""
 
-CODED = 0.15
+CODED = 0.12
 """How often a crop comes from a lossy encoder."""
+
+DAMAGED: dict[str, float] = {"hum": 0.42, "click": 0.25, "hiss": 0.2, "clip": 0.13}
+"""How often each damage is chosen among them; hum takes the network longest to tell from a bass."""
 
 MARGIN = 2048
 """Frames degraded beyond both ends of a crop and cut off: the filters' own edges are not to be learnt."""
@@ -102,14 +105,15 @@ def _damaged(clean: Audio, rng: np.random.Generator) -> tuple[Audio, Audio]:
     kind = rng.random()
     if kind < 0.08:
         return clean, clean
-    if kind < 0.30:
+    if kind < 0.28:
         return degrade(clean, Degradation(snr_db=_snr(rng), seed=_seed(rng)), QUIET), clean
-    if kind < 0.40:
+    if kind < 0.36:
         return degrade(clean, draw_degradation(rng), QUIET), clean
-    if kind < 0.46:
+    if kind < 0.40:
         return _causally(clean, rng)
     degraded = clean
-    for damage in rng.permutation(np.array(DAMAGES))[: 1 + (rng.random() < 0.2)]:
+    shares = [DAMAGED[damage.__name__] for damage in DAMAGES]
+    for damage in rng.choice(np.array(DAMAGES), 1 + (rng.random() < 0.2), replace=False, p=shares):
         degraded = damage(degraded, SAMPLE_RATE, rng)
     return _chained(degraded, rng) if rng.random() < 0.3 else degraded, clean
 

@@ -40,13 +40,22 @@ class Validation:
 
     def report(self, model: Any) -> str:
         """One line: mean and least gain in SI-SDR for each damage, and the SI-SDR of clean input put through."""
-        model.eval()
         parts = []
-        for kind, pairs in self.damaged.items():
-            gains = [si_sdr(clean, restore(model, sound)) - si_sdr(clean, sound) for clean, sound in pairs]
+        for kind in self.damaged:
+            gains = self.gains(model, kind)
             parts.append(f"{kind} {np.mean(gains):+.2f} ({np.min(gains):+.2f})" if gains else f"{kind} -")
-        kept = [si_sdr(clean, restore(model, clean)) for clean in self.clean]
+        kept = self.kept(model)
         return ", ".join(parts) + f", clean {np.mean(kept):.1f} ({np.min(kept):.1f})"
+
+    def gains(self, model: Any, kind: str) -> list[float]:
+        """Gain in SI-SDR of each piece with one kind of damage."""
+        model.eval()
+        return [si_sdr(clean, restore(model, sound)) - si_sdr(clean, sound) for clean, sound in self.damaged[kind]]
+
+    def kept(self, model: Any) -> list[float]:
+        """SI-SDR of each clean piece put through."""
+        model.eval()
+        return [si_sdr(clean, restore(model, clean)) for clean in self.clean]
 
 
 def _pairs(clean: Sequence[Audio], damaged: Sequence[Audio]) -> list[tuple[Audio, Audio]]:
