@@ -14,7 +14,7 @@ from .validation import Validation
 
 __all__ = ["HEAD", "VARIANTS", "Variant", "compare"]
 
-KINDS = ("5 dB", "10 dB", "20 dB", "hiss")
+KINDS = ("5 dB", "10 dB", "20 dB", "hiss", "hum", "click")
 HEAD = ["variant", "seconds a step", "parameters", *KINDS, "clean"]
 
 
@@ -39,6 +39,7 @@ VARIANTS = {
     "half the channels": Variant({"channels": 8, "channels_time": 4}),
     "one and a half times the channels": Variant({"channels": 24, "channels_time": 12}),
     "depth 3": Variant({"depth": 3}),
+    "twice the channels along time": Variant({"dconv_comp": 4}),
     "spectra of 2048": Variant({"nfft": 2048}),
     "crops of 3 s, two a batch": Variant(frames=128 * 1024, size=2),
     "mean absolute error": Variant(criterion=absolute),
