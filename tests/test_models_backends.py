@@ -160,6 +160,16 @@ def test_absent_cuda_is_an_error_not_a_fallback() -> None:
         from_torch(networks.demucs(), name="x", device="cuda")
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a machine with CUDA")
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_cuda_gives_what_the_processor_gives(architecture: str) -> None:
+    cpu = model("torch", architecture).voices[0].backend
+    cuda = from_torch(networks.MAKERS[architecture](), name=architecture, device="cuda").voices[0].backend
+    expected, found = cpu.separate(sound(cpu)), cuda.separate(sound(cuda))
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    assert (cuda.separate(sound(cuda)) == found).all()
+
+
 def test_unknown_device_is_refused() -> None:
     with pytest.raises(ModelError, match="'tpu'"):
         load(str(networks.exported("Demucs")), device="tpu")
