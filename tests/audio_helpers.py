@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
+import soundfile
 
 from stream_restore.audio import Sink, Source
 from stream_restore.spec import Audio, empty
+from stream_restore.testing import example_signal
 
 __all__ = [
     "child",
@@ -24,6 +26,7 @@ __all__ = [
     "read_all",
     "riff",
     "sox",
+    "tape",
     "tool",
     "write_all",
 ]
@@ -34,6 +37,12 @@ def noise(channels: int, frames: int, seed: int = 1, level: float = 0.2) -> Audi
     generator = np.random.default_rng(seed)
     steps = np.rint(generator.standard_normal((channels, frames)) * level * 32768).clip(-32768, 32767)
     return (steps / 32768).astype(np.float32)
+
+
+def tape(path: Path, channels: int, frames: int, rate: int, subtype: str = "PCM_16") -> Path:
+    """A recording of noise that sounds a little like music."""
+    soundfile.write(path, 0.8 * example_signal(channels, frames).T, rate, subtype=subtype)
+    return path
 
 
 def read_all(source: Source, block: int = 1000) -> Audio:

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from stream_restore.models.container import MANIFEST_KEY, SEAL_KEY, ZEROS, seal
 from stream_restore.models.manifest import Manifest
 
-__all__ = ["COMMAND", "EAGER", "one_node", "run"]
+__all__ = ["COMMAND", "EAGER", "NOTHING", "limited", "one_node", "run"]
 
 COMMAND = [sys.executable, "-m", "stream_restore.cli"]
 EAGER = [
@@ -21,6 +21,8 @@ EAGER = [
     " from stream_restore.cli.main import main; sys.exit(main())",
 ]
 """The command with a checkpoint after every block, so that a short recording has many."""
+NOTHING = ["--cutoff", "none", "--rate", "none", "--bits", "none", "--snr", "none"]
+"""The options of `degrade` that leave every step out."""
 
 
 def one_node(
@@ -42,6 +44,11 @@ def one_node(
     onnx.save(model, path)
     seal(path)
     return path
+
+
+def limited(command: list[str], kilobytes: int) -> list[str]:
+    """A command that can write no file beyond this size: what a full disk is where nothing can be mounted."""
+    return ["bash", "-c", f'ulimit -f {kilobytes}; exec "$@"', "-", *command]
 
 
 def run(*arguments: object, code: int = 0, command: list[str] = COMMAND, **options: Any) -> str:

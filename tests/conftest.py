@@ -44,6 +44,31 @@ def _skip_without_foreign() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """More than a megabyte of sound: half a minute at 16 kHz, one channel, 16 bits."""
+    from audio_helpers import tape
+
+    return tape(tmp_path_factory.mktemp("recordings") / "in.wav", 1, 600_000, 16000)
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real network for such sound, as an .onnx file; it gives what it hears."""
+    from cheap import one_node
+
+    return one_node(tmp_path_factory.mktemp("model") / "identity.onnx")
+
+
+@pytest.fixture
+def every_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints after every block, so that a short recording has many."""
+    from stream_restore import journal
+
+    monkeypatch.setattr(journal, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(journal, "SHARE", 0)
+
+
+@pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An .onnx file of the embedded network's kind, small, with random weights and segments of a second."""
     import networks

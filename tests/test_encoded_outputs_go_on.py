@@ -1,28 +1,27 @@
 """Encoded outputs go on where they were stopped, at any instant, and have the bytes of undisturbed ones."""
 
 import os
-import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
-from audio_helpers import noise, rate_of
-from cheap import EAGER, run
+from audio_helpers import noise, rate_of, tape
+from cheap import EAGER, limited, run
+from folders import names
+from stopping import DEAD, KILLS, StoppedError, dies, interrupt, killed, stop_after
 
-from stream_restore import api, journal
+from stream_restore import api
 from stream_restore.audio import Position, Sink, open_sink
 from stream_restore.audio.formats import CODECS, CONTAINERS, WORDS
 from stream_restore.degradation import Degradation
 from stream_restore.errors import ConfigError, SinkError
 from stream_restore.job import Output
 from stream_restore.spec import Audio, Spec
-from stream_restore.testing import example_signal
 
 RATE, FRAMES = 44100, 600_000
 KINDS = ["flac", "mp3", "ogg", "m4a", "caf"]
@@ -32,8 +31,6 @@ ENCODED = [
     for word in kind.encodings
     if kind.writer != "pcm" or word in CODECS
 ]
-KILLS = max(2, int(os.environ.get("STREAM_RESTORE_KILLS", "0")) // len(KINDS))
-"""How often a process is killed for each kind."""
 LONGEST = 1.0
 """Seconds of work within which it is killed."""
 STEREO = Spec(RATE, 2)
@@ -45,10 +42,6 @@ def written(sink: Sink, sound: Audio, cuts: list[int]) -> Sink:
     for block in np.split(sound, cuts, axis=1):
         sink.write(block)
     return sink
-
-
-def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
 
 
 # Sinks
@@ -112,9 +105,7 @@ def test_what_cannot_be_encoded_is_refused_before_the_work(tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recordings") / "in.wav"
-    soundfile.write(path, 0.8 * example_signal(2, FRAMES).T, RATE, subtype="PCM_24")
-    return path
+    return tape(tmp_path_factory.mktemp("recordings") / "in.wav", 2, FRAMES, RATE, "PCM_24")
 
 
 CHAIN = Degradation(cutoff_hz=None, sample_rate=None, snr_db=None)
@@ -136,46 +127,22 @@ def degrade(recording: Path, out: Path, **options: Any) -> bytes:
 def test_a_process_killed_at_random_times_goes_on(kind: str, recording: Path, tmp_path: Path) -> None:
     """SIGKILL within the first second of work, which is all of it on a fast machine."""
     whole = degrade(recording, tmp_path / f"whole.{kind}")
-    out, seed = tmp_path / f"out.{kind}", random.randrange(10**6)
-    print(f"seed {seed}")
-    delays, kills = random.Random(seed), 0
-    while kills < KILLS or not out.exists():
-        if out.exists():
-            assert out.read_bytes() == whole
-            out.unlink()
-        with subprocess.Popen(words(recording, out)) as child:
-            while not out.with_name(f"out.{kind}.part").exists() and child.poll() is None:
-                pass
-            try:
-                assert child.wait(LONGEST * delays.random() if kills < KILLS else None) == 0
-            except subprocess.TimeoutExpired:
-                child.send_signal(signal.SIGKILL)
-                kills += 1
-    assert out.read_bytes() == whole
-    assert names(tmp_path) == {f"whole.{kind}", f"out.{kind}"}
+    out, begun, kills = tmp_path / f"out.{kind}", tmp_path / f"out.{kind}.part", max(2, KILLS // len(KINDS))
+    for _ in killed(words(recording, out), out, LONGEST, kills=kills, begun=begun):
+        assert out.read_bytes() == whole
+        assert names(tmp_path) == {f"whole.{kind}", f"out.{kind}"}
+        out.unlink()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_process_leaves_what_can_go_on(number: signal.Signals, recording: Path, tmp_path: Path) -> None:
     whole, out = degrade(recording, tmp_path / "whole" / "out.flac"), tmp_path / "out" / "out.flac"
     out.parent.mkdir()
-    with subprocess.Popen(words(recording, out), stderr=subprocess.PIPE) as child:
-        while not (out.parent / "out.flac.journal").exists():
-            assert child.poll() is None
-        child.send_signal(number)
-        assert child.stderr is not None
-        assert child.stderr.read() == b"stream-restore: interrupted\n"
-    assert child.returncode == 130
+    interrupt(words(recording, out), number, out.parent / "out.flac.journal")
     assert names(out.parent) == {"out.flac.part", "out.flac.journal"}
     subprocess.run(words(recording, out), check=True)
     assert out.read_bytes() == whole
     assert names(out.parent) == {"out.flac"}
-
-
-@pytest.fixture
-def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(journal, "SHARE", 0)
 
 
 def die_at(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,15 +151,15 @@ def die_at(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def replaced(source: Any, target: Any) -> None:
         if moment == "before the name" and Path(target).name == "out.flac":
-            os._exit(9)
+            os._exit(DEAD)
         replace(source, target)
         if moment == "behind the name" and Path(target).name == "out.flac":
-            os._exit(9)
+            os._exit(DEAD)
 
     def unlinked(path: Path, missing_ok: bool = False) -> None:
         unlink(path, missing_ok)
         if moment == "before the journal goes" and path.name == "out.flac.part":
-            os._exit(9)
+            os._exit(DEAD)
 
     monkeypatch.setattr(os, "replace", replaced)
     monkeypatch.setattr(Path, "unlink", unlinked)
@@ -200,7 +167,7 @@ def die_at(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("force", [False, True])
 @pytest.mark.parametrize("moment", ["before the name", "behind the name", "before the journal goes"])
-@pytest.mark.usefixtures("_often")
+@pytest.mark.usefixtures("every_block")
 def test_stopped_beside_the_name_it_goes_on(
     moment: str, force: bool, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,35 +175,20 @@ def test_stopped_beside_the_name_it_goes_on(
     if force:
         out.parent.mkdir()
         out.write_text("an older one")
-    child = os.fork()
-    if not child:
-        die_at(moment, monkeypatch)
-        degrade(recording, out, force=force)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    with monkeypatch.context() as patch:
+        die_at(moment, patch)
+        dies(lambda: degrade(recording, out, force=force))
     assert "out.flac.journal" in names(out.parent)
     assert degrade(recording, out, force=force, resume=True) == whole
     assert names(out.parent) == {"out.flac"}
 
 
-class StoppedError(Exception):
-    """What a test stops a run with."""
-
-
-def stopper(frames: int) -> Callable[[int, int | None], None]:
-    def progress(done: int, total: int | None) -> None:
-        if done > frames:
-            raise StoppedError
-
-    return progress
-
-
 def stopped(recording: Path, out: Path) -> None:
     with pytest.raises(StoppedError):
-        degrade(recording, out, progress=stopper(200_000))
+        degrade(recording, out, progress=stop_after(200_000))
 
 
-@pytest.mark.usefixtures("_often")
+@pytest.mark.usefixtures("every_block")
 def test_a_file_that_came_to_exist_meanwhile_is_kept(recording: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "out.mp3"
     stopped(recording, out)
@@ -249,7 +201,7 @@ def test_a_file_that_came_to_exist_meanwhile_is_kept(recording: Path, tmp_path: 
     assert degrade(recording, out, resume=True, force=True) == degrade(recording, tmp_path / "whole.mp3")
 
 
-@pytest.mark.usefixtures("_often")
+@pytest.mark.usefixtures("every_block")
 def test_kept_numbers_shorter_than_the_journal_says_are_refused(recording: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "out.ogg"
     stopped(recording, out)
@@ -264,12 +216,12 @@ def test_kept_numbers_shorter_than_the_journal_says_are_refused(recording: Path,
 )
 def test_without_room_nothing_is_lost(name: str, subtype: str, full: str, tmp_path: Path) -> None:
     """A FLAC is shorter than the numbers kept for it, a CAF of 64-bit floats twice as long."""
-    soundfile.write(tmp_path / "in.wav", 0.5 * example_signal(2, FRAMES).T, RATE, subtype=subtype)
+    tape(tmp_path / "in.wav", 2, FRAMES, RATE, subtype)
     whole, out = degrade(tmp_path / "in.wav", tmp_path / "whole" / name), tmp_path / "out" / name
     kept = FRAMES * 2 * (2 if subtype == "PCM_16" else 4)
     limit = (kept if full == "what is kept" else 2 * kept) * 3 // 4 // 1024
     out.parent.mkdir()
-    command = ["bash", "-c", f'ulimit -f {limit}; exec "$@"', "-", *words(tmp_path / "in.wav", out)]
-    assert f"{name}: cannot write: File too large" in run(code=1, command=command)
+    said = run(code=1, command=limited(words(tmp_path / "in.wav", out), limit))
+    assert f"{name}: cannot write: File too large" in said
     assert names(out.parent) == {f"{name}.part", f"{name}.journal"}
     assert degrade(tmp_path / "in.wav", out, resume=True) == whole
