@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from . import network_options as network
+
 __all__ = ["command"]
 
 
@@ -15,9 +17,7 @@ def command(
     repo: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder of Demucs models (.yaml and .th files) for NAME.")
     ] = None,
-    segment: Annotated[
-        float | None, typer.Option(metavar="S", help="Seconds of a segment.  [default: the model's own]")
-    ] = None,
+    segment: network.Segment = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write a model as one .onnx file that runs without PyTorch, checked against PyTorch."""

@@ -2,13 +2,13 @@
 
 import json
 import math
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import options
 from .progress import progress as meter
+from .say import warn
 
 if TYPE_CHECKING:
     from ..comparison import Findings
@@ -51,8 +51,7 @@ def command(
     warnings = _warnings(found, every)
     if not quiet:
         for warning in warnings:
-            text = json.dumps({"warning": warning}) if progress == "json" else f"stream-restore: warning: {warning}"
-            print(text, file=sys.stderr)
+            warn(warning, as_json=progress == "json")
     typer.echo(json.dumps(_object(found, every) | {"warnings": warnings}) if as_json else _text(found, every, align))
 
 

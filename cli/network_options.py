@@ -1,4 +1,4 @@
-"""What `restore` and `batch` say in the same words about the network and how it is applied."""
+"""What several commands say in the same words about the network and how it is applied."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
@@ -13,9 +13,6 @@ __all__ = [
     "Context",
     "Device",
     "Dry",
-    "Float32",
-    "Int16",
-    "Int24",
     "Jobs",
     "Name",
     "Normalise",
@@ -67,9 +64,6 @@ Dry: TypeAlias = Annotated[
 Stems: TypeAlias = Annotated[
     str | None, typer.Option(metavar="A,B", help="Stems that make up the result.  [default: all]")
 ]
-Float32: TypeAlias = Annotated[bool, typer.Option("--float32", help="32-bit float samples.")]
-Int24: TypeAlias = Annotated[bool, typer.Option("--int24", help="24-bit samples.")]
-Int16: TypeAlias = Annotated[bool, typer.Option("--int16", help="16-bit samples.  [default: as the input]")]
 
 
 def restoration(

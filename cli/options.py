@@ -1,6 +1,5 @@
 """What several commands say in the same words: options, outputs and the report at the end."""
 
-import json
 import math
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 
 from ..errors import ConfigError
-from .say import say
+from .say import say, warn
 
 if TYPE_CHECKING:
     from ..audio import RawFormat
@@ -17,9 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClipMode",
+    "Float32",
+    "Folder",
     "Force",
     "FormatName",
     "Input",
+    "Int16",
+    "Int24",
     "ProgressMode",
     "Quiet",
     "Raw",
@@ -42,6 +45,7 @@ Raw: TypeAlias = Annotated[
     str | None,
     typer.Option("--raw", metavar="FORMAT:RATE:CHANNELS", help="The input has no header, as f32le:44100:2."),
 ]
+Folder: TypeAlias = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder to write.")]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace outputs that exist.")]
 Resume: TypeAlias = Annotated[
     bool,
@@ -53,6 +57,9 @@ ProgressMode: TypeAlias = Annotated[
     Literal["auto", "json", "none"],
     typer.Option("--progress", help="auto: a line on stderr if that is a terminal; json: one object a line on stderr."),
 ]
+Float32: TypeAlias = Annotated[bool, typer.Option("--float32", help="32-bit float samples.")]
+Int24: TypeAlias = Annotated[bool, typer.Option("--int24", help="24-bit samples.")]
+Int16: TypeAlias = Annotated[bool, typer.Option("--int16", help="16-bit samples.  [default: as the input]")]
 ClipMode: TypeAlias = Annotated[
     Literal["clamp", "tanh", "none"],
     typer.Option("--clip-mode", help="What happens to samples beyond full scale. Integers are limited in every mode, "
@@ -115,7 +122,6 @@ def report_to_stderr(report: "Report", output: str, quiet: bool, as_json: bool) 
         return
     clipped = [f"{name}: {samples} samples clipped; lower the level" for name, samples in report.clipped.items()]
     for warning in [*report.warnings, *clipped]:
-        text = json.dumps({"warning": warning}) if as_json else f"stream-restore: warning: {warning}"
-        say(text)
+        warn(warning, as_json)
     if output != "-" and not as_json and sys.stderr.isatty():
         say(f"{output}: {report.frames} frames")

@@ -40,9 +40,9 @@ def command(
     residual: Annotated[
         str | None, typer.Option(metavar="FILE", help="Also write what was taken away, input - result.")
     ] = None,
-    float32: network.Float32 = False,
-    int24: network.Int24 = False,
-    int16: network.Int16 = False,
+    float32: options.Float32 = False,
+    int24: options.Int24 = False,
+    int16: options.Int16 = False,
     clip_mode: options.ClipMode = "clamp",
     raw: options.Raw = None,
     container: options.FormatName = None,

@@ -1,10 +1,11 @@
 """Words to a person or a program, on stderr."""
 
+import json
 import os
 import sys
 from contextlib import suppress
 
-__all__ = ["hold_standard_streams", "say"]
+__all__ = ["hold_standard_streams", "say", "warn"]
 
 
 def say(text: str, end: str = "\n") -> None:
@@ -15,6 +16,11 @@ def say(text: str, end: str = "\n") -> None:
         # What Python still holds would fail once more at its end, and change the exit code.
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def warn(text: str, as_json: bool = False) -> None:
+    """Say what a person, or with `as_json` a program, should know."""
+    say(json.dumps({"warning": text}) if as_json else f"stream-restore: warning: {text}")
 
 
 def hold_standard_streams() -> None:

@@ -17,7 +17,7 @@ def command(
     inputs: Annotated[
         list[str], typer.Argument(metavar="IN...", help="Recordings, shown on one time axis; - is stdin.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder to write.")],
+    output: options.Folder,
     scale: Annotated[Literal["mel", "linear"], typer.Option(help="Of frequency.")] = "mel",
     rows: Annotated[int, typer.Option(min=1, max=1024, help="Height of the spectrograms in bands.")] = 128,
     quietest: Annotated[float, typer.Option(metavar="DB", help="Level of the darkest colour.")] = -100.0,
