@@ -55,14 +55,7 @@ def command(
     from ..models import load
 
     restoration = network.restoration(
-        overlap=overlap,
-        segment=segment,
-        context=context,
-        shifts=shifts,
-        seed=seed,
-        jobs=jobs,
-        dry=dry,
-        stems=stems,
+        overlap=overlap, segment=segment, context=context, shifts=shifts, seed=seed, jobs=jobs, dry=dry, stems=stems
     )
     with Batch(
         inputs,

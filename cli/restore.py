@@ -58,14 +58,7 @@ def command(
     target = options.default_output(input, output, "restored")
     stored = api.Output(container, options.encoding(float32, int24, int16), clip_mode, seed, force)
     restoration = network.restoration(
-        overlap=overlap,
-        segment=segment,
-        context=context,
-        shifts=shifts,
-        seed=seed,
-        jobs=jobs,
-        dry=dry,
-        stems=stems,
+        overlap=overlap, segment=segment, context=context, shifts=shifts, seed=seed, jobs=jobs, dry=dry, stems=stems
     )
     model = load(name, repo=repo, backend=backend, device=device, provider=provider, threads=threads)
     with meter(progress, quiet) as shown:
