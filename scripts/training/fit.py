@@ -35,8 +35,10 @@ NETWORK: dict[str, Any] = {
 }
 """Arguments of HTDemucs. Without its transformer the two branches stay apart, and a small time branch is enough."""
 
-FLOOR = 3e-4
-"""An error this far (35 dB) below the signal is good enough: clean input would otherwise never stop to pull."""
+FLOOR = 1e-3
+"""An error this far (30 dB) below the signal is good enough.
+
+What is hard to tell from sound itself, as hum is, would otherwise be left alone for fear of touching clean sound."""
 
 AHEAD = 6
 """Batches made in the background."""
