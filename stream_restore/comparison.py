@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .audio import RawFormat, Source, open_source, spool
 from .errors import ConfigError, SourceError
+from .journal import Journal
 from .metrics import (
     Delay,
     DelayFinder,
@@ -24,6 +25,7 @@ from .metrics import (
     Spectral,
     SpectralFigures,
 )
+from .passage import passage
 from .run import BLOCK, Progress, Ticker
 from .spec import Audio, Spec
 
@@ -67,6 +69,8 @@ class Comparison(Part[Figures]):
     Raises:
         ConfigError: a parameter that cannot work.
     """
+
+    kept = (*Part.kept, "_distortion", "_projection", "_spectral", "_segmental")
 
     def __init__(self, spec: Spec, *, split_hz: float = 7000.0, every_seconds: float = 1.0, start: int = 0) -> None:
         super().__init__(spec.channels, start, spec=spec, split_hz=split_hz, every_seconds=every_seconds)
@@ -122,6 +126,7 @@ def compare(
     align: bool = False,
     raw: RawFormat | None = None,
     progress: Progress | None = None,
+    journal: Journal | None = None,
 ) -> Findings:
     """Compare two recordings of any length, and look for a delay, a factor and a sign flip.
 
@@ -133,6 +138,7 @@ def compare(
             pipe goes through a temporary file.
         raw: what headerless input is.
         progress: told (done, total) frames of all passes.
+        journal: of a comparison that can go on where it was stopped; without `align`.
 
     Raises:
         ConfigError: rates or channels that differ; lengths that differ, unless `align`; the message says how.
@@ -146,18 +152,23 @@ def compare(
         _check_alike(wanted, got)
         ticker = Ticker(progress, wanted.estimate, passes=3 if align else 1)
         comparison = Comparison(wanted.spec, split_hz=split_hz, every_seconds=every_seconds)
-        return (_aligned if align else _as_they_are)(wanted, got, comparison, ticker)
+        if align:
+            return _aligned(wanted, got, comparison, ticker)
+        return _as_they_are(wanted, got, comparison, ticker, journal)
 
 
-def _as_they_are(wanted: Source, got: Source, comparison: Comparison, ticker: Ticker) -> Findings:
-    finder, frames, spec = _finder(wanted.spec), 0, wanted.spec
-    for block, other in _pairs(wanted, got, 0, ticker):
-        frames += min(block.shape[1], other.shape[1])
+def _as_they_are(
+    wanted: Source, got: Source, comparison: Comparison, ticker: Ticker, journal: Journal | None
+) -> Findings:
+    finder, spec = _finder(wanted.spec), wanted.spec
+    for block, other in passage([wanted, got], [comparison, finder], journal):
         if block.shape != other.shape:
+            frames = comparison.frames + min(block.shape[1], other.shape[1])
             raise _lengths(wanted, got, frames, ended=wanted if block.shape[1] < other.shape[1] else got)
         comparison.update(block, other)
         finder.update(block, other)
-    if not frames:
+        ticker(block.shape[1])
+    if not comparison.frames:
         raise SourceError(f"{wanted.name}: holds no sound to compare")
     figures, delay = comparison.result(), finder.result()
     return Findings(spec, figures, delay, 1.0, 0, _warnings(figures.metrics, delay, spec))
@@ -197,16 +208,12 @@ def _common(wanted: Source, got: Source, shift: int, ticker: Ticker) -> Iterator
 
 def _pairs(wanted: Source, got: Source, shift: int, ticker: Ticker) -> Iterator[tuple[Audio, Audio]]:
     """Blocks of both from the start to the end of the longer one."""
-    if ticker.passes > 1:
-        wanted.rewind()
-        got.rewind()
+    wanted.rewind()
+    got.rewind()
     for source, skipped in ((got, shift), (wanted, -shift)):
         while skipped > 0 and (block := source.read(min(skipped, BLOCK))).shape[1]:
             skipped -= block.shape[1]
-    while True:
-        block, other = wanted.read(BLOCK), got.read(BLOCK)
-        if not block.shape[1] and not other.shape[1]:
-            return
+    for block, other in passage([wanted, got], None):
         yield block, other
         ticker(block.shape[1])
 

@@ -10,16 +10,17 @@ from math import isfinite, log10
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-
-from .audio import open_sink
+from .audio import Position, Sink, open_sink
+from .audio.output import part_of
 from .errors import ConfigError, SourceError
-from .exact import ExactSum
+from .exact import MeanSquare
+from .journal import Journal
 from .metrics import Segments
+from .passage import passage
 from .png import PALETTE
-from .run import BLOCK, Readable
+from .run import Readable
 from .tiles import Axes, Tiles
-from .whole import make_folder, remove, write
+from .whole import make_folder, remove, sync, write
 
 __all__ = ["Track", "prepare", "show"]
 
@@ -27,7 +28,7 @@ STATIC = ("viewer.css", "spectrogram.js", "player.js", "axes.js", "viewer.js", "
 """The page is the last: where it is, all is."""
 LARGEST_WAV = 4_000_000_000
 """Bytes. What is longer, or may be, is stored as FLAC: browsers read no WAV beyond 4 GiB."""
-Once: TypeAlias = Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]
+Once: TypeAlias = Callable[[str, Callable[[Journal | None], dict[str, Any]]], dict[str, Any]]
 """Does a step, or knows from before what it gave."""
 
 
@@ -49,8 +50,8 @@ class Track:
     matched: bool = True
 
 
-def _always(step: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    return work()
+def _always(step: str, work: Callable[[Journal | None], dict[str, Any]]) -> dict[str, Any]:
+    return work(None)
 
 
 def prepare(folder: Path, force: bool, cure: str = "replace what is in it with --force") -> None:
@@ -82,8 +83,8 @@ def show(
         sdr: SDR over time of some of them, by label.
         axes: of the spectrograms.
         progress: told the number of frames of each block.
-        once: called with the name of each track's step and the step; `stream_restore.ledger.Ledger.once` keeps what was
-            done before.
+        once: called with the name of each track's step and the step; `stream_restore.ledger.Ledger.passage` keeps what
+            was done before.
 
     Raises:
         SourceError: a recording that cannot be read, or holds no sound.
@@ -106,31 +107,50 @@ def show(
 
 
 def _track(
-    folder: Path, number: int, track: Track, axes: Axes, progress: Callable[[int], None] | None
+    folder: Path,
+    number: int,
+    track: Track,
+    axes: Axes,
+    progress: Callable[[int], None] | None,
+    journal: Journal | None,
 ) -> dict[str, Any]:
     """Read one recording; write its tiles and its sound; say what the page needs to know."""
-    tiles = Tiles(folder / "tracks" / str(number), track.source.spec, axes)
-    power = ExactSum()
+    tiles, power = Tiles(folder / "tracks" / str(number), track.source.spec, axes), MeanSquare()
     audio = track.audio or f"tracks/{number}/audio.{_container(track.source)}"
     with ExitStack() as stack:
-        sink = None
-        if track.audio is None:
-            make_folder(tiles.folder)
-            like = getattr(track.source, "format", None)
-            sink = open_sink(folder / audio, track.source.spec, like=like, encoding="s16", force=True)
-            stack.enter_context(sink)
-        while (block := track.source.read(BLOCK)).shape[1]:
+        sinks = [] if track.audio else _sound(stack, folder / audio, track.source, journal)
+        for (block,) in passage([track.source], [tiles, power], journal, sinks=sinks, settle=sync):
             tiles.update(block)
-            power.add(np.square(block, dtype=np.float64))
-            if sink:
+            power.add(block)
+            for sink in sinks:
                 sink.write(block)
             if progress:
                 progress(block.shape[1])
     if not tiles.frames:
         raise SourceError(f"{track.label}: holds no sound to show")
-    level = float(power) / (tiles.frames * track.source.spec.channels)
-    rms = 10 * log10(level) if level else None
+    rms = 10 * log10(float(power)) if float(power) else None
     return {"label": track.label, "tiles": f"tracks/{number}", "audio": audio, "rms_db": rms, **tiles.close()}
+
+
+def _sound(stack: ExitStack, path: Path, source: Readable, journal: Journal | None) -> list[Sink]:
+    """Where the sound of a track is written; nowhere, if a step that goes on has done that."""
+    make_folder(path.parent)
+    checkpoint = journal.load() if journal else None
+    if checkpoint is None:
+        remove(path)  # what has its name from here on is of this step
+    elif path.exists() and not part_of(path).exists():
+        return []
+    sink = open_sink(
+        path,
+        source.spec,
+        like=getattr(source, "format", None),
+        encoding="s16",
+        force=True,
+        continuable=journal is not None,
+        # Nothing was being written: then it has gone, which is found out and said.
+        resume=(checkpoint.outputs or (Position(checkpoint.frames, 0),))[0] if checkpoint else None,
+    )
+    return [stack.enter_context(sink)]
 
 
 def _match(told: list[dict[str, Any]], tracks: Sequence[Track]) -> None:

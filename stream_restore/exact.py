@@ -6,13 +6,13 @@ and merging two sums is adding two integers. The product of two float32 samples 
 is exact in float64, which is all that running energies and correlations need.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ExactSum"]
+__all__ = ["ExactSum", "MeanSquare"]
 
 _LOWEST = -1074
 """Exponent of the smallest positive float64: every finite float64 is a multiple of 2**_LOWEST."""
@@ -53,6 +53,28 @@ class ExactSum:
 
     def __float__(self) -> float:
         return float(self.fraction())
+
+
+@dataclass
+class MeanSquare:
+    """The mean square of samples, exact: the same for any cuts; that of nothing is 0.
+
+    >>> power = MeanSquare()
+    >>> power.add(np.array([[0.5, -0.5]], np.float32))
+    >>> float(power)
+    0.25
+    """
+
+    total: ExactSum = field(default_factory=ExactSum)
+    count: int = 0
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """Add samples, of any shape."""
+        self.total.add(np.square(block, dtype=np.float64))
+        self.count += block.size
+
+    def __float__(self) -> float:
+        return float(self.total.fraction() / max(1, self.count))
 
 
 def _sum_units(numbers: NDArray[np.float64]) -> int:

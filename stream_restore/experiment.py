@@ -1,7 +1,7 @@
 """One clip of an experiment: loaded, degraded, restored by one or more models, measured, drawn and shown.
 
-It is done in steps that can be stopped at any instant. A WAV file has its name when it is complete, and goes
-on by its own journal; the other steps, which are short, are kept in a ledger.
+It is done in steps that can be stopped at any instant, and go on inside by journals of their own. A WAV file has its
+name when it is complete; what the other steps gave is kept in a ledger.
 """
 
 import json
@@ -16,24 +16,26 @@ from typing import Any
 import numpy as np
 
 from . import api
-from .audio import Source, open_sink, open_source
+from .audio import Format, Source, open_source
 from .audio.lock import refuse_busy
 from .combine import Mix
 from .comparison import Findings, compare
-from .degradation import Degradation
+from .degradation import Degradation, mean_power
 from .display import Track, show
 from .errors import ConfigError, SourceError
-from .job import Output, Report
-from .journal import Facts, file_facts, versions
+from .exact import MeanSquare
+from .job import Job, Output, Report
+from .journal import Facts, Journal, file_facts, versions
 from .ledger import Ledger, refuse_changes
 from .metrics import Segments
 from .models import Model
-from .picture import Difference, draw, mel
+from .passage import passage
+from .picture import Difference, draw, mels
 from .resample import SoxrResampler
 from .restoration import Restoration
-from .run import Progress, run
+from .run import Progress, Ticker
 from .slips import SLIPS, slip
-from .spec import Audio, Spec
+from .spec import Spec
 from .stage import Chain, Stage
 from .whole import make_folder, remove, write
 
@@ -104,7 +106,7 @@ class Clip:
             return Ledger(path, work, resume=True)
         # What is there is of another run; from here on, a WAV file that is there is done.
         stale = [self.folder / "clip.json", path, *map(self._path, ("original", "degraded", *self.models))]
-        for each in (*stale, *self.folder.glob("*.wav.part"), *self.folder.glob("*.wav.journal")):
+        for each in (*stale, *self.folder.glob("*.wav.part"), *self.folder.glob("*.journal")):
             remove(each)
         return Ledger(path, work, resume=False)
 
@@ -112,31 +114,51 @@ class Clip:
         return self.folder / f"{name}.wav"
 
     def _run(self, ledger: Ledger) -> dict[str, Any]:
-        facts = ledger.once("original", self._load)
+        self._make("original", 0, self._load)
+        facts = self._facts()
         seconds = float(facts["seconds"])
         self.done(seconds)
-        self._make("degraded", 2 * seconds, self._degrade)
+        noisy = self.experiment.degradation.snr_db is not None
+        power = ledger.passage("power", self._power) if noisy else None
+        self._make("degraded", 2 * seconds, partial(self._degrade, power))
         rows = {"degraded": self._measured(ledger, "degraded", seconds)}
         for label in self.models:
             self._make(label, RESTORING * seconds, partial(self._restore, label))
             rows[label] = self._measured(ledger, label, seconds)
-            ledger.once(f"picture of {label}", partial(self._draw, label, rows["degraded"], rows[label]))
+            ledger.passage(f"picture of {label}", partial(self._draw, label, rows["degraded"], rows[label]))
             self.done(2 * seconds)
         self._show(ledger, rows)
         self.done(2 * len(self.models) * seconds)
         told = [{**_signal(name, self.models), **row} for name, row in rows.items()]
-        return {"file": self.source.name, **facts, "rows": told, "spoilt": ledger.once("spoilt", self._spoilt)}
+        spoilt = {name: ledger.passage(f"spoilt {name}", partial(self._spoil, *how)) for name, how in SLIPS.items()}
+        return {"file": self.source.name, **facts, "rows": told, "spoilt": spoilt}
 
-    def _load(self) -> dict[str, Any]:
-        """Write the clip as the experiment hears it; say what it is."""
+    def _load(self, progress: Progress) -> Report:
+        """Write the clip as the experiment hears it."""
         with open_source(self.source) as source:
+            source.format = Format("wav", "f32")  # of how the clip was stored nothing is kept
             stage = _loading(source.spec, self.experiment)
-            with open_sink(self._path("original"), stage.output, encoding="f32", force=True) as sink:
-                counted = _Counted(sink.write, stage.output)
-                run(source, stage, [counted])
-        if not counted.frames:
+            loading = Job(self.source, [self._path("original")], STORED, {"loading": asdict(stage.output)}, resume=True)
+            return loading.run(source, stage, Ticker(progress, source.estimate, passes=1))
+
+    def _facts(self) -> dict[str, Any]:
+        """What the experiment hears."""
+        with open_source(self._path("original")) as source:
+            frames, spec = source.frames, source.spec
+        if not frames:
             raise SourceError(f"{self.source}: holds no sound to evaluate")
-        return {**asdict(stage.output), "frames": counted.frames, "seconds": stage.output.seconds(counted.frames)}
+        return {**asdict(spec), "frames": frames, "seconds": spec.seconds(frames)}
+
+    def _power(self, journal: Journal) -> float:
+        """The power of what noise is added to, see `stream_restore.degradation.mean_power`."""
+        power = MeanSquare()
+        with open_source(self._path("original")) as source:
+            stage = self.experiment.degradation.before_noise(source.spec)
+            state = stage.initial_state()
+            for (block,) in passage([source], [state, power], journal):
+                power.add(stage.advance(state, block))
+            power.add(stage.drain(state))
+        return float(power) + mean_power([])
 
     def _make(self, name: str, work: float, make: Callable[[Progress], Report]) -> None:
         """Make a WAV file, unless it is there already; one that was begun goes on by its own journal."""
@@ -145,11 +167,10 @@ class Clip:
             make(tell)
         tell(1, 1)
 
-    def _degrade(self, progress: Progress) -> Report:
+    def _degrade(self, power: float | None, progress: Progress) -> Report:
+        how: dict[str, Any] = {"degradation": self.experiment.degradation, "power": power}
         files = self._path("original"), self._path("degraded")
-        return api.degrade(
-            *files, degradation=self.experiment.degradation, stored=STORED, resume=True, progress=progress
-        )
+        return api.degrade(*files, **how, stored=STORED, resume=True, progress=progress)
 
     def _restore(self, label: str, progress: Progress) -> Report:
         how: dict[str, Any] = {"model": self.models[label], "restoration": self.experiment.restoration}
@@ -157,25 +178,23 @@ class Clip:
         return api.restore(*files, **how, stored=STORED, resume=True, progress=progress)
 
     def _measured(self, ledger: Ledger, name: str, seconds: float) -> dict[str, Any]:
-        row: dict[str, Any] = ledger.once(f"figures of {name}", partial(self._measure, name))
+        row: dict[str, Any] = ledger.passage(f"figures of {name}", partial(self._measure, name))
         self.done(seconds)
         return row
 
-    def _measure(self, name: str) -> dict[str, Any]:
-        split, every = self.experiment.split_hz, self.experiment.every_seconds
-        return _row(compare(self._path("original"), self._path(name), split_hz=split, every_seconds=every))
+    def _measure(self, name: str, journal: Journal) -> dict[str, Any]:
+        how: dict[str, Any] = {"split_hz": self.experiment.split_hz, "every_seconds": self.experiment.every_seconds}
+        return _row(compare(self._path("original"), self._path(name), **how, journal=journal))
 
-    def _draw(self, label: str, before: Row, after: Row) -> None:
+    def _draw(self, label: str, before: Row, after: Row, journal: Journal) -> None:
         """The paper's figures 1 to 4 of one model."""
         sdr = [f"SDR {_value(each['sdr_db']):.2f} dB" for each in (before, after)]
+        titles = ["1  Original", f"2  Degraded   {sdr[0]}", f"3  Restored by {label}   {sdr[1]}"]
         with ExitStack() as stack:
-            original, degraded, restored = (self._open(stack, name) for name in ("original", "degraded", label))
-            panels = {"1  Original": mel(original), f"2  Degraded   {sdr[0]}": mel(degraded)}
-            panels[f"3  Restored by {label}   {sdr[1]}"] = mel(restored)
-            original.rewind()
-            restored.rewind()
-            panels["4  Residual: original - restored"] = mel(Difference(original, restored))
-        draw(panels, self.folder / f"spectrograms-{label}.png")
+            three = [self._open(stack, name) for name in ("original", "degraded", label)]
+            panels = mels([*three, self._residual(stack, label)], journal=journal)
+        titles.append("4  Residual: original - restored")
+        draw(dict(zip(titles, panels, strict=True)), self.folder / f"spectrograms-{label}.png")
 
     def _show(self, ledger: Ledger, rows: Mapping[str, Row]) -> None:
         """The viewer, with a residual for each model."""
@@ -183,20 +202,20 @@ class Clip:
             labels = {name: f"restored by {name}" if name in self.models else name for name in ("original", *rows)}
             tracks = [Track(label, self._open(stack, name), f"{name}.wav") for name, label in labels.items()]
             for label in self.models:
-                residual = Difference(self._open(stack, "original"), self._open(stack, label))
-                tracks.append(Track(f"residual of {label}", residual, matched=False))
+                tracks.append(Track(f"residual of {label}", self._residual(stack, label), matched=False))
             sdr = {labels[name]: _segments(row) for name, row in rows.items()}
-            show(self.folder, self.name.replace("_", " "), tracks, sdr=sdr, once=ledger.once)
+            show(self.folder, self.name.replace("_", " "), tracks, sdr=sdr, once=ledger.passage)
 
     def _open(self, stack: ExitStack, name: str) -> Source:
         return stack.enter_context(open_source(self._path(name)))
 
-    def _spoilt(self) -> dict[str, dict[str, float | str | None]]:
+    def _residual(self, stack: ExitStack, label: str) -> Difference:
+        return Difference(self._open(stack, "original"), self._open(stack, label))
+
+    def _spoil(self, late_seconds: float, factor: float, journal: Journal) -> dict[str, float | str | None]:
         """Figures of the same degraded clip, spoilt."""
-        found = {name: slip(self._path("original"), self._path("degraded"), *how) for name, how in SLIPS.items()}
-        return {
-            name: {"sdr_db": _plain(each.sdr_db), "si_sdr_db": _plain(each.si_sdr_db)} for name, each in found.items()
-        }
+        found = slip(self._path("original"), self._path("degraded"), late_seconds, factor, journal)
+        return {"sdr_db": _plain(found.sdr_db), "si_sdr_db": _plain(found.si_sdr_db)}
 
 
 def _kept(path: Path, work: Facts) -> dict[str, Any]:
@@ -216,15 +235,6 @@ def _loading(spec: Spec, experiment: Experiment) -> Stage[Any]:
     mix = Mix(spec, weights)
     rate = experiment.sample_rate or spec.sample_rate
     return Chain(mix, SoxrResampler(mix.output, rate)) if rate != spec.sample_rate else Chain(mix)
-
-
-class _Counted:
-    def __init__(self, write: Callable[[Audio], None], spec: Spec) -> None:
-        self.spec, self.frames, self._write = spec, 0, write
-
-    def write(self, block: Audio) -> None:
-        self.frames += block.shape[1]
-        self._write(block)
 
 
 class _Share:

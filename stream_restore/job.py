@@ -11,7 +11,7 @@ from .audio.lock import refuse_busy
 from .audio.output import part_of, refuse_existing
 from .errors import ClosedPipeError, ConfigError, SinkError, SourceError
 from .journal import Checkpoint, Facts, Journal, file_facts, versions
-from .run import BLOCK, run
+from .run import run, skip
 from .spec import Spec
 from .stage import Stage
 
@@ -108,8 +108,8 @@ class Job:
         journal = self._journal(facts)
         checkpoint = self._checkpoint(journal)
         with ExitStack() as stack:
-            sinks = self._sinks(stack, source, checkpoint, continuable=journal is not None)
-            report = Report()
+            sinks = self._sinks(stack, source, stage, checkpoint, continuable=journal is not None)
+            report = Report(checkpoint.frames if checkpoint else 0)
             if not (checkpoint and checkpoint.finished):
                 try:
                     self._process(source, stage, sinks, journal, checkpoint, report, ticker)
@@ -132,16 +132,15 @@ class Job:
         ticker: Callable[[int], None],
     ) -> None:
         if checkpoint:
-            _skip(source, checkpoint.frames)
-            stage.resume(checkpoint.stage)
-            report.frames = checkpoint.frames
+            skip(source, checkpoint.frames)
+            stage.resume(checkpoint.state)
             ticker(checkpoint.frames)
 
         def counted(frames: int) -> None:
             report.frames += frames
             ticker(frames)
             if journal:
-                journal.tick(report.frames, sinks, stage)
+                journal.tick(report.frames, sinks, stage.checkpoint)
 
         run(source, stage, sinks, counted)
         if journal and journal.saved:
@@ -206,7 +205,16 @@ class Job:
             journal.remove()
         return None
 
-    def _sinks(self, stack: ExitStack, source: Source, checkpoint: Checkpoint | None, continuable: bool) -> list[Sink]:
+    def _sinks(
+        self,
+        stack: ExitStack,
+        source: Source,
+        stage: Stage[Any],
+        checkpoint: Checkpoint | None,
+        continuable: bool,
+    ) -> list[Sink]:
+        spec = Spec(stage.output.sample_rate, stage.output.channels // len(self.targets))
+        frames = None if source.frames is None else stage.output_frames(source.frames)
         sinks = []
         for index, target in enumerate(self.targets):
             position = checkpoint.outputs[index] if checkpoint else None
@@ -214,7 +222,7 @@ class Job:
                 refuse_existing(Path(str(target)))
             if checkpoint and checkpoint.finished and _is_published(target):
                 continue  # it was stopped between giving one name and the next
-            sink = self.stored.open(target, source.spec, source.format, source.frames, position, continuable)
+            sink = self.stored.open(target, spec, source.format, frames, position, continuable)
             sinks.append(stack.enter_context(sink))
         return sinks
 
@@ -231,13 +239,3 @@ def _is_regular(target: Target) -> bool:
 def _is_published(target: Target) -> bool:
     path = Path(str(target))
     return path.exists() and not part_of(path).exists()
-
-
-def _skip(source: Source, frames: int) -> None:
-    """Read what an earlier run has read."""
-    left = frames
-    while left > 0:
-        block = source.read(min(BLOCK, left)).shape[1]
-        if not block:
-            raise SourceError(f"{source.name}: has only {frames - left} frames now, an earlier run read {frames}")
-        left -= block

@@ -1,6 +1,6 @@
 """What a run that was stopped at any instant needs in order to go on: one small file beside the output.
 
-It says what the run is made of (the facts), how far input and outputs were, and the state of the stage there. It
+It says what the run is made of (the facts), how far input and outputs were, and the state there of what hears. It
 is replaced as a whole, after the outputs it speaks of are on the disk; so it is always true. Nothing in it can
 be executed.
 """
@@ -10,7 +10,7 @@ import os
 import struct
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -25,7 +25,6 @@ from . import __version__
 from .audio import Position, Sink
 from .errors import ConfigError, SinkError, SourceError
 from .snapshot import Arrays
-from .stage import Stage
 
 __all__ = ["Checkpoint", "Facts", "Journal", "changes", "file_facts", "versions"]
 
@@ -42,12 +41,12 @@ _PACKAGES = ("numpy", "scipy", "soxr", "soundfile", "av")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """How far a run was: frames read, the position of each output, and the stage's state unless it was flushed."""
+    """How far a run was: frames read, the position of each output, and the state there; none if it was finished."""
 
     frames: int
     outputs: tuple[Position, ...]
     finished: bool
-    stage: Arrays
+    state: Arrays
 
 
 class Journal:
@@ -60,50 +59,49 @@ class Journal:
 
     def __init__(self, output: Path, facts: Facts) -> None:
         self.path = output.with_name(output.name + ".journal")
+        self._fresh = self.path.with_name(self.path.name + ".part")
         self._facts = facts
         self._due = time.monotonic() + EVERY_SECONDS
         self.saved = False
 
-    def tick(self, frames: int, sinks: Sequence[Sink], stage: Stage[Any]) -> None:
-        """Save, if it is time to. Call it when all that the stage returned was written."""
+    def tick(self, frames: int, sinks: Sequence[Sink], state: Callable[[], Arrays]) -> None:
+        """Save, if it is time to. Call it when all that was made of these frames was written."""
         began = time.monotonic()
         if began >= self._due:
-            self.save(frames, sinks, stage)
+            self.save(frames, sinks, state())
             ended = time.monotonic()
             self._due = ended + max(EVERY_SECONDS, SHARE * (ended - began))
 
-    def save(self, frames: int, sinks: Sequence[Sink], stage: Stage[Any] | None) -> None:
-        """Bring outputs and then the journal to the disk; `stage` is None when it was flushed.
+    def save(self, frames: int, sinks: Sequence[Sink], state: Arrays | None) -> None:
+        """Bring outputs and then the journal to the disk; `state` is None when all is finished.
 
         Raises:
             SinkError: the disk is full, or whatever else the system says.
         """
-        arrays = stage.checkpoint() if stage else {}
         for sink in sinks:
             sink.sync()
         about = {
             "facts": self._facts,
             "frames": frames,
             "outputs": [list(sink.position) for sink in sinks],
-            "finished": stage is None,
+            "finished": state is None,
         }
-        kept: dict[str, Any] = {f"stage{key}": array for key, array in arrays.items()}
+        kept: dict[str, Any] = {f"state{key}": array for key, array in (state or {}).items()}
         kept["about"] = np.array(json.dumps(about))
-        fresh = self.path.with_name(self.path.name + ".part")
         try:
-            with fresh.open("wb") as file:
+            with self._fresh.open("wb") as file:
                 np.savez(file, **kept)
                 file.flush()
                 os.fsync(file.fileno())
             # First the outputs are kept, then there is a journal: an interrupt between the two loses nothing.
             for sink in sinks:
                 sink.keep()
-            os.replace(fresh, self.path)
+            os.replace(self._fresh, self.path)
         except OSError as error:
             raise SinkError(f"{self.path}: cannot write: {error.strerror or error}") from error
         finally:
             with suppress(OSError):
-                fresh.unlink(missing_ok=True)
+                self._fresh.unlink(missing_ok=True)
         self.saved = True
 
     def load(self) -> Checkpoint | None:
@@ -115,12 +113,12 @@ class Journal:
         try:
             arrays = _arrays(self.path)
             about = json.loads(str(arrays["about"]))
-            stage = {key.removeprefix("stage"): arrays[key] for key in arrays if key.startswith("stage")}
+            state = {key.removeprefix("state"): arrays[key] for key in arrays if key.startswith("state")}
             checkpoint = Checkpoint(
                 int(about["frames"]),
                 tuple(Position(*map(int, position)) for position in about["outputs"]),
                 bool(about["finished"]),
-                stage,
+                state,
             )
         except FileNotFoundError:
             return None
@@ -142,6 +140,7 @@ class Journal:
             SinkError: it cannot be deleted.
         """
         try:
+            self._fresh.unlink(missing_ok=True)  # of a run that was killed while it wrote
             self.path.unlink(missing_ok=True)
         except OSError as error:
             raise SinkError(f"{self.path}: cannot be deleted: {error.strerror}") from error

@@ -16,12 +16,13 @@ is written when all that the step made is on the disk; so it is always true. Not
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from .audio.lock import Lock
 from .errors import ConfigError, SinkError
-from .journal import Facts, changes
+from .journal import Facts, Journal, changes
 
 __all__ = ["Ledger", "refuse_changes"]
 
@@ -91,6 +92,17 @@ class Ledger:
         if step not in self.done:
             self.note(step, work())
         return self.done[step]
+
+    def passage(self, step: str, work: Callable[[Journal], Any]) -> Any:
+        """As `once`, for work that keeps a journal of its own, beside the ledger, until it is done.
+
+        Raises:
+            SinkError: the disk is full, or whatever else the system says.
+        """
+        journal = Journal(self.path.with_name(step), {"step": step})
+        gave = self.once(step, partial(work, journal))
+        journal.remove()
+        return gave
 
     def note(self, step: str, gave: Any) -> None:
         """Keep what a step gave, in the place of what it may have given before.

@@ -4,7 +4,7 @@ A recording is read once, block by block. Its columns are pooled: when there are
 neighbours become one, so memory does not grow with duration. Drawing needs the extra `eval`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 
 from .errors import ConfigError, SpecError
+from .journal import Journal
 from .mel import filters, frequencies
+from .passage import passage
 from .run import Readable
 from .spec import Audio, Spec
 from .whole import write
 
-__all__ = ["Difference", "Mel", "check", "draw", "mel"]
+__all__ = ["Difference", "Mel", "check", "draw", "mel", "mels"]
 
 BANDS = 112
 MOST = 2048
@@ -33,6 +35,8 @@ RANGE_DB = 80.0
 FLOOR = 1e-12
 WINDOW_SECONDS = 0.046
 """Length of a column: 2048 frames at 44.1 kHz."""
+CELL = 64
+"""Columns computed at once."""
 UNITS = ((3600, "h"), (60, "min"), (1, "s"))
 TICKS_HZ = (500, 1000, 2000, 4000, 8000, 16000, 32000)
 
@@ -81,15 +85,20 @@ def mel(source: Readable, most: int = MOST) -> Mel:
     Column k is centred at k * column_seconds while columns are not pooled; a pooled column is the mean of the
     powers of its parts.
     """
-    size = 2 ** max(5, round(log2(WINDOW_SECONDS * source.spec.sample_rate)))
-    bank = filters(source.spec.sample_rate, size, BANDS)
-    pool, reader = _Pool(most), _Counted(source)
-    for power in _powers(reader, size):
-        for column in (bank @ power).T:
-            pool.add(column)
-    seconds = source.spec.seconds(reader.frames)
-    decibels = 10 * np.log10(pool.columns() + FLOOR)
-    return Mel(decibels, source.spec, seconds, pool.width * (size // 4) / source.spec.sample_rate)
+    return mels([source], most)[0]
+
+
+def mels(sources: Sequence[Readable], most: int = MOST, journal: Journal | None = None) -> list[Mel]:
+    """`mel` of each of some recordings, which are read side by side.
+
+    Args:
+        journal: of a step that can go on where it was stopped.
+    """
+    heard = [_Columns(source.spec, most) for source in sources]
+    for blocks in passage(sources, heard, journal):
+        for columns, block in zip(heard, blocks, strict=True):
+            columns.update(block)
+    return [columns.close() for columns in heard]
 
 
 def check() -> None:
@@ -121,19 +130,50 @@ def draw(panels: Mapping[str, Mel], path: Path) -> None:
     write(path, png.getvalue())
 
 
-class _Counted:
-    def __init__(self, source: Readable) -> None:
-        self.spec, self.frames = source.spec, 0
-        self._source = source
+class _Columns:
+    """Power spectra of Hann windows, hop size/4, the first centred at frame 0, in mel bands, pooled."""
 
-    def read(self, frames: int) -> Audio:
-        block = self._source.read(frames)
+    kept = ("frames", "_held", "_pool")
+
+    def __init__(self, spec: Spec, most: int) -> None:
+        self.spec, self.frames = spec, 0
+        self._size = 2 ** max(5, round(log2(WINDOW_SECONDS * spec.sample_rate)))
+        self._hop = self._size // 4
+        self._window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self._size) / self._size)
+        # By Parseval: the bins of a sine at full scale add up to 1.
+        self._scale = 4 / (self._size * np.square(self._window).sum())
+        self._bank = filters(spec.sample_rate, self._size, BANDS)
+        self._held = np.zeros((spec.channels, self._size // 2), np.float32)
+        self._pool = _Pool(most)
+
+    def update(self, block: Audio) -> None:
+        """Hear the next block, shape (channels, frames)."""
         self.frames += block.shape[1]
-        return block
+        self._held = np.concatenate([self._held, block], axis=1)
+        while self._held.shape[1] >= (CELL - 1) * self._hop + self._size:
+            self._work(CELL)
+
+    def close(self) -> Mel:
+        """Hear half a window of silence; what was heard."""
+        self._held = np.pad(self._held, ((0, 0), (0, self._size // 2)))
+        while (rest := (self._held.shape[1] - self._size) // self._hop + 1) > 0:
+            self._work(min(rest, CELL))
+        rate = self.spec.sample_rate
+        decibels = 10 * np.log10(self._pool.columns() + FLOOR)
+        return Mel(decibels, self.spec, self.spec.seconds(self.frames), self._pool.width * self._hop / rate)
+
+    def _work(self, columns: int) -> None:
+        cut = sliding_window_view(self._held, self._size, axis=1)[:, :: self._hop][:, :columns]
+        power = self._scale * np.square(np.abs(rfft(cut * self._window))).mean(axis=0).T
+        for column in (self._bank @ power).T:
+            self._pool.add(column)
+        self._held = self._held[:, columns * self._hop :].copy()
 
 
 class _Pool:
     """At most `most` columns, each the mean of `width` that were added; when there is no room, pairs are merged."""
+
+    kept = ("width", "_sums", "_added")
 
     def __init__(self, most: int) -> None:
         self.width = 1
@@ -154,29 +194,6 @@ class _Pool:
         used = -(-self._added // self.width)
         counts = np.minimum(self.width, self._added - self.width * np.arange(used))
         return np.asarray(self._sums[:, :used] / counts)
-
-
-def _powers(source: Readable, size: int) -> Iterator[NDArray[np.float64]]:
-    """Power spectra of Hann windows, shape (frequencies, columns), hop size/4, the first centred at frame 0."""
-    hop = size // 4
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
-    scale = 4 / (size * np.square(window).sum())  # by Parseval: the bins of a sine at full scale add up to 1
-    margin = np.zeros((source.spec.channels, size // 2))
-    held = margin
-    for block in _blocks(source, 64 * hop, margin):
-        held = np.concatenate([held, block], axis=1)
-        if held.shape[1] < size:
-            continue
-        cut = sliding_window_view(held, size, axis=1)[:, ::hop]
-        yield scale * np.square(np.abs(rfft(cut * window))).mean(axis=0).T
-        held = held[:, cut.shape[1] * hop :]
-
-
-def _blocks(source: Readable, frames: int, margin: NDArray[np.float64]) -> Iterator[NDArray[Any]]:
-    """The blocks of a source, then half a window of silence."""
-    while (block := source.read(frames)).shape[1]:
-        yield block
-    yield margin
 
 
 def _panel(axes: Any, title: str, panel: Mel, loudest: float) -> Any:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from .errors import SpecError
+from .errors import SourceError, SpecError
 from .spec import Audio, Spec
 from .stage import Stage
 
-__all__ = ["BLOCK", "Progress", "Readable", "Ticker", "Writable", "run", "stream"]
+__all__ = ["BLOCK", "Progress", "Readable", "Ticker", "Writable", "run", "skip", "stream"]
 
 BLOCK = 1 << 15
 """Frames read at once: memory and speed depend on it, the result does not."""
@@ -21,7 +21,6 @@ class Ticker:
     """Counts frames over one or more passes through a recording of about `estimate` frames."""
 
     def __init__(self, progress: Progress | None, estimate: int | None, passes: int) -> None:
-        self.passes = passes
         self._progress = progress
         self._total = estimate * passes if estimate else None
         self._done = 0
@@ -93,3 +92,18 @@ def run(
         for sink in sinks:
             sink.write(block[first : first + sink.spec.channels])
             first += sink.spec.channels
+
+
+def skip(source: Readable, frames: int) -> None:
+    """Read what an earlier run has read.
+
+    Raises:
+        SourceError: there is less.
+    """
+    left = frames
+    while left > 0:
+        block = source.read(min(BLOCK, left)).shape[1]
+        if not block:
+            name = getattr(source, "name", "the recording")
+            raise SourceError(f"{name}: has only {frames - left} frames now, an earlier run read {frames}")
+        left -= block

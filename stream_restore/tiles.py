@@ -89,6 +89,8 @@ class Tiles:
         SinkError: (later) a tile cannot be written.
     """
 
+    kept = ("frames", "_held", "_columns", "_levels")
+
     def __init__(self, folder: Path, spec: Spec, axes: Axes | None = None) -> None:
         self.folder, self.spec, self.axes = folder, spec, axes or Axes()
         self.size = 2 ** max(5, round(log2(WINDOW_SECONDS * spec.sample_rate)))
@@ -100,7 +102,7 @@ class Tiles:
         self._bank = bank * (4 / (self.size * np.square(self._window).sum() * spec.channels))
         self._held = np.zeros((spec.channels, self.size // 2), np.float32)
         self._columns = 0
-        self._levels: list[_Level] = []
+        self._levels = _Levels(folder, self.axes)
         remove(folder / "tiles.json")
 
     def update(self, block: Audio) -> None:
@@ -134,7 +136,7 @@ class Tiles:
             self._work(self._held.shape[1], total)
         top = next(level for level in range(64) if -(-total // 2**level) <= TILE)
         for level in range(top + 1):
-            self._level(level).finish()
+            self._levels[level].finish()
         manifest = self._manifest(-(-total // 2**level) for level in range(top + 1))
         sync()
         write(self.folder / "tiles.json", json.dumps(manifest, indent=1) + "\n")
@@ -162,7 +164,7 @@ class Tiles:
             powers = self._powers(self._held[:, begin : begin + (CELL - 1) * self.hop + self.size])
             count = CELL if total is None else min(CELL, total - self._columns)
             self._columns += count
-            self._level(0).add(powers[:, :count])
+            self._levels[0].add(powers[:, :count])
             begin += CELL * self.hop
         self._held = self._held[:, begin:].copy()
 
@@ -173,14 +175,11 @@ class Tiles:
         power = (np.square(spectra.real) + np.square(spectra.imag)).sum(axis=0)
         return np.asarray(self._bank @ power.T)
 
-    def _level(self, number: int) -> "_Level":
-        if number == len(self._levels):
-            self._levels.append(_Level(self.folder / str(number), self.axes, lambda c: self._level(number + 1).add(c)))
-        return self._levels[number]
-
 
 class _Level:
     """One tile of one level in the making."""
+
+    kept = ("_tile", "_filled", "_number", "_odd")
 
     def __init__(self, folder: Path, axes: Axes, further: Callable[[NDArray[np.float64]], None]) -> None:
         self._folder, self._axes, self._further = folder, axes, further
@@ -221,3 +220,14 @@ class _Level:
         write(self._folder / f"{self._number}.png", encode_png(np.clip(places, 0, 255).astype(np.uint8)), synced=False)
         self._number += 1
         self._filled = 0
+
+
+class _Levels(dict[int, _Level]):
+    """The levels by number; one that is asked for is there."""
+
+    def __init__(self, folder: Path, axes: Axes) -> None:
+        self._folder, self._axes = folder, axes
+
+    def __missing__(self, number: int) -> _Level:
+        self[number] = _Level(self._folder / str(number), self._axes, lambda columns: self[number + 1].add(columns))
+        return self[number]

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,19 @@ from identity import Identity, identity
 
 from stream_restore import journal
 from stream_restore.audio.lock import Lock
-from stream_restore.degradation import Degradation
+from stream_restore.comparison import Comparison
+from stream_restore.degradation import AddNoise, Degradation
 from stream_restore.errors import ConfigError, SinkError
 from stream_restore.evaluation import Experiment, evaluate
+from stream_restore.exact import MeanSquare
 from stream_restore.ledger import Ledger
+from stream_restore.metrics import Distortion
 from stream_restore.models import Model
+from stream_restore.picture import _Columns
 from stream_restore.report import write_report
+from stream_restore.resample import SoxrResampler
 from stream_restore.testing import example_signal
+from stream_restore.tiles import Tiles
 
 FAST = Experiment(sample_rate=4000, degradation=Degradation(cutoff_hz=800, sample_rate=2000))
 KILLS = int(os.environ.get("STREAM_RESTORE_KILLS", "4"))
@@ -110,10 +117,16 @@ def test_a_process_killed_at_random_times_goes_on(
 
 
 MOMENTS = (
-    "original.wav", "degraded.wav", "same.wav.journal", "same.wav", "spectrograms-same.png", "1.png", "tiles.json",
-    "recording.js", "viewer.js", "clip.json", "results.json",
+    "original.wav.journal", "original.wav", "power.journal", "degraded.wav", "same.wav.journal", "same.wav",
+    "figures of same.journal", "spectrograms-same.png", "1.png", "tiles.json", "track 3.journal", "audio.flac",
+    "3/tiles.json", "recording.js", "viewer.js", "spoilt both.journal", "clip.json", "results.json",
 )  # fmt: skip
 """Files, in the order in which they get their names."""
+
+
+COMPLETE = {name: name for name in ("original.wav", "degraded.wav", "same.wav", "clip.json")}
+COMPLETE["3/tiles.json"] = "tracks/3/audio.flac"
+"""What is not made again, by a moment after which that holds."""
 
 
 def killed_after(name: str, clip: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +135,7 @@ def killed_after(name: str, clip: Path, folder: Path, monkeypatch: pytest.Monkey
 
     def last(source: Any, target: Any) -> None:
         replace(source, target)
-        if Path(target).name == name:
+        if str(target).endswith(f"/{name}"):
             os._exit(9)
 
     child = os.fork()
@@ -130,7 +143,7 @@ def killed_after(name: str, clip: Path, folder: Path, monkeypatch: pytest.Monkey
         monkeypatch.setattr(os, "replace", last)
         run(clip, folder, resume=True)
         os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9, name
 
 
 def test_what_has_its_name_is_not_made_again(
@@ -139,8 +152,8 @@ def test_what_has_its_name_is_not_made_again(
     made = {}
     for name in MOMENTS:
         killed_after(name, clip, tmp_path, monkeypatch)
-        if name in ("degraded.wav", "same.wav", "clip.json"):
-            made[name] = (tmp_path / "clip" / name).stat()
+        if name in COMPLETE:
+            made[COMPLETE[name]] = (tmp_path / "clip" / COMPLETE[name]).stat()
     run(clip, tmp_path, resume=True)
     assert files(tmp_path) == files(undisturbed[0])
     assert all(os.path.samestat((tmp_path / "clip" / name).stat(), stat) for name, stat in made.items())
@@ -166,6 +179,99 @@ def test_a_restoration_under_way_goes_on_where_it_was(
     run(clip, tmp_path, model, resume=True)
     assert files(tmp_path) == files(undisturbed[0])
     assert 0.3 * undisturbed[1] < heard(model) < 0.7 * undisturbed[1]
+
+
+class Heard:
+    """Counts the frames that a method was given; when these are `until`, it stops the run instead of hearing more."""
+
+    def __init__(self, owner: type, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.frames, self.until = 0, inf
+        hear = getattr(owner, method)
+
+        def counted(this: Any, *given: Any) -> Any:
+            if self.frames >= self.until:
+                raise StoppedError
+            heard = hear(this, *given)
+            self.frames += given[-1].shape[1]
+            return heard
+
+        monkeypatch.setattr(owner, method, counted)
+
+
+STEPS = {
+    "original.wav": (SoxrResampler, "advance", 0.5),
+    "power": (MeanSquare, "add", 0.08),
+    "degraded.wav": (AddNoise, "advance", 0.5),
+    "figures of same": (Comparison, "update", 0.75),
+    "picture of same": (_Columns, "update", 0.5),
+    "track 2": (Tiles, "update", 0.62),
+    "track 3": (Tiles, "update", 0.88),
+    "spoilt both": (Distortion, "update", 0.9),
+}
+"""By name: what hears, and when to stop: a share of all that it hears in the run, in the middle of the step."""
+
+
+@pytest.fixture(scope="module")
+def in_all(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """What each of them hears in a whole run."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        heard = {step: Heard(owner, method, monkeypatch) for step, (owner, method, _) in STEPS.items()}
+        run(clip, tmp_path_factory.mktemp("counted"))
+        return {step: each.frames for step, each in heard.items()}
+
+
+def stopped_in(step: str, clip: Path, folder: Path, whole: int, monkeypatch: pytest.MonkeyPatch) -> Heard:
+    """Stop a run in the middle of a step."""
+    owner, method, share = STEPS[step]
+    heard = Heard(owner, method, monkeypatch)
+    heard.until = share * whole
+    with pytest.raises(StoppedError):
+        run(clip, folder)
+    assert (folder / "clip" / f"{step}.journal").exists()
+    heard.until = inf
+    return heard
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_under_way_goes_on_where_it_was(
+    step: str,
+    clip: Path,
+    undisturbed: tuple[Path, int],
+    in_all: dict[str, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard = stopped_in(step, clip, tmp_path, in_all[step], monkeypatch)
+    run(clip, tmp_path, resume=True)
+    assert heard.frames == in_all[step]  # what was heard before is not heard again
+    assert files(tmp_path) == files(undisturbed[0])
+
+
+@pytest.mark.parametrize("step", ["original.wav", "figures of same"])
+def test_a_journal_of_an_abandoned_run_is_not_taken(
+    step: str,
+    clip: Path,
+    undisturbed: tuple[Path, int],
+    in_all: dict[str, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard = stopped_in(step, clip, tmp_path, in_all[step], monkeypatch)
+    heard.frames = 0
+    run(clip, tmp_path)
+    assert heard.frames == in_all[step]
+    assert files(tmp_path) == files(undisturbed[0])
+
+
+def test_a_damaged_journal_of_a_step_is_named(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Heard(Comparison, "update", monkeypatch).until = 60_000
+    with pytest.raises(StoppedError):
+        run(clip, tmp_path)
+    (journal,) = (tmp_path / "clip").glob("figures*.journal")
+    journal.write_bytes(journal.read_bytes()[:-100])
+    with pytest.raises(ConfigError, match=r"figures of degraded\.journal: is damaged .*; delete it to start again"):
+        run(clip, tmp_path, resume=True)
+    assert journal.exists()
 
 
 def test_without_resume_it_begins_again(clip: Path, undisturbed: tuple[Path, int], tmp_path: Path) -> None:
@@ -250,6 +356,6 @@ def test_an_interrupted_process_leaves_what_can_go_on(
         assert child.stderr.read() == b"stream-restore: interrupted\n"
     assert child.returncode == 130
     steps = (tmp_path / "clip/clip.journal").read_text("utf-8").splitlines()[1:]
-    assert [json.loads(line)["step"] for line in steps] == ["original", "figures of degraded"]
+    assert [json.loads(line)["step"] for line in steps] == ["power", "figures of degraded"]
     subprocess.run(words(clip, network, tmp_path), check=True, stdout=subprocess.DEVNULL)
     assert files(tmp_path) == whole[0]

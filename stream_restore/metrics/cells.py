@@ -43,6 +43,8 @@ class Cells(Part[ResultT]):
         parameters: what parts must agree on to be merged.
     """
 
+    kept = (*Part.kept, "sums", "_next", "_head", "_held")
+
     def __init__(
         self, channels: int, start: int, size: int, cell_frames: int = CELL, left: int = LEFT, **parameters: object
     ) -> None:

@@ -5,6 +5,7 @@ are removed, the sums of every channel. They are kept without rounding (`ExactSu
 the stream was cut, nor on the order in which parts are merged, and differences of nearly equal energies lose nothing.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import inf, log10, nan
@@ -20,7 +21,7 @@ from ..spec import Audio
 __all__ = ["Distortion", "Metrics", "Products", "decibels"]
 
 
-def decibels(signal: Fraction, distortion: Fraction) -> float:
+def decibels(signal: Fraction | int, distortion: Fraction | int) -> float:
     """10 log10(signal / distortion): inf without distortion, -inf without signal, nan without both.
 
     >>> decibels(Fraction(100), Fraction(1)), decibels(Fraction(0), Fraction(1))
@@ -82,9 +83,9 @@ class Products:
         for mine, theirs in zip(self._sums(), other._sums(), strict=True):
             mine.merge(theirs)
 
-    def energies(self) -> tuple[Fraction, Fraction]:
-        """|r|^2 and |r - e|^2."""
-        rr, re, ee = self._products()
+    def energies(self) -> tuple[int, int]:
+        """|r|^2 and |r - e|^2, both in the units of an exact sum."""
+        rr, re, ee = self._rr.units, self._re.units, self._ee.units
         return rr, rr - 2 * re + ee
 
     def _add(self, r: NDArray[np.float64], e: NDArray[np.float64]) -> None:
@@ -111,7 +112,7 @@ class Distortion(Products):
     (20.0, True)
     """
 
-    _channels: list[tuple[ExactSum, ExactSum]] = field(default_factory=list)
+    _channels: defaultdict[int, list[ExactSum]] = field(default_factory=lambda: defaultdict(_pair))
     """The sums of reference and estimate, channel by channel."""
 
     def merge(self, other: Self) -> None:
@@ -134,25 +135,29 @@ class Distortion(Products):
     def _add(self, r: NDArray[np.float64], e: NDArray[np.float64]) -> None:
         self._widen(len(r))
         super()._add(r, e)
-        for sums, *samples in zip(self._channels, r, e, strict=True):
+        for sums, *samples in zip(self._channels.values(), r, e, strict=True):
             for total, channel in zip(sums, samples, strict=True):
                 total.add(channel)
 
     def _centred(self, rr: Fraction, re: Fraction, ee: Fraction) -> tuple[Fraction, Fraction, Fraction]:
         """The three products of what is left when each channel's mean is removed."""
-        for total, other in self._channels if self.frames else ():
+        for total, other in self._channels.values() if self.frames else ():
             r, e = total.fraction(), other.fraction()
             rr, re, ee = rr - r * r / self.frames, re - r * e / self.frames, ee - e * e / self.frames
         return rr, re, ee
 
     def _widen(self, channels: int) -> None:
         if not self._channels:
-            self._channels = [(ExactSum(), ExactSum()) for _ in range(channels)]
+            self._channels.update((channel, _pair()) for channel in range(channels))
         if len(self._channels) != channels:
             raise SpecError(f"{channels} channels after {len(self._channels)}: one accumulator hears one recording")
 
     def _sums(self) -> tuple[ExactSum, ...]:
-        return (*super()._sums(), *(total for pair in self._channels for total in pair))
+        return (*super()._sums(), *(total for pair in self._channels.values() for total in pair))
+
+
+def _pair() -> list[ExactSum]:
+    return [ExactSum(), ExactSum()]
 
 
 def _ratios(rr: Fraction, re: Fraction, ee: Fraction) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """The law of the accumulators that hear two recordings side by side."""
 
 from abc import ABC, abstractmethod
-from typing import Generic, Self, TypeVar
+from typing import ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ class Part(ABC, Generic[ResultT]):
     However the recordings are cut into parts, however the parts are cut into blocks, and in whatever order neighbours
     are merged, `result` is the same, bit for bit. What is kept has a bound that does not depend on the length.
 
-    An author writes `hear`, `join` and `result`.
+    An author writes `hear`, `join` and `result`, and names in `kept` what changes: see `stream_restore.snapshot`.
 
     Args:
         channels: of each of the two recordings.
@@ -33,6 +33,8 @@ class Part(ABC, Generic[ResultT]):
     Raises:
         ConfigError: a part that begins before frame 0.
     """
+
+    kept: ClassVar[tuple[str, ...]] = ("stop",)
 
     def __init__(self, channels: int, start: int, **parameters: object) -> None:
         if start < 0:

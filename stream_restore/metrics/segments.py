@@ -1,8 +1,8 @@
 """SDR over time."""
 
+from collections import defaultdict
 from copy import copy
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from math import isnan, nan
 from typing import Self
 
@@ -19,7 +19,6 @@ __all__ = ["Segmental", "Segments"]
 LIMITS_DB = (-10.0, 35.0)
 MOST = 1 << 15
 """Segments kept: nine hours of one second."""
-_SILENT = Fraction(0), Fraction(0)
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,8 @@ class Segmental(Part[Segments]):
     Segments(frames=4, sdr_db=(0.0, inf), mean_db=11.666666666666666, joined=2)
     """
 
+    kept = (*Part.kept, "_open", "_doublings", "_signals", "_rests", "_limited", "_sounding")
+
     def __init__(self, channels: int, every_frames: int, start: int = 0, most: int = MOST) -> None:
         if every_frames < 1 or most < 1:
             raise ConfigError(
@@ -65,9 +66,12 @@ class Segmental(Part[Segments]):
             )
         super().__init__(channels, start, every_frames=every_frames, most=most)
         self.every, self.most = every_frames, most
-        self._open: dict[int, Products] = {}  # of which something is missing: a part's first and last
+        self._open: defaultdict[int, Products] = defaultdict(
+            Products
+        )  # of which something is missing: a part's first and last
         self._doublings = 0
-        self._curve: dict[int, tuple[Fraction, Fraction]] = {}
+        self._signals: defaultdict[int, int] = defaultdict(int)
+        self._rests: defaultdict[int, int] = defaultdict(int)
         self._limited, self._sounding = ExactSum(), 0
 
     def hear(self, both: NDArray[np.float32]) -> None:
@@ -81,8 +85,8 @@ class Segmental(Part[Segments]):
             at += products.frames
 
     def join(self, other: Self) -> None:
-        for place, energies in other._curve.items():
-            self._put(place, other._doublings, energies)
+        for place in other._signals:
+            self._put(place, other._doublings, other._signals[place], other._rests[place])
         self._limited.merge(other._limited)
         self._sounding += other._sounding
         for index, products in other._open.items():
@@ -90,16 +94,17 @@ class Segmental(Part[Segments]):
 
     def result(self) -> Segments:
         ended = copy(self)
-        ended._curve, ended._limited = dict(self._curve), replace(self._limited)
+        ended._signals, ended._rests, ended._limited = copy(self._signals), copy(self._rests), replace(self._limited)
         for index, products in self._open.items():
             ended._close(index, products)
-        values = [ended._curve.get(place, _SILENT) for place in range(max(ended._curve, default=-1) + 1)]
+        places = range(max(ended._signals, default=-1) + 1)
+        values = tuple(decibels(ended._signals[place], ended._rests[place]) for place in places)
         mean = float(ended._limited.fraction() / ended._sounding) if ended._sounding else nan
         joined = 1 << ended._doublings
-        return Segments(self.every * joined, tuple(decibels(*each) for each in values), mean, joined)
+        return Segments(self.every * joined, values, mean, joined)
 
     def _add(self, index: int, products: Products) -> None:
-        whole = self._open.setdefault(index, Products())
+        whole = self._open[index]
         whole.merge(products)
         if whole.frames == self.every:
             self._close(index, self._open.pop(index))
@@ -109,18 +114,19 @@ class Segmental(Part[Segments]):
         if not isnan(value := decibels(*energies)):
             self._limited.add(np.clip([value], *LIMITS_DB))
             self._sounding += 1
-        self._put(index, 0, energies)
+        self._put(index, 0, *energies)
 
-    def _put(self, index: int, doublings: int, energies: tuple[Fraction, Fraction]) -> None:
+    def _put(self, index: int, doublings: int, signal: int, rest: int) -> None:
         """Add the energies of segment `index` of those of every << doublings frames."""
         while self._doublings < doublings or index >> (self._doublings - doublings) >= self.most:
             self._double()
         place = index >> (self._doublings - doublings)
-        signal, rest = self._curve.get(place, _SILENT)
-        self._curve[place] = signal + energies[0], rest + energies[1]
+        self._signals[place] += signal
+        self._rests[place] += rest
 
     def _double(self) -> None:
-        curve, self._curve = self._curve, {}
+        signals, rests = self._signals, self._rests
+        self._signals, self._rests = defaultdict(int), defaultdict(int)
         self._doublings += 1
-        for place, energies in curve.items():
-            self._put(place, self._doublings - 1, energies)
+        for place, signal in signals.items():
+            self._put(place, self._doublings - 1, signal, rests[place])

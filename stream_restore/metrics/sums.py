@@ -1,5 +1,8 @@
 """Vectors of sums without rounding: `ExactSum` for many sums at once."""
 
+from collections import defaultdict
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,9 +27,11 @@ class ExactSums:
     array([1., 6.])
     """
 
+    kept = ("_digits",)
+
     def __init__(self, size: int) -> None:
         self._size = size
-        self._digits: dict[int, NDArray[np.int64]] = {}
+        self._digits: defaultdict[int, NDArray[np.int64]] = defaultdict(partial(_zeros, size))
 
     def add(self, numbers: NDArray[np.float64]) -> None:
         """Add one finite number to each sum, shape (size,).
@@ -41,12 +46,12 @@ class ExactSums:
             place = (int(np.frexp(largest)[1]) - 1) // _BITS
             digits = np.trunc(np.ldexp(rest, -_BITS * place))
             rest = rest - np.ldexp(digits, _BITS * place)
-            self._put(place, digits.astype(np.int64))
+            self._digits[place] += digits.astype(np.int64)
 
     def merge(self, other: "ExactSums") -> None:
         """Add what other sums hold."""
         for place, digits in other._digits.items():
-            self._put(place, digits)
+            self._digits[place] += digits
 
     def values(self) -> NDArray[np.float64]:
         """The sums, each to one unit in its last place. A sum beyond 2**1023 is infinite."""
@@ -58,5 +63,6 @@ class ExactSums:
             total += np.ldexp((digits - (carry << _BITS)).astype(np.float64), _BITS * place)
         return total
 
-    def _put(self, place: int, digits: NDArray[np.int64]) -> None:
-        self._digits[place] = self._digits.get(place, 0) + digits
+
+def _zeros(size: int) -> NDArray[np.int64]:
+    return np.zeros(size, np.int64)
