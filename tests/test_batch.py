@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from cheap import EAGER, one_node, run
+from folders import files
 
 from stream_restore import api
 from stream_restore.batch import Batch
@@ -20,11 +21,6 @@ from stream_restore.models import load
 from stream_restore.testing import example_signal
 
 RATE = 16000
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return one_node(tmp_path_factory.mktemp("model") / "identity.onnx")
 
 
 @pytest.fixture
@@ -40,10 +36,6 @@ def recordings(tmp_path: Path) -> Path:
     (folder / "notes.txt").write_text("side a")
     (folder / ".hidden" / "not.wav").touch()
     return folder
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_paths_are_mirrored_and_one_failure_stops_nothing(recordings: Path, network: Path, tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from cheap import COMMAND, EAGER, one_node, run
+from cheap import COMMAND, EAGER, run
+from folders import files
+from stopping import under_way
 
 from stream_restore.audio import open_sink
 from stream_restore.audio.lock import Lock, refuse_busy
@@ -29,11 +31,6 @@ BUSY = ": another run is writing it; wait for its end, or give another name\n"
 STEPS = ["--cutoff", "none", "--rate", "none", "--snr", "none"]
 
 
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return one_node(tmp_path_factory.mktemp("model") / "identity.onnx")
-
-
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
     (tmp_path / "in").mkdir()
@@ -42,16 +39,10 @@ def recording(tmp_path: Path) -> Path:
     return path
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 @contextmanager
 def halted(words: list[object], sign: Path) -> "Iterator[subprocess.Popen[bytes]]":
     """A process that stands still since `sign` appeared, and then ends well."""
-    with subprocess.Popen([*EAGER, *map(str, words)]) as child:
-        while not sign.exists():
-            assert child.poll() is None
+    with under_way([*EAGER, *map(str, words)], sign) as child:
         child.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, child.pid, os.WSTOPPED)
         try:

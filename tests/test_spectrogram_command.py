@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from folders import files
 
 from stream_restore.cli.main import main
 from stream_restore.display import STATIC
@@ -142,10 +143,6 @@ def test_a_killed_process_leaves_whole_files_only(
     assert "--force" in run(clean, "-o", tmp_path / "out", code=1).stderr
     run(clean, "-o", tmp_path / "out", "--force")
     assert files(tmp_path / "out") == whole
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def kill_after(name: str, before: bool, monkeypatch: pytest.MonkeyPatch) -> None:

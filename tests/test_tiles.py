@@ -9,6 +9,7 @@ from typing import Any
 import librosa
 import numpy as np
 import pytest
+from folders import files
 from PIL import Image
 
 from stream_restore import mel
@@ -29,10 +30,6 @@ def written(folder: Path, sound: Audio, cuts: list[int] | None = None, axes: Axe
     for stop, length in zip(accumulate(cuts), cuts, strict=True):
         tiles.update(sound[:, stop - length : stop])
     return tiles.close()
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.*"))}
 
 
 def level(folder: Path, number: int) -> np.ndarray:
