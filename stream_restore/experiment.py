@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import chain
 from math import isfinite, isnan, nan
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,8 @@ class Clip:
             return Ledger(path, work, resume=True)
         # What is there is of another run; from here on, a WAV file that is there is done.
         stale = [self.folder / "clip.json", path, *map(self._path, ("original", "degraded", *self.models))]
-        for each in (*stale, *self.folder.glob("*.wav.part"), *self.folder.glob("*.journal")):
+        begun = [self.folder.glob(pattern) for pattern in ("*.wav.part", "*.journal*", "tracks/*/*.part")]
+        for each in (*stale, *chain.from_iterable(begun)):
             remove(each)
         return Ledger(path, work, resume=False)
 

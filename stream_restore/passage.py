@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .audio import Sink
+from .errors import ConfigError, StreamError
 from .journal import Journal
 from .run import BLOCK, Readable, skip
 from .snapshot import put, take
@@ -57,9 +58,12 @@ def passage(
 def _resume(sources: Sequence[Readable], state: object, journal: Journal | None) -> int:
     """Go to where the journal says; how many frames of the first recording were heard."""
     checkpoint = journal.load() if journal else None
-    if checkpoint is None:
+    if journal is None or checkpoint is None:
         return 0
-    put(state, checkpoint.state)
+    try:
+        put(state, checkpoint.state)
+    except StreamError as error:
+        raise ConfigError(f"{journal.path}: {error}") from error
     for source in sources:
         skip(source, checkpoint.frames)
     return checkpoint.frames

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_restore.comparison import Comparison
-from stream_restore.errors import SourceError, StreamError
+from stream_restore.errors import ConfigError, SourceError, StreamError
 from stream_restore.exact import ExactSum, MeanSquare
 from stream_restore.journal import Journal
 from stream_restore.metrics import DelayFinder, Distortion, Projection, Segmental, Spectral
@@ -202,3 +202,9 @@ def test_a_passage_goes_on_where_it_was(stop: int, tmp_path: Path, monkeypatch: 
             listen([Tape(sound)], MeanSquare(), journal, stop)
         with pytest.raises(SourceError, match=rf"a tape: has only 9 frames now, an earlier run read {stop * BLOCK}"):
             listen([Tape(sound[:, :9])], MeanSquare(), Journal(tmp_path / "step", {}))
+
+
+def test_a_journal_of_something_else_is_named(tmp_path: Path) -> None:
+    Journal(tmp_path / "step", {}).save(0, [], take([Distortion()]))
+    with pytest.raises(ConfigError, match=r"step\.journal: .*does not fit.*start again without it"):
+        listen([Tape(sounds()[0])], MeanSquare(), Journal(tmp_path / "step", {}))
