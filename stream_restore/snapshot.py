@@ -5,6 +5,7 @@ class names, in `kept`, which of its attributes are state. `take` walks over it;
 which the code made, so nothing in a file decides what is created. What a dictionary holds it makes itself, when it is
 asked for a number that it has not: as `defaultdict` does.
 
+>>> from collections import defaultdict
 >>> taken = take([np.arange(2), 3, defaultdict(int, {5: 1 << 70})])
 >>> sorted(taken)
 ['.0', '.1', '.2.keys', '.2.values']
