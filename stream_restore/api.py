@@ -6,11 +6,12 @@ from pathlib import Path
 
 from .audio import RawFormat, open_source, spool
 from .combine import through
-from .degradation import Degradation, mean_power
+from .degradation import Degradation, power_of
+from .exact import MeanSquare
 from .job import Job, Output, Report, Target
 from .models import Model, load
-from .restoration import Restoration, measure
-from .run import Progress, Ticker, stream
+from .restoration import Moments, Restoration
+from .run import Progress, Ticker
 from .whole import make_folder
 
 __all__ = ["Output", "Report", "Target", "degrade", "restore"]
@@ -57,18 +58,19 @@ def restore(
         if normalise:
             source = stack.enter_context(spool(source))
         ticker = Ticker(progress, source.estimate, passes=2 if normalise else 1)
-        if normalise:
-            blocks = stream(source, through(source.spec), ticker)
-            restoration = replace(restoration, level=measure(blocks))
-            source.rewind()
-        stage = restoration.stage(source.spec, model, residual=residual is not None, save_stems=stems)
         targets: list[Target] = [output, *([residual] if residual is not None else [])]
         targets += [save_stems / f"{stem}{_suffix(output)}" for stem in stems] if save_stems else []
+        work = {"restoration": asdict(replace(restoration, jobs=1)), "residual": residual is not None}
+        work |= {"normalise": normalise, **model.facts()}
+        job = Job(input, targets, stored, work, resume)
+        if normalise:
+            moments = Moments()
+            job.first_pass(source, through(source.spec), moments, ticker)
+            restoration = replace(restoration, level=moments.level())
+        stage = restoration.stage(source.spec, model, residual=residual is not None, save_stems=stems)
         if save_stems:
             make_folder(save_stems)
-        work = {"restoration": asdict(replace(restoration, jobs=1)), "residual": residual is not None}
-        work |= model.facts()
-        return Job(input, targets, stored, work, resume).run(source, stage, ticker)
+        return job.run(source, stage, ticker)
 
 
 def degrade(
@@ -97,11 +99,12 @@ def degrade(
         if two_passes:
             source = stack.enter_context(spool(source))
         ticker = Ticker(progress, source.estimate, passes=2 if two_passes else 1)
+        job = Job(input, [output], stored, {"degradation": asdict(degradation), "power": power}, resume)
         if two_passes:
-            power = mean_power(stream(source, degradation.before_noise(source.spec), ticker))
-            source.rewind()
-        work = {"degradation": asdict(degradation), "power": power}
-        return Job(input, [output], stored, work, resume).run(source, degradation.stage(source.spec, power), ticker)
+            heard = MeanSquare()
+            job.first_pass(source, degradation.before_noise(source.spec), heard, ticker)
+            power = power_of(heard)
+        return job.run(source, degradation.stage(source.spec, power), ticker)
 
 
 def _suffix(output: Target) -> str:

@@ -161,13 +161,12 @@ def _as_they_are(
     wanted: Source, got: Source, comparison: Comparison, ticker: Ticker, journal: Journal | None
 ) -> Findings:
     finder, spec = _finder(wanted.spec), wanted.spec
-    for block, other in passage([wanted, got], [comparison, finder], journal):
+    for block, other in passage([wanted, got], [comparison, finder], journal, progress=ticker):
         if block.shape != other.shape:
             frames = comparison.frames + min(block.shape[1], other.shape[1])
             raise _lengths(wanted, got, frames, ended=wanted if block.shape[1] < other.shape[1] else got)
         comparison.update(block, other)
         finder.update(block, other)
-        ticker(block.shape[1])
     if not comparison.frames:
         raise SourceError(f"{wanted.name}: holds no sound to compare")
     figures, delay = comparison.result(), finder.result()
@@ -213,9 +212,8 @@ def _pairs(wanted: Source, got: Source, shift: int, ticker: Ticker) -> Iterator[
     for source, skipped in ((got, shift), (wanted, -shift)):
         while skipped > 0 and (block := source.read(min(skipped, BLOCK))).shape[1]:
             skipped -= block.shape[1]
-    for block, other in passage([wanted, got], None):
+    for block, other in passage([wanted, got], None, progress=ticker):
         yield block, other
-        ticker(block.shape[1])
 
 
 def _lengthened(block: Audio, frames: int) -> Audio:

@@ -12,14 +12,14 @@ import numpy as np
 
 from .combine import SameLength, through
 from .errors import ConfigError
-from .exact import ExactSum
+from .exact import MeanSquare
 from .filters import CausalLowPass, ZeroPhaseLowPass
 from .noise import Noise, gaussian, tpdf
 from .resample import PolyphaseResampler
 from .spec import Audio, Spec, empty
 from .stage import Chain, Stage
 
-__all__ = ["AddNoise", "Degradation", "Quantise", "mean_power"]
+__all__ = ["AddNoise", "Degradation", "Quantise", "mean_power", "power_of"]
 
 _DITHER, _NOISE = 1, 2
 """Purposes: dither and noise are independent of each other under one seed."""
@@ -154,8 +154,12 @@ class Degradation:
 
 def mean_power(blocks: Iterable[Audio]) -> float:
     """Mean square of all samples, plus 1e-12, exact: the same for any cuts. An empty stream has 1e-12."""
-    total, count = ExactSum(), 0
+    heard = MeanSquare()
     for block in blocks:
-        total.add(np.square(block, dtype=np.float64))
-        count += block.size
-    return float(total.fraction() / max(1, count)) + 1e-12
+        heard.add(block)
+    return power_of(heard)
+
+
+def power_of(heard: MeanSquare) -> float:
+    """`mean_power` of what was heard."""
+    return float(heard) + 1e-12

@@ -119,13 +119,11 @@ def _track(
     audio = track.audio or f"tracks/{number}/audio.{_container(track.source)}"
     with ExitStack() as stack:
         sinks = [] if track.audio else _sound(stack, folder / audio, track.source, journal)
-        for (block,) in passage([track.source], [tiles, power], journal, sinks=sinks, settle=sync):
+        for (block,) in passage([track.source], [tiles, power], journal, progress=progress, sinks=sinks, settle=sync):
             tiles.update(block)
             power.add(block)
             for sink in sinks:
                 sink.write(block)
-            if progress:
-                progress(block.shape[1])
     if not tiles.frames:
         raise SourceError(f"{track.label}: holds no sound to show")
     rms = 10 * log10(float(power)) if float(power) else None

@@ -21,16 +21,14 @@ from .audio import Format, Source, open_source
 from .audio.lock import refuse_busy
 from .combine import Mix
 from .comparison import Findings, compare
-from .degradation import Degradation, mean_power
+from .degradation import Degradation
 from .display import Track, show
 from .errors import ConfigError, SourceError
-from .exact import MeanSquare
 from .job import Job, Output, Report
 from .journal import Facts, Journal, file_facts, versions
 from .ledger import Ledger, refuse_changes
 from .metrics import Segments
 from .models import Model
-from .passage import passage
 from .picture import Difference, draw, mels
 from .resample import SoxrResampler
 from .restoration import Restoration
@@ -120,9 +118,7 @@ class Clip:
         facts = self._facts()
         seconds = float(facts["seconds"])
         self.done(seconds)
-        noisy = self.experiment.degradation.snr_db is not None
-        power = ledger.passage("power", self._power) if noisy else None
-        self._make("degraded", 2 * seconds, partial(self._degrade, power))
+        self._make("degraded", 2 * seconds, self._degrade)
         rows = {"degraded": self._measured(ledger, "degraded", seconds)}
         for label in self.models:
             self._make(label, RESTORING * seconds, partial(self._restore, label))
@@ -151,17 +147,6 @@ class Clip:
             raise SourceError(f"{self.source}: holds no sound to evaluate")
         return {**asdict(spec), "frames": frames, "seconds": spec.seconds(frames)}
 
-    def _power(self, journal: Journal) -> float:
-        """The power of what noise is added to, see `stream_restore.degradation.mean_power`."""
-        power = MeanSquare()
-        with open_source(self._path("original")) as source:
-            stage = self.experiment.degradation.before_noise(source.spec)
-            state = stage.initial_state()
-            for (block,) in passage([source], [state, power], journal):
-                power.add(stage.advance(state, block))
-            power.add(stage.drain(state))
-        return float(power) + mean_power([])
-
     def _make(self, name: str, work: float, make: Callable[[Progress], Report]) -> None:
         """Make a WAV file, unless it is there already; one that was begun goes on by its own journal."""
         path, tell = self._path(name), _Share(self.done, work)
@@ -169,10 +154,11 @@ class Clip:
             make(tell)
         tell(1, 1)
 
-    def _degrade(self, power: float | None, progress: Progress) -> Report:
-        how: dict[str, Any] = {"degradation": self.experiment.degradation, "power": power}
+    def _degrade(self, progress: Progress) -> Report:
         files = self._path("original"), self._path("degraded")
-        return api.degrade(*files, **how, stored=STORED, resume=True, progress=progress)
+        return api.degrade(
+            *files, degradation=self.experiment.degradation, stored=STORED, resume=True, progress=progress
+        )
 
     def _restore(self, label: str, progress: Progress) -> Report:
         how: dict[str, Any] = {"model": self.models[label], "restoration": self.experiment.restoration}

@@ -4,15 +4,16 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, TypeGuard
+from typing import Any, BinaryIO, Protocol, TypeAlias, TypeGuard
 
 from .audio import Format, Position, Sink, Source, open_sink, refuse_same_file
 from .audio.lock import refuse_busy
 from .audio.output import part_of, refuse_existing
 from .errors import ClosedPipeError, ConfigError, SinkError, SourceError
 from .journal import Checkpoint, Facts, Journal, file_facts, versions
+from .passage import passage
 from .run import run, skip
-from .spec import Spec
+from .spec import Audio, Spec
 from .stage import Stage
 
 __all__ = ["Job", "Output", "Report", "Target"]
@@ -73,6 +74,13 @@ class Report:
     warnings: list[str] = field(default_factory=list)
 
 
+class Hearing(Protocol):
+    """What a first pass fills; `stream_restore.snapshot` can keep it."""
+
+    def add(self, block: Audio) -> None:
+        """Hear the next block, shape (channels, frames)."""
+
+
 @dataclass(frozen=True)
 class Job:
     """What a pass reads and writes.
@@ -94,6 +102,29 @@ class Job:
     stored: Output
     work: Facts
     resume: bool
+
+    def first_pass(self, source: Source, stage: Stage[Any], hearing: Hearing, ticker: Callable[[int], None]) -> None:
+        """Give all that `stage` makes of `source` to `hearing`, and go back to the start.
+
+        Where the run can be resumed so can this, until the run is complete; its journal is OUTPUT.first.journal.
+
+        Raises:
+            ConfigError, SinkError: as `run`, for what is known already.
+            SourceError: an input that cannot be read to its end.
+        """
+        self._refuse_clashes()
+        facts = self._input_facts(source)
+        journal, whole = self._journal(facts, ".first"), self._journal(facts)
+        if not self.resume:
+            self._refuse_existing()
+            if journal and whole:
+                self._begin_anew(whole)
+                journal.remove()
+        state = stage.initial_state()
+        for (block,) in passage([source], [state, hearing], journal, progress=ticker):
+            hearing.add(stage.advance(state, block))
+        hearing.add(stage.drain(state))
+        source.rewind()
 
     def run(self, source: Source, stage: Stage[Any], ticker: Callable[[int], None]) -> Report:
         """Read `source` from its first frame to its end.
@@ -117,8 +148,9 @@ class Job:
                     raise self._if_others_wait(error) from error
             report.warnings = source.warnings + self._changes_of_input(facts)
             report.clipped = {sink.name: sink.clipped for sink in sinks if sink.clipped}
-        if journal:
-            journal.remove()
+        for done in (journal, self._journal(facts, ".first")):
+            if done:
+                done.remove()
         return report
 
     def _process(
@@ -160,6 +192,11 @@ class Job:
         for path in paths:
             refuse_busy(part_of(path))
 
+    def _refuse_existing(self) -> None:
+        for target in self.targets:
+            if _is_path(target) and _is_regular(target) and not self.stored.force:
+                refuse_existing(Path(target))
+
     def _input_facts(self, source: Source) -> Facts | None:
         """What identifies the input, if that is a file."""
         return file_facts(Path(str(self.input))) if source.rereadable and _is_path(self.input) else None
@@ -181,14 +218,14 @@ class Job:
             raise SourceError(f"{change}; start again when it is complete")
         return [f"{change}; the result is of what was there at each moment"]
 
-    def _journal(self, facts: Facts | None) -> Journal | None:
-        """The journal of this run, where input and outputs are files."""
+    def _journal(self, facts: Facts | None, suffix: str = "") -> Journal | None:
+        """The journal of this run, or of its pass of this name, where input and outputs are files."""
         if facts is None or not all(_is_path(target) and _is_regular(target) for target in self.targets):
             return None
         stored = {name: value for name, value in asdict(self.stored).items() if name != "force"}
         outputs = [str(Path(str(target)).resolve()) for target in self.targets]
         about = {"input": facts, "outputs": outputs, "stored": stored, "work": self.work, "versions": versions()}
-        return Journal(Path(str(self.targets[0])), about)
+        return Journal(Path(f"{self.targets[0]}{suffix}"), about)
 
     def _checkpoint(self, journal: Journal | None) -> Checkpoint | None:
         if journal is None:
@@ -197,13 +234,13 @@ class Job:
             return None
         if self.resume:
             return journal.load()
-        if journal.path.exists():
-            if not self.stored.force:
-                raise SinkError(
-                    f"{journal.path}: a run was stopped here; --resume goes on with it, --force starts again"
-                )
-            journal.remove()
+        self._begin_anew(journal)
         return None
+
+    def _begin_anew(self, journal: Journal) -> None:
+        if journal.path.exists() and not self.stored.force:
+            raise SinkError(f"{journal.path}: a run was stopped here; --resume goes on with it, --force starts again")
+        journal.remove()
 
     def _sinks(
         self,

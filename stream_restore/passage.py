@@ -18,6 +18,7 @@ def passage(
     state: object,
     journal: Journal | None = None,
     *,
+    progress: Callable[[int], None] | None = None,
     sinks: Sequence[Sink] = (),
     settle: Callable[[], None] = lambda: None,
 ) -> Iterator[list[Audio]]:
@@ -31,6 +32,7 @@ def passage(
         state: all that is made of the blocks, in memory; a list, or whatever else `stream_restore.snapshot.put` can
             change in place.
         journal: removed by the caller, when what follows the passage is done.
+        progress: told the number of frames of each block after it was used, and before of those heard earlier.
         sinks: opened where the journal's checkpoint says they were.
         settle: called before the state is kept, to bring to the disk what else was made of the blocks.
 
@@ -40,6 +42,8 @@ def passage(
         SinkError: the disk is full, or whatever else the system says.
     """
     frames = _resume(sources, state, journal)
+    if progress and frames:
+        progress(frames)
 
     def kept() -> dict[str, Any]:
         settle()
@@ -51,6 +55,8 @@ def passage(
             return
         yield blocks
         frames += blocks[0].shape[1]
+        if progress:
+            progress(blocks[0].shape[1])
         if journal:
             journal.tick(frames, sinks, kept)
 

@@ -7,7 +7,7 @@ band passes untouched.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import Any
 
@@ -23,7 +23,7 @@ from .separation import Separate
 from .spec import Audio, Spec
 from .stage import Chain, Stage
 
-__all__ = ["Level", "Restoration", "measure"]
+__all__ = ["Level", "Moments", "Restoration", "measure"]
 
 
 @dataclass(frozen=True)
@@ -130,17 +130,34 @@ def measure(blocks: Iterable[Audio]) -> Level:
 
     Fewer than two frames have no deviation; it counts as 1.
     """
-    total, squares, frames = ExactSum(), ExactSum(), 0
+    moments = Moments()
     for block in blocks:
+        moments.add(block)
+    return moments.level()
+
+
+@dataclass
+class Moments:
+    """Exact sums over the mean of all channels."""
+
+    total: ExactSum = field(default_factory=ExactSum)
+    squares: ExactSum = field(default_factory=ExactSum)
+    frames: int = 0
+
+    def add(self, block: Audio) -> None:
+        """Add a block, shape (channels, frames)."""
         mono = block.mean(axis=0, dtype=np.float64)
-        total.add(mono)
-        squares.add(mono * mono)
-        frames += block.shape[1]
-    if frames < 2:
-        return Level(float(total), 1.0)
-    mean = total.fraction() / frames
-    variance = (squares.fraction() - frames * mean * mean) / (frames - 1)
-    return Level(float(mean), sqrt(max(0.0, float(variance))))
+        self.total.add(mono)
+        self.squares.add(mono * mono)
+        self.frames += block.shape[1]
+
+    def level(self) -> Level:
+        """See `measure`."""
+        if self.frames < 2:
+            return Level(float(self.total), 1.0)
+        mean = self.total.fraction() / self.frames
+        variance = (self.squares.fraction() - self.frames * mean * mean) / (self.frames - 1)
+        return Level(float(mean), sqrt(max(0.0, float(variance))))
 
 
 def _index(model: Model, stem: str) -> int:

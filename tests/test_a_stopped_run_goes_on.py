@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from stopping import DEAD, StoppedError, dies, interrupt, killed, restore, stop_
 
 from stream_restore import api
 from stream_restore.degradation import Degradation
+from stream_restore.exact import MeanSquare
 from stream_restore.job import Output
-from stream_restore.restoration import Restoration
+from stream_restore.restoration import Moments, Restoration
+from stream_restore.run import BLOCK
+from stream_restore.spec import Audio
 
 pytestmark = pytest.mark.usefixtures("every_block")
 
@@ -47,6 +51,34 @@ def test_stopped_many_times_gives_the_same_bytes(work: Callable[..., None], reco
         assert not (tmp_path / "stopped" / "out.wav").exists()
     work(recording, tmp_path / "stopped", resume=True)
     assert files(tmp_path / "stopped") == files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("work", [degrade, partial(restore, normalise=True)])
+def test_a_first_pass_goes_on_too_and_is_not_done_again(
+    work: Callable[..., None], recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+    for measure in (MeanSquare, Moments):
+        monkeypatch.setattr(measure, "add", counted(measure.add, heard))
+    work(recording, tmp_path / "whole")
+    in_all = sum(heard)
+    heard.clear()
+    for stop in (FRAMES // 2, FRAMES + FRAMES // 2):
+        with pytest.raises(StoppedError):
+            work(recording, tmp_path / "stopped", resume=True, progress=stop_after(stop))
+        assert (tmp_path / "stopped/out.wav.first.journal").exists()
+    work(recording, tmp_path / "stopped", resume=True)
+    assert in_all > 0.5 * FRAMES
+    assert in_all <= sum(heard) <= in_all + 2 * BLOCK  # but for the block in which it was stopped
+    assert files(tmp_path / "stopped") == files(tmp_path / "whole")
+
+
+def counted(add: Callable[[Any, Audio], None], heard: list[int]) -> Callable[[Any, Audio], None]:
+    def adding(this: Any, block: Audio) -> None:
+        heard.append(block.shape[1])
+        add(this, block)
+
+    return adding
 
 
 def test_stopped_between_two_names_gives_the_same_bytes(

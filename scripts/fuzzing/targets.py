@@ -171,7 +171,7 @@ def journal(data: bytes) -> None:
             book.load()
         text = data.decode("utf-8", "replace").replace("\0", " ")
         with book.path.open("wb") as file:
-            np.savez(file, about=np.array(text), stage=np.zeros(3))
+            np.savez(file, about=np.array(text), state=np.zeros(3))
         with suppress(RestoreError):
             book.load()
 
