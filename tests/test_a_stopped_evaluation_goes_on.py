@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -14,9 +13,10 @@ from typing import Any
 import pytest
 import soundfile
 from cheap import EAGER, one_node
+from folders import files
 from identity import Identity, identity
+from stopping import DEAD, StoppedError, dies, interrupt, killed
 
-from stream_restore import journal
 from stream_restore.audio.lock import Lock
 from stream_restore.comparison import Comparison
 from stream_restore.degradation import AddNoise, Degradation
@@ -32,16 +32,9 @@ from stream_restore.resample import SoxrResampler
 from stream_restore.testing import example_signal
 from stream_restore.tiles import Tiles
 
+pytestmark = pytest.mark.usefixtures("every_block")
+
 FAST = Experiment(sample_rate=4000, degradation=Degradation(cutoff_hz=800, sample_rate=2000))
-KILLS = int(os.environ.get("STREAM_RESTORE_KILLS", "4"))
-"""How often a process is killed; the promise was shown with 100."""
-
-
-@pytest.fixture(autouse=True)
-def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Checkpoints after every block, so that a short recording has many."""
-    monkeypatch.setattr(journal, "EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(journal, "SHARE", 0)
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +62,6 @@ def whole(clip: Path, network: Path, tmp_path_factory: pytest.TempPathFactory) -
     return files(folder), time.monotonic() - began
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def run(clip: Path, folder: Path, model: Model | None = None, **options: Any) -> None:
     folder.mkdir(exist_ok=True)
     write_report(folder, evaluate([clip], folder, {"same": model or identity()}, FAST, **options))
@@ -96,30 +85,17 @@ def undisturbed(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 def test_a_process_killed_at_random_times_goes_on(
     clip: Path, network: Path, whole: tuple[dict[str, bytes], float], tmp_path: Path
 ) -> None:
-    """The real command and SIGKILL, as often as STREAM_RESTORE_KILLS says, over as many runs as that takes."""
-    seed = random.randrange(2**32)
-    print(f"{seed=}")
-    expected, longest = whole
-    kills, runs, delays = 0, 0, random.Random(seed)
-    done = True
-    while kills < KILLS or not done:
-        runs += done
-        with subprocess.Popen(words(clip, network, tmp_path / str(runs)), stdout=subprocess.DEVNULL) as child:
-            try:
-                assert child.wait(longest * delays.random() if kills < KILLS else None) == 0
-                done = True
-            except subprocess.TimeoutExpired:
-                child.send_signal(signal.SIGKILL)
-                kills, done = kills + 1, False
-        if done:
-            assert files(tmp_path / str(runs)) == expected
-    print(f"{kills} kills over {runs} runs")
+    """The real command and SIGKILL, as often as STREAM_RESTORE_KILLS says."""
+    (expected, longest), folder = whole, tmp_path / "out"
+    for _ in killed(words(clip, network, folder), folder / "results.json", longest):
+        assert files(folder) == expected
+        shutil.rmtree(folder)
 
 
 MOMENTS = (
-    "original.wav.journal", "original.wav", "degraded.wav.first.journal", "degraded.wav", "same.wav.journal", "same.wav",
-    "figures of same.journal", "spectrograms-same.png", "1.png", "tiles.json", "track 3.journal", "audio.flac",
-    "3/tiles.json", "recording.js", "viewer.js", "spoilt both.journal", "clip.json", "results.json",
+    "original.wav.journal", "original.wav", "degraded.wav.first.journal", "degraded.wav", "same.wav.journal",
+    "same.wav", "figures of same.journal", "spectrograms-same.png", "1.png", "tiles.json", "track 3.journal",
+    "audio.flac", "3/tiles.json", "recording.js", "viewer.js", "spoilt both.journal", "clip.json", "results.json",
 )  # fmt: skip
 """Files, in the order in which they get their names."""
 
@@ -136,14 +112,11 @@ def killed_after(name: str, clip: Path, folder: Path, monkeypatch: pytest.Monkey
     def last(source: Any, target: Any) -> None:
         replace(source, target)
         if str(target).endswith(f"/{name}"):
-            os._exit(9)
+            os._exit(DEAD)
 
-    child = os.fork()
-    if not child:
-        monkeypatch.setattr(os, "replace", last)
-        run(clip, folder, resume=True)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9, name
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", last)
+        dies(lambda: run(clip, folder, resume=True))
 
 
 def test_what_has_its_name_is_not_made_again(
@@ -157,10 +130,6 @@ def test_what_has_its_name_is_not_made_again(
     run(clip, tmp_path, resume=True)
     assert files(tmp_path) == files(undisturbed[0])
     assert all(os.path.samestat((tmp_path / "clip" / name).stat(), stat) for name, stat in made.items())
-
-
-class StoppedError(Exception):
-    """What a test stops a run with."""
 
 
 def stop(done: int, total: int | None) -> None:
@@ -348,13 +317,7 @@ def test_two_runs_in_one_folder_are_kept_apart(resume: bool, clip: Path, tmp_pat
 def test_an_interrupted_process_leaves_what_can_go_on(
     clip: Path, network: Path, whole: tuple[dict[str, bytes], float], tmp_path: Path
 ) -> None:
-    with subprocess.Popen(words(clip, network, tmp_path), stderr=subprocess.PIPE) as child:
-        while not (tmp_path / "clip/same.wav.journal").exists():
-            assert child.poll() is None
-        child.send_signal(signal.SIGINT)
-        assert child.stderr is not None
-        assert child.stderr.read() == b"stream-restore: interrupted\n"
-    assert child.returncode == 130
+    interrupt(words(clip, network, tmp_path), signal.SIGINT, tmp_path / "clip/same.wav.journal")
     steps = (tmp_path / "clip/clip.journal").read_text("utf-8").splitlines()[1:]
     assert [json.loads(line)["step"] for line in steps] == ["figures of degraded"]
     subprocess.run(words(clip, network, tmp_path), check=True, stdout=subprocess.DEVNULL)
