@@ -78,6 +78,17 @@ def test_it_raises_si_sdr_of_composed_music(model: Model, composed: Audio, chann
     assert si_sdr(clean, restore(model, degraded)) > si_sdr(clean, degraded) + 1.0
 
 
+@pytest.mark.parametrize(("kind", "gain"), [("hum", 0.3), ("crackle", 3.0), ("pink_hiss", 0.8)])
+def test_it_takes_away_what_old_recordings_suffer_from(model: Model, composed: Audio, kind: str, gain: float) -> None:
+    """At an SDR of 15 dB, which is far from drowning the music."""
+    damaged = getattr(import_module("benchmarks.damage"), kind)(composed, np.random.default_rng(1), 15.0)
+    assert si_sdr(composed, restore(model, damaged)) > si_sdr(composed, damaged) + gain
+
+
+def test_it_leaves_clean_music_nearly_alone(model: Model, composed: Audio) -> None:
+    assert si_sdr(composed, restore(model, composed)) > 30
+
+
 @pytest.mark.parametrize("seconds", [0.5, 1.5])
 def test_it_raises_si_sdr_of_a_recording_shorter_than_its_segment(
     model: Model, composed: Audio, seconds: float

@@ -19,8 +19,8 @@ from .material import Batch, Material
 
 __all__ = ["NETWORK", "Criterion", "Plan", "Trainer", "absolute", "build", "loss"]
 
-Criterion: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Of degraded and clean crops and predicted artefacts, each (crops, channels, frames), the value to be small."""
+Criterion: TypeAlias = Callable[[Tensor, Tensor, Tensor, float], Tensor]
+"""What is made small, of degraded and clean crops, predicted artefacts, each (crops, channels, frames), and a floor."""
 
 NETWORK: dict[str, Any] = {
     "sources": ["artifacts"],
@@ -35,10 +35,13 @@ NETWORK: dict[str, Any] = {
 }
 """Arguments of HTDemucs. Without its transformer the two branches stay apart, and a small time branch is enough."""
 
-FLOOR = 1e-3
-"""An error this far (30 dB) below the signal is good enough.
+FLOOR, LAST_FLOOR = 1e-3, 1e-4
+"""An error this far (30 dB) below the signal is good enough, but at the end (40 dB).
 
 What is hard to tell from sound itself, as hum is, would otherwise be left alone for fear of touching clean sound."""
+
+LAST = 0.85
+"""Part of the training after which the end begins: there it learns to leave good recordings alone."""
 
 AHEAD = 6
 """Batches made in the background."""
@@ -70,7 +73,7 @@ def build(network: dict[str, Any]) -> Any:
     return HTDemucs(**network)
 
 
-def loss(degraded: Tensor, clean: Tensor, artifacts: Tensor) -> Tensor:
+def loss(degraded: Tensor, clean: Tensor, artifacts: Tensor, floor: float) -> Tensor:
     """Mean over the crops of log10 of the relative error's energy, plus a distance of spectra.
 
     A logarithm asks for the same gain in dB at every SNR; a plain L1 or L2 sees only the noisiest crops.
@@ -78,14 +81,15 @@ def loss(degraded: Tensor, clean: Tensor, artifacts: Tensor) -> Tensor:
     Args:
         degraded, clean: (crops, channels, frames).
         artifacts: the prediction of degraded - clean.
+        floor: relative energy of an error that is good enough.
     """
     scale = degraded.std(dim=(1, 2), keepdim=True) + 1e-5
     restored, clean = (degraded - artifacts) / scale, clean / scale
     energy = (restored - clean).square().mean(dim=(1, 2))
-    return torch.log10(energy + FLOOR).mean() + 0.5 * _spectral(restored, clean)
+    return torch.log10(energy + floor).mean() + 0.5 * _spectral(restored, clean)
 
 
-def absolute(degraded: Tensor, clean: Tensor, artifacts: Tensor) -> Tensor:
+def absolute(degraded: Tensor, clean: Tensor, artifacts: Tensor, floor: float) -> Tensor:
     """Mean absolute error, as Demucs is trained; for comparison."""
     return (degraded - artifacts - clean).abs().mean()
 
@@ -193,7 +197,8 @@ class Trainer:
         self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
-        value = self.criterion(degraded, clean, self.model(degraded)[:, 0])
+        floor = FLOOR if self.progress() < LAST else LAST_FLOOR
+        value = self.criterion(degraded, clean, self.model(degraded)[:, 0], floor)
         self.optimiser.zero_grad()
         torch.autograd.backward(value)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)

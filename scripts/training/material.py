@@ -24,7 +24,7 @@ __all__ = ["Material", "both"]
 SHARES: dict[Kind, float] = {"music": 0.38, "samples": 0.07, "composed": 0.1, "orchestra": 0.35, "speech": 0.1}
 """How often a crop comes from each kind of sound."""
 
-CODED = 0.12
+CODED = 0.2
 """How often a crop comes from a lossy encoder."""
 
 DAMAGED: dict[str, float] = {"hum": 0.42, "click": 0.25, "hiss": 0.2, "clip": 0.13}

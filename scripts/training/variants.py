@@ -36,13 +36,13 @@ class Variant:
 
 VARIANTS = {
     "as shipped": Variant(),
-    "half the channels": Variant({"channels": 8, "channels_time": 4}),
+    "half the channels": Variant({"channels": 8}),
     "one and a half times the channels": Variant({"channels": 24, "channels_time": 12}),
-    "depth 3": Variant({"depth": 3}),
-    "twice the channels along time": Variant({"dconv_comp": 4}),
     "spectra of 2048": Variant({"nfft": 2048}),
-    "crops of 3 s, two a batch": Variant(frames=128 * 1024, size=2),
     "mean absolute error": Variant(criterion=absolute),
+    "twice the channels along time": Variant({"dconv_comp": 4}),
+    "depth 3": Variant({"depth": 3}),
+    "crops of 3 s, two a batch": Variant(frames=128 * 1024, size=2),
 }
 
 
