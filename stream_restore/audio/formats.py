@@ -6,7 +6,19 @@ from pathlib import PurePath
 
 from ..errors import ConfigError
 
-__all__ = ["CODECS", "CONTAINERS", "WORDS", "Container", "Format", "Word", "choose", "kept_word", "names", "word_of"]
+__all__ = [
+    "CODECS",
+    "CONTAINERS",
+    "RAW_CODECS",
+    "WORDS",
+    "Container",
+    "Format",
+    "Word",
+    "choose",
+    "kept_word",
+    "names",
+    "word_of",
+]
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,7 @@ CODECS: Mapping[str, Word] = {
     "g723_24": Word(1, 16, "codec"),
     "g723_40": Word(1, 16, "codec"),
     "gsm610": Word(1, 16, "codec"),
+    "vox_adpcm": Word(1, 16, "codec"),
     "dpcm_8": Word(1, 8, "codec"),
     "dpcm_16": Word(2, 16, "codec"),
     "alac_16": Word(2, 16, "int"),
@@ -98,6 +111,9 @@ class Container:
 _ALL = ("s16", "u8", "s8", "s24", "s32", "f32", "f64", "ulaw", "alaw")
 _WAV = tuple(word for word in _ALL if word != "s8")
 _AU = tuple(word for word in _ALL if word != "u8")
+_RAW_CODECS = ("gsm610", "nms_adpcm_16", "nms_adpcm_24", "nms_adpcm_32")
+RAW_CODECS = (*_RAW_CODECS, "vox_adpcm")
+"""Codecs that need no header; an odd number of frames in the last one cannot be written."""
 _WAV_CODECS = ("ima_adpcm", "ms_adpcm", "gsm610", "g721_32", "nms_adpcm_16", "nms_adpcm_24", "nms_adpcm_32")
 _SMALL = 2**32 - 2**20
 """What 32-bit sizes can hold, less room for chunks around the sound."""
@@ -111,7 +127,7 @@ CONTAINERS: Mapping[str, Container] = {
     "wav": Container("pcm", (*_WAV, *_WAV_CODECS), ("wav", "wave"), pipe=True),
     "rf64": Container("pcm", _WAV, ("rf64",)),
     "au": Container("pcm", (*_AU, "g721_32", "g723_24", "g723_40"), ("au", "snd"), pipe=True),
-    "raw": Container("pcm", _ALL, ("raw", "pcm"), pipe=True),
+    "raw": Container("pcm", (*_ALL, *_RAW_CODECS), ("raw", "pcm"), pipe=True),
     "flac": Container("av", ("s16", "s24"), ("flac",), pipe=True),
     "ogg": Container("sndfile", ("vorbis",), ("ogg", "oga"), pipe=True),
     "opus": Container("av", ("opus",), ("opus", "ogg"), pipe=True),

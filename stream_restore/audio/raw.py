@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..errors import ConfigError
 from ..spec import Spec
-from .formats import WORDS
+from .formats import RAW_CODECS, WORDS
 
 __all__ = ["RawFormat", "parse_raw"]
 
@@ -15,7 +15,7 @@ class RawFormat:
     """The word, byte order, rate and channels of headerless samples, interleaved.
 
     Attributes:
-        encoding: a word, see `parse_raw`.
+        encoding: a word or one of `RAW_CODECS`, see `parse_raw`.
         spec: sample rate and channels.
         big_endian: most significant byte first.
     """
@@ -26,7 +26,7 @@ class RawFormat:
 
 
 def parse_raw(text: str) -> RawFormat:
-    """Read FORMAT:RATE:CHANNELS; the format is a word, with "le" (default) or "be" behind it.
+    """Read FORMAT:RATE:CHANNELS; the format is a word, with "le" (default) or "be" behind it, or a codec.
 
     Raises:
         ConfigError: names the accepted words.
@@ -39,6 +39,7 @@ def parse_raw(text: str) -> RawFormat:
         raise ConfigError(f"{text!r} is not FORMAT:RATE:CHANNELS, such as f32le:44100:2")
     word = parts[0].lower()
     encoding = word[:-2] if word.endswith(("le", "be")) else word
-    if encoding not in WORDS:
-        raise ConfigError(f"{parts[0]!r} is no sample format; accepted: {', '.join(WORDS)}, with le or be behind")
+    if encoding not in WORDS and word not in RAW_CODECS:
+        accepted = f"{', '.join(WORDS)}, with le or be behind, and {', '.join(RAW_CODECS)}"
+        raise ConfigError(f"{parts[0]!r} is no sample format; accepted: {accepted}")
     return RawFormat(encoding, Spec(int(parts[1]), int(parts[2])), word.endswith("be"))

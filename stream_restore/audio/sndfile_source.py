@@ -1,7 +1,7 @@
 """What libsndfile reads and FFmpeg does not, or not as exactly: MATLAB's, HTK, Sound Designer and the like."""
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -9,6 +9,7 @@ import soundfile
 from ..errors import SourceError
 from ..spec import Audio, empty
 from .formats import Format
+from .raw import RawFormat
 from .sndfile_sink import SUBTYPES
 from .source import PIECE, Source, checked_spec
 
@@ -20,13 +21,16 @@ _WORDS = {subtype: word for word, subtype in SUBTYPES.items()}
 class SndfileSource(Source):
     """Sound that libsndfile reads from a seekable file, by its path where it needs another beside it.
 
+    Args:
+        raw: what it is, without a header.
+
     Raises:
         SourceError: libsndfile cannot open it.
     """
 
-    def __init__(self, name: str, file: BinaryIO | Path, rereadable: bool) -> None:
+    def __init__(self, name: str, file: BinaryIO | Path, rereadable: bool, raw: RawFormat | None = None) -> None:
         try:
-            self._file = soundfile.SoundFile(file)
+            self._file = soundfile.SoundFile(file, **_said(raw) if raw else {})
         except soundfile.LibsndfileError as error:
             _close(file)
             raise SourceError(f"{name}: is no sound that can be read ({error.error_string})") from error
@@ -36,7 +40,8 @@ class SndfileSource(Source):
         spec = checked_spec(name, found.samplerate, found.channels)
         tags = {tag: text for tag, text in found.copy_metadata().items() if tag != "software"}
         encoding = _WORDS.get(found.subtype, found.subtype.lower())
-        super().__init__(name, spec, found.frames, Format(found.format.lower(), encoding, tags), rereadable)
+        frames = None if raw else found.frames  # a codec without a header has its length nowhere
+        super().__init__(name, spec, frames, Format(found.format.lower(), encoding, tags), rereadable)
 
     def close(self) -> None:
         self._file.close()
@@ -61,6 +66,12 @@ class SndfileSource(Source):
         if not len(sound) and self.frames is not None and self._position < self.frames:
             self._ends_early(self.frames)
         return np.ascontiguousarray(sound.T)
+
+
+def _said(raw: RawFormat) -> dict[str, Any]:
+    """What `soundfile.SoundFile` wants to hear about a file without a header."""
+    rate, channels = raw.spec.sample_rate, raw.spec.channels
+    return {"samplerate": rate, "channels": channels, "subtype": SUBTYPES[raw.encoding], "format": "RAW"}
 
 
 def _close(file: BinaryIO | Path) -> None:

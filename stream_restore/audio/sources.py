@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from ..errors import SourceError
 from .bytestream import ByteStream, OnePass
+from .formats import CODECS
 from .ogg_watch import OggWatch
 from .pcm_source import open_pcm, open_wav
 from .raw import RawFormat
@@ -64,7 +65,7 @@ def _file(path: Path) -> ByteStream:
 
 def _opened(stream: ByteStream, raw: RawFormat | None, path: Path | None) -> Source:
     if raw is not None:
-        return open_pcm(stream, raw)
+        return _codec(stream, raw, path) if raw.encoding in CODECS else open_pcm(stream, raw)
     head = stream.peek(40)
     if not head:
         raise SourceError(f"{stream.name}: is empty")
@@ -73,6 +74,16 @@ def _opened(stream: ByteStream, raw: RawFormat | None, path: Path | None) -> Sou
         if wav is not None:
             return wav
     return _foreign_file(stream, path) if stream.seekable and path else _foreign_pipe(stream)
+
+
+def _codec(stream: ByteStream, raw: RawFormat, path: Path | None) -> Source:
+    """What a codec made, without a header; from a pipe by way of a temporary file."""
+    if stream.seekable and path:
+        stream.close()
+        return _by_libsndfile(stream.name, path.open("rb"), rereadable=True, raw=raw)
+    with spool_bytes(stream) as file:
+        stream.close()
+        return _by_libsndfile(stream.name, _again(file), rereadable=False, raw=raw)
 
 
 def _foreign_file(stream: ByteStream, path: Path) -> Source:
@@ -159,7 +170,7 @@ def _foreign(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: 
             raise unknown from None
 
 
-def _by_libsndfile(name: str, file: BinaryIO | Path, rereadable: bool) -> Source:
+def _by_libsndfile(name: str, file: BinaryIO | Path, rereadable: bool, raw: RawFormat | None = None) -> Source:
     from .sndfile_source import SndfileSource
 
-    return SndfileSource(name, file, rereadable)
+    return SndfileSource(name, file, rereadable, raw)
