@@ -140,8 +140,9 @@ class Journal:
             SinkError: it cannot be deleted.
         """
         try:
-            self._fresh.unlink(missing_ok=True)  # of a run that was killed while it wrote
-            self.path.unlink(missing_ok=True)
+            for each in (self._fresh, self.path):  # the first of a run that was killed while it wrote
+                if each.exists():  # what cannot be written may well hold nothing to delete
+                    each.unlink(missing_ok=True)
         except OSError as error:
             raise SinkError(f"{self.path}: cannot be deleted: {error.strerror}") from error
 

@@ -13,7 +13,6 @@ from .pcm import Quantiser, needs_dither
 from .pcm_sink import PcmSink
 from .plain_heads import AuHead, NoHead
 from .replayed_sink import ENCODED, ReplayedSink
-from .sd2_sink import Sd2Sink, fork_of
 from .sink import Position, Sink, refuse_too_long
 from .wav_writer import WavHead
 
@@ -62,6 +61,8 @@ def open_sink(
     goes_on = resume is not None
     unheeding = force or goes_on
     if form.container == "sd2" and not unheeding:
+        from .sd2_sink import fork_of
+
         refuse_existing(fork_of(name))
     with ExitStack() as undo:
         output = open_output(target, unheeding, goes_on)
@@ -87,6 +88,8 @@ def _writer(output: Output, spec: Spec, form: Format, quantiser: Quantiser, forc
         what = f"{form.encoding} in {form.container}" if form.encoding in CODECS else form.container
         raise ConfigError(f"{output.name}: {what} cannot be written to a pipe; {names(pipe=True)} can")
     if form.container == "sd2":
+        from .sd2_sink import Sd2Sink
+
         return Sd2Sink(output, spec, form, quantiser, force)
     if writer == "pcm":
         return PcmSink(output, spec, form, quantiser, force, _HEADS[form.container](spec, form))
