@@ -11,7 +11,7 @@ import soundfile
 from audio_helpers import read_all, write_all
 
 from stream_restore.audio import Format, Sink, open_sink, open_source
-from stream_restore.audio.formats import CODECS, CONTAINERS
+from stream_restore.audio.formats import CODECS, CONTAINERS, choose
 from stream_restore.audio.raw import RawFormat
 from stream_restore.audio.sndfile_sink import SUBTYPES
 from stream_restore.errors import ConfigError, SinkError
@@ -100,6 +100,12 @@ def test_a_codec_is_written_as_libsndfile_writes_it(container: str, word: str, b
 def test_what_goes_to_files_only_says_what_goes_to_pipes(container: str, word: str) -> None:
     with pytest.raises(ConfigError, match=f"{container} cannot be written to a pipe; wav, au"):
         open_sink("-", Spec(44100, 1), container=container, encoding=word)
+
+
+def test_a_codec_becomes_plain_samples_in_a_pipe() -> None:
+    for name, expected in (("-", "s16"), ("a.wav", "gsm610"), ("a.flac", "s16"), ("a.aiff", "gsm610")):
+        assert choose(name, None, None, Format("wav", "gsm610")).encoding == expected
+    assert choose("a.wav", None, None, Format("wav", "gsm610"), pipe=True).encoding == "s16"
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def names(pipe: bool = False) -> str:
     return ", ".join(name for name, container in CONTAINERS.items() if container.pipe or not pipe)
 
 
-def choose(name: str, container: str | None, encoding: str | None, like: Format | None) -> Format:
+def choose(name: str, container: str | None, encoding: str | None, like: Format | None, pipe: bool = False) -> Format:
     """The format of an output called `name` ("-" for a pipe), from what was asked for and what the input had.
 
     Container: as asked; else by the suffix; else, for a file, the input's; else WAV.
@@ -191,7 +191,7 @@ def choose(name: str, container: str | None, encoding: str | None, like: Format 
         container, encoding = _raw_name(container, encoding)
     found = _container(name, container, like)
     bare, big = _endian(found, encoding, like)
-    word = _encoding(found, bare, like)
+    word = _encoding(found, bare, like, pipe or name == "-")
     tags, mask = (like.tags, like.channel_mask) if like else ({}, 0)
     return Format(found, word, tags, mask, big)
 
@@ -234,14 +234,16 @@ def _endian(container: str, encoding: str | None, like: Format | None) -> tuple[
     return encoding, like is not None and like.big_endian
 
 
-def _encoding(container: str, asked: str | None, like: Format | None) -> str:
+def _encoding(container: str, asked: str | None, like: Format | None, pipe: bool) -> str:
     carried = CONTAINERS[container].encodings
     if asked is not None:
         if asked not in carried:
             raise ConfigError(f"{container} cannot carry {asked!r}; it can carry {', '.join(carried)}")
         return asked
-    if like is None or like.encoding in carried:
-        return like.encoding if like else carried[0]
+    if like is None:
+        return carried[0]
+    if like.encoding in carried and not (pipe and like.encoding in CODECS):
+        return like.encoding
     word = kept_word(like.encoding)
     return carried[0] if word is None else _nearest(word, carried)
 

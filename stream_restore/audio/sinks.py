@@ -53,7 +53,7 @@ def open_sink(
         SinkError: it exists and `force` is off, or cannot be created; see `Sink` for what follows.
     """
     name = str(target) if isinstance(target, str | Path) else "-"
-    form = choose(name, container, encoding, like)
+    form = choose(name, container, encoding, like, pipe=Path(name).exists() and not Path(name).is_file())
     dither = needs_dither(form.encoding, like)
     quantiser = Quantiser(form.encoding, spec, clip_mode, seed, dither)
     refuse_too_long(name, spec, form, frames or 0)
@@ -86,7 +86,9 @@ def _writer(output: Output, spec: Spec, form: Format, quantiser: Quantiser, forc
     writer = _writes(form)
     if not output.seekable() and (not CONTAINERS[form.container].pipe or form.encoding in CODECS):
         what = f"{form.encoding} in {form.container}" if form.encoding in CODECS else form.container
-        raise ConfigError(f"{output.name}: {what} cannot be written to a pipe; {names(pipe=True)} can")
+        raise ConfigError(
+            f"{output.name}: {what} cannot be written to a pipe; {names(pipe=True)} can, of plain samples (--int16)"
+        )
     if form.container == "sd2":
         from .sd2_sink import Sd2Sink
 
