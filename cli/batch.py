@@ -1,11 +1,13 @@
 """`stream-restore batch`."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import ConfigError
 from . import network_options as network
 from . import options
 from .progress import progress as meter
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ..batch import Item, Summary
-    from ..job import Report
+    from ..job import Output, Report
+    from ..models import Model
+    from ..restoration import Restoration
     from ..run import Progress
 
 __all__ = ["command"]
@@ -23,7 +27,10 @@ __all__ = ["command"]
 
 def command(
     inputs: Annotated[Path, typer.Argument(metavar="IN_DIR", help="A folder of recordings, at any depth.")],
-    outputs: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Gets the results under the same paths.")],
+    outputs: Annotated[
+        Path,
+        typer.Argument(metavar="OUT_DIR", callback=options.named, help="Gets the results under the same paths."),
+    ],
     name: network.Name = "compact",
     repo: network.Repo = None,
     backend: network.Backend = "auto",
@@ -57,13 +64,16 @@ def command(
     restoration = network.restoration(
         overlap=overlap, segment=segment, context=context, shifts=shifts, seed=seed, jobs=jobs, dry=dry, stems=stems
     )
+    stored = Output(container, options.encoding(float32, int24, int16), clip_mode, seed, force)
+    model = load(name, repo=repo, backend=backend, device=device, provider=provider, threads=threads)
+    _refuse_early(model, restoration, stored)
     with Batch(
         inputs,
         outputs,
-        model=load(name, repo=repo, backend=backend, device=device, provider=provider, threads=threads),
+        model=model,
         restoration=restoration,
         normalise=normalise == "track",
-        stored=Output(container, options.encoding(float32, int24, int16), clip_mode, seed, force),
+        stored=stored,
         resume=resume,
     ) as batch:
         voice = _Voice(quiet, progress, len(batch.items))
@@ -71,6 +81,26 @@ def command(
     voice.sum_up(summary)
     if summary.failed:
         raise typer.Exit(3)
+
+
+def _refuse_early(model: "Model", restoration: "Restoration", stored: "Output") -> None:
+    """Options that would fail with every recording fail once, before anything is made."""
+    from ..spec import Spec
+
+    restoration.stage(Spec(model.manifest.sample_rate, model.manifest.channels), model)
+    if stored.container is not None:
+        _refuse_format(stored.container, stored.encoding)
+
+
+def _refuse_format(container: str, encoding: str | None) -> None:
+    """Refuse what no recording can become. What one can may depend on it: "m4a" is ALAC or AAC as the recording is."""
+    from ..audio.formats import CONTAINERS, Format, choose
+
+    for like in CONTAINERS:
+        with suppress(ConfigError):
+            choose("", container, encoding, Format(like, ""))
+            return
+    choose("", container, encoding, None)
 
 
 class _Voice:

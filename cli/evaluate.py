@@ -10,7 +10,7 @@ from . import degradation_options as chain
 from . import network_options as network
 from . import options
 from .progress import progress as meter
-from .say import warn
+from .say import print_place, warn
 
 __all__ = ["command"]
 
@@ -54,6 +54,8 @@ def command(
     chosen = list(clips or [])
     if librosa:
         chosen += librosa_examples(warn)
+    if Path("-") in chosen:
+        raise ConfigError("evaluate reads files, more than once, and not stdin: name a file instead of -")
     if not chosen:
         raise ConfigError("name the clips to evaluate, or add --librosa")
     names = names or ["compact"]
@@ -67,7 +69,7 @@ def command(
     with meter(progress, quiet) as shown:
         found = evaluate(chosen, output, models, experiment, resume=resume, progress=shown)
         page = write_report(output, found)
-    typer.echo(str(page))
+    print_place(page)
 
 
 def _label(name: str) -> str:

@@ -1,19 +1,23 @@
 """`stream-restore export`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from . import network_options as network
+from . import options
+from .say import say
 
 __all__ = ["command"]
 
 
 def command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A model: see 'models list', or hf://user/name.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="MODEL.onnx", help="The file to write.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="MODEL.onnx", callback=options.named, help="The file to write."),
+    ],
     repo: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder of Demucs models (.yaml and .th files) for NAME.")
     ] = None,
@@ -25,4 +29,4 @@ def command(
 
     manifest = export_model(name, output, repo=repo, segment=segment, force=force)
     parity = f"largest difference to PyTorch {manifest.parity:.1e} of the peak"
-    print(f"{output}: {manifest.architecture}, {', '.join(manifest.stems)}; {parity}", file=sys.stderr)
+    say(f"{output}: {manifest.architecture}, {', '.join(manifest.stems)}; {parity}")

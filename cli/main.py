@@ -1,12 +1,10 @@
 """`stream-restore COMMAND`, and the one place that turns errors into exit codes.
 
-0 done; 1 usage or configuration; 2 input unreadable; 3 some files of a batch failed; 130 interrupted. A closed
-stdout ends quietly.
+0 done; 1 usage or configuration; 2 input unreadable; 3 some files of a batch failed; 130 interrupted. A reader of
+stdout that goes away ends it quietly.
 """
 
-import os
 import signal
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
@@ -16,7 +14,7 @@ import typer
 
 from ..errors import ClosedPipeError, RestoreError, SourceError
 from . import batch, degrade, evaluate, export, metrics, models, restore, spectrogram
-from .say import hold_standard_streams, say
+from .say import hold_standard_streams, named_stdout, say
 
 __all__ = ["app", "main"]
 
@@ -62,8 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     hold_standard_streams()
     try:
         return _run(arguments)
-    except (ClosedPipeError, BrokenPipeError):
-        _silence_stdout()
+    except ClosedPipeError:
         return 0
     except SourceError as error:
         return _failed(error, 2)
@@ -78,15 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
+        with named_stdout():
+            code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
     except _USAGE_ERROR as error:
         with suppress(OSError):
             error.show()
         return 1
     if code == 130:  # typer's own answer to an interrupt
         raise KeyboardInterrupt
-    if sys.stdout is not None:
-        sys.stdout.flush()
     return code if isinstance(code, int) else 0
 
 
@@ -97,8 +93,3 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _failed(error: Exception | str, code: int) -> int:
     say(f"stream-restore: {error}")
     return code
-
-
-def _silence_stdout() -> None:
-    """Let the interpreter flush into nothing at its end, instead of into the pipe that was closed."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

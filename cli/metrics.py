@@ -38,6 +38,7 @@ def command(
     """Figures of one recording against another: SDR, SI-SDR, BSS-eval SDR and more, in bounded memory."""
     from ..comparison import compare
 
+    options.refuse_stdin_twice([reference, estimate])
     with meter(progress, quiet) as shown:
         found = compare(
             reference,

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from .say import print_place
+
 __all__ = ["app"]
 
 app = typer.Typer(help="Models by name.", no_args_is_help=True)
@@ -47,4 +49,4 @@ def fetch(name: Name) -> None:
     """Download a model's files, check them, and say where they are."""
     from ..models import fetch as download
 
-    typer.echo(str(download(name)))
+    print_place(download(name))

@@ -41,9 +41,11 @@ Provider: TypeAlias = Annotated[
     str | None, typer.Option(metavar="NAME", help="ONNX Runtime execution provider; an error if it is not there.")
 ]
 Threads: TypeAlias = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Threads of one network.  [default: all cores]")
+    int | None, typer.Option(min=1, max=1024, metavar="N", help="Threads of one network.  [default: all cores]")
 ]
-Jobs: TypeAlias = Annotated[int, typer.Option("-j", "--jobs", min=1, metavar="N", help="Segments computed at once.")]
+Jobs: TypeAlias = Annotated[
+    int, typer.Option("-j", "--jobs", min=1, max=1024, metavar="N", help="Segments computed at once.")
+]
 Segment: TypeAlias = Annotated[
     float | None, typer.Option(metavar="S", help="Seconds of a segment.  [default: the model's own]")
 ]
@@ -51,7 +53,7 @@ Overlap: TypeAlias = Annotated[float, typer.Option(help="Part of a segment share
 Context: TypeAlias = Annotated[
     float, typer.Option(metavar="S", help="Seconds computed and thrown away around a segment.")
 ]
-Shifts: TypeAlias = Annotated[int, typer.Option(min=0, help="Average over this many randomly moved grids.")]
+Shifts: TypeAlias = Annotated[int, typer.Option(min=0, max=1000, help="Average over this many randomly moved grids.")]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Of shifts and of the dither of integer outputs.")]
 Normalise: TypeAlias = Annotated[
     Literal["constant", "track"],

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
@@ -29,8 +30,10 @@ __all__ = [
     "Resume",
     "default_output",
     "encoding",
+    "named",
     "number_or_none",
     "parsed_raw",
+    "refuse_stdin_twice",
     "report_to_stderr",
     "whole_or_none",
 ]
@@ -45,7 +48,18 @@ Raw: TypeAlias = Annotated[
     str | None,
     typer.Option("--raw", metavar="FORMAT:RATE:CHANNELS", help="The input has no header, as f32le:44100:2."),
 ]
-Folder: TypeAlias = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder to write.")]
+
+
+def named(path: Path | None) -> Path | None:
+    """The same, if it is not what stands for stdout."""
+    if str(path) == "-":
+        raise ConfigError("'-' is stdout, and this goes to the disk: give it a name")
+    return path
+
+
+Folder: TypeAlias = Annotated[
+    Path, typer.Option("-o", "--output", metavar="DIR", callback=named, help="The folder to write.")
+]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace outputs that exist.")]
 Resume: TypeAlias = Annotated[
     bool,
@@ -114,6 +128,12 @@ def whole_or_none(text: str, option: str) -> int | None:
     if number != int(number):
         raise ConfigError(f"{option} takes a whole number or none, got {text!r}")
     return int(number)
+
+
+def refuse_stdin_twice(inputs: Sequence[str]) -> None:
+    """Refuse to read from stdin what was read from it already."""
+    if inputs.count("-") > 1:
+        raise ConfigError(f"stdin can be given once, - stands for it {inputs.count('-')} times; name files instead")
 
 
 def report_to_stderr(report: "Report", output: str, quiet: bool, as_json: bool) -> None:

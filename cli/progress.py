@@ -70,7 +70,7 @@ class _Meter:
         else:
             share = f"{min(100, 100 * done // total):3d} %" if total else f"{done} frames"
             eta = f", {_clock(left)} left" if left is not None else ""
-            say(f"\r\x1b[K{share}, {_clock(elapsed)}{eta}", end="")
+            say(f"{share}, {_clock(elapsed)}{eta}", start="\r\x1b[K", end="")
 
 
 def _clock(seconds: float) -> str:

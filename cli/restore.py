@@ -35,10 +35,11 @@ def command(
     dry: network.Dry = None,
     stems: network.Stems = None,
     save_stems: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write each of these stems as DIR/STEM.SUFFIX.")
+        Path | None,
+        typer.Option(metavar="DIR", callback=options.named, help="Also write each of these stems as DIR/STEM.SUFFIX."),
     ] = None,
     residual: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Also write what was taken away, input - result.")
+        str | None, typer.Option(metavar="FILE", help="Also write what was taken away, input - result; '-' is stdout.")
     ] = None,
     float32: options.Float32 = False,
     int24: options.Int24 = False,

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import ModelError
 from .extras import TORCH, optional
 
-__all__ = ["Bag", "hub_bag", "local_bag"]
+__all__ = ["Bag", "hub_bag", "hub_name", "local_bag"]
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")  # no slashes: it becomes a path
 
@@ -41,11 +41,24 @@ def hub_bag(name: str, *, refresh: bool = False) -> Bag:
     Raises:
         ModelError: a hub out of reach with nothing in the cache; a damaged file; a bag that makes no sense.
     """
-    user, _, own = name.rpartition("/")
-    repo_id = f"{_word(user or 'adefossez')}/{_hf().hf_repo_name(_word(own))}"
+    user, own = hub_name(name)
+    repo_id = f"{user}/{_hf().hf_repo_name(own)}"
     recipe = _recipe(_download(repo_id, f"{own}.yaml", refresh))
     files = tuple(_download(repo_id, f"{signature}.safetensors", refresh) for signature in recipe["models"])
     return Bag(files, recipe.get("weights"), recipe.get("segment"))
+
+
+def hub_name(name: str) -> tuple[str, str]:
+    """The user and the model of `name` or `user/name`.
+
+    Raises:
+        ModelError: a name that the hub cannot have.
+
+    >>> hub_name("htdemucs")
+    ('adefossez', 'htdemucs')
+    """
+    user, _, own = name.rpartition("/")
+    return _word(user or "adefossez"), _word(own)
 
 
 def local_bag(name: str, folder: Path) -> Bag:

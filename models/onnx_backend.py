@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 
 from ..errors import ModelError
-from ..spec import Audio
+from ..spec import Audio, duration
 from .container import read_manifest
 from .manifest import Manifest
 from .model import Model, Stems, Voice
@@ -122,7 +122,7 @@ def from_onnx(
 
 
 def _segment_frames(manifest: Manifest, segment: float | None) -> int:
-    frames = manifest.segment_frames if segment is None else int(segment * manifest.sample_rate)
+    frames = manifest.segment_frames if segment is None else int(duration(segment) * manifest.sample_rate)
     if not 1 <= frames <= manifest.segment_frames:
         longest = manifest.segment_frames / manifest.sample_rate
         raise ModelError(f"a segment of {segment} s cannot be: {manifest.name!r} takes up to {longest:g} s")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from ..errors import ModelError
-from .bags import Bag, hub_bag, local_bag
+from .bags import Bag, hub_bag, hub_name, local_bag
 from .container import read_manifest
 from .extras import EXPORT, TORCH, optional
 from .manifest import Manifest
@@ -112,8 +112,11 @@ def export_model(source: Any, path: Path, **options: Any) -> Manifest:
     """Write a model as one .onnx file: `export.export_model`, which imports PyTorch, behind its extra.
 
     Raises:
-        ModelError: the extra is missing, or as there.
+        ModelError: a name that stands for an .onnx file, the extra is missing, or as there.
     """
+    file = _onnx_file(source) if isinstance(source, str) and options.get("repo") is None else None
+    if file is not None:
+        raise ModelError(f"{source!r} is an .onnx file already: use it with -n {source}, or copy it from {file}")
     export: Any = optional(".export", EXPORT, "exporting a model")
     manifest: Manifest = export.export_model(source, path, **options)
     return manifest
@@ -136,7 +139,7 @@ def info(name: str) -> Info:
     """What is known of a model; downloads nothing.
 
     Raises:
-        ModelError: an unknown name, or an .onnx file that is damaged.
+        ModelError: an unknown name, one that the hub cannot have, or an .onnx file that is damaged.
     """
     file = _onnx_file(name)
     if file is not None:
@@ -145,6 +148,7 @@ def info(name: str) -> Info:
     if name in _OFFICIAL:
         return Info(name, "torch", _OFFICIAL[name], f"hf://adefossez/{name}", _LICENCE)
     if name.startswith("hf://"):
+        hub_name(name.removeprefix("hf://"))
         return Info(name, "torch", "a Demucs of others on the hub", name, "unknown")
     if _is_weights(name):
         return Info(name, "torch", "Demucs weights", name, "unknown")

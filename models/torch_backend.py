@@ -12,7 +12,7 @@ from demucs.hdemucs import HDemucs
 from demucs.htdemucs import HTDemucs
 
 from ..errors import ModelError
-from ..spec import Audio
+from ..spec import Audio, duration
 from .manifest import Edges, Lengths, Manifest, Stft, recombination
 from .model import Model, Stems, Voice
 
@@ -100,7 +100,7 @@ def _require_device(device: str) -> None:
 
 def _segment_frames(network: Network, segment: float | None) -> int:
     longest = network.segment if isinstance(network, HTDemucs) and network.use_train_segment else None
-    seconds = network.segment if segment is None else segment
+    seconds = network.segment if segment is None else duration(segment)
     frames = int(network.samplerate * seconds)
     if frames < 1 or (longest is not None and frames > int(network.samplerate * longest)):
         raise ModelError(f"a segment of {float(seconds):g} s cannot be: this network takes up to {longest} s")

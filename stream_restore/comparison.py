@@ -27,7 +27,7 @@ from .metrics import (
 )
 from .passage import passage
 from .run import BLOCK, Progress, Ticker
-from .spec import Audio, Spec
+from .spec import Audio, Spec, duration
 
 __all__ = ["Comparison", "Figures", "Findings", "compare"]
 
@@ -77,7 +77,7 @@ class Comparison(Part[Figures]):
         self._distortion = Distortion()
         self._projection = Projection(spec.channels, start)
         self._spectral = Spectral(spec, split_hz, start)
-        self._segmental = Segmental(spec.channels, round(every_seconds * spec.sample_rate), start)
+        self._segmental = Segmental(spec.channels, round(duration(every_seconds) * spec.sample_rate), start)
 
     def hear(self, both: NDArray[np.float32]) -> None:
         self._distortion.update(both[: self.channels], both[self.channels :])
@@ -188,7 +188,7 @@ def _aligned(wanted: Source, got: Source, comparison: Comparison, ticker: Ticker
     figures = comparison.result()
     if not figures.metrics.frames:
         raise SourceError(f"{wanted.name}: holds no sound to compare with {got.name}")
-    return Findings(spec, figures, delay, gain, shift, ())
+    return Findings(spec, figures, delay, gain, shift, tuple(_meaningless(figures.metrics, delay)))
 
 
 def _scale(wanted: Source, got: Source, shift: int, ticker: Ticker) -> float:
@@ -236,27 +236,31 @@ def _si_sdr(correlation: float) -> float:
 
 
 def _warnings(found: Metrics, delay: Delay, spec: Spec) -> tuple[str, ...]:
-    """What makes these figures meaningless, each with its size and its cure."""
+    """What makes these figures say something else than one would think, each with its size and its cure."""
+    if nothing := _meaningless(found, delay):
+        return tuple(nothing)
+    if not _is_delayed(delay):
+        return tuple(_of_scale(found))
+    late = "late" if delay.frames > 0 else "early"
+    return (
+        f"the estimate is {abs(delay.frames)} frames ({1000 * abs(delay.frames) / spec.sample_rate:.2f} ms) {late}:"
+        f" SI-SDR would be about {_si_sdr(delay.correlation):.1f} dB instead of {found.si_sdr_db:.1f} dB; --align"
+        " compensates it",
+    )
+
+
+def _meaningless(found: Metrics, delay: Delay) -> list[str]:
+    """What no compensation mends."""
     if isnan(found.si_sdr_db):
-        return ("the reference is silent: there is nothing to compare with",)
+        return ["the reference is silent: there is nothing to compare with"]
     if not delay.correlation:
-        return ("the estimate is silent",)
-    said = []
+        return ["the estimate is silent"]
     if abs(delay.correlation) < UNRELATED:
-        said.append(
+        return [
             f"the recordings have nothing in common at any delay up to {LONGEST_DELAY_SECONDS:g} s (correlation"
             f" {delay.correlation:.3f}): these are the figures of unrelated sounds"
-        )
-    elif _is_delayed(delay):
-        late = "late" if delay.frames > 0 else "early"
-        said.append(
-            f"the estimate is {abs(delay.frames)} frames ({1000 * abs(delay.frames) / spec.sample_rate:.2f} ms) {late}:"
-            f" SI-SDR would be about {_si_sdr(delay.correlation):.1f} dB instead of {found.si_sdr_db:.1f} dB; --align"
-            " compensates it"
-        )
-    else:
-        said += _of_scale(found)
-    return tuple(said)
+        ]
+    return []
 
 
 def _of_scale(found: Metrics) -> list[str]:

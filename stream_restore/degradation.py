@@ -41,7 +41,7 @@ class Quantise(Stage[_NoisyState]):
     """
 
     def __init__(self, input: Spec, bits: int = 8, seed: int = 0) -> None:
-        if not 2 <= bits <= 24:
+        if bits not in range(2, 25):
             raise ConfigError(f"bits must be 2 to 24, got {bits}")
         self.steps = 2 ** (bits - 1) - 1
         self.seed = seed
@@ -53,7 +53,8 @@ class Quantise(Stage[_NoisyState]):
     def advance(self, state: _NoisyState, block: Audio) -> Audio:
         dither = state.noise.read(state.frame, block.shape[1])
         state.frame += block.shape[1]
-        levels = np.clip(np.rint(block * float(self.steps) + dither), -self.steps, self.steps)
+        # In float64: with 24 bits, a product in float32 would be off by more than a step.
+        levels = np.clip(np.rint(block.astype(np.float64) * self.steps + dither), -self.steps, self.steps)
         return np.asarray(levels / self.steps, np.float32)
 
     def drain(self, state: _NoisyState) -> Audio:

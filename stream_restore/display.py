@@ -153,10 +153,12 @@ def _sound(stack: ExitStack, path: Path, source: Readable, journal: Journal | No
 
 def _match(told: list[dict[str, Any]], tracks: Sequence[Track]) -> None:
     """The gain that brings each track to the level of the quietest: browsers can only turn down."""
-    levels = [each["rms_db"] for each, track in zip(told, tracks, strict=True) if track.matched and each["rms_db"]]
-    for each, track in zip(told, tracks, strict=True):
-        known = track.matched and each["rms_db"] is not None
-        each["gain_db"] = min(levels, default=0.0) - each["rms_db"] if known else 0.0
+    known = [each for each, track in zip(told, tracks, strict=True) if track.matched and each["rms_db"] is not None]
+    quietest = min((each["rms_db"] for each in known), default=0.0)
+    for each in told:
+        each["gain_db"] = 0.0
+    for each in known:
+        each["gain_db"] = quietest - each["rms_db"]
 
 
 def _series(label: str, segments: Segments, rate: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ beside those that were printed. Clips may have any length: everything streams.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,14 @@ def evaluate(
 
 
 def _names(clips: Sequence[Path]) -> list[str]:
-    """A folder for each clip; a number is added where two have one name."""
-    names: list[str] = []
+    """A folder for each clip; where one has that name, in whatever case, the first number that is free is added."""
+    names: dict[str, str] = {}
     for clip in clips:
         stem = clip.name.split(".")[0] or "clip"
-        count = sum(name == stem or name.startswith(stem + "-") for name in names)
-        names.append(f"{stem}-{count + 1}" if stem in names else stem)
-    return names
+        numbered = (f"{stem}-{number}" for number in count(2))
+        name = next(name for name in chain([stem], numbered) if name.casefold() not in names)
+        names[name.casefold()] = name
+    return list(names.values())
 
 
 class _Meter:

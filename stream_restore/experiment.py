@@ -13,12 +13,12 @@ from itertools import chain
 from math import isfinite, isnan, nan
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
 from . import api
 from .audio import Format, Source, open_source
-from .audio.lock import refuse_busy
 from .combine import Mix
 from .comparison import Findings, compare
 from .degradation import Degradation
@@ -83,15 +83,13 @@ class Clip:
     def result(self, resume: bool) -> dict[str, Any]:
         """What `clip.json` tells, if it is there and may be kept, else what the work gives."""
         work, kept, journal = self._work(), self.folder / "clip.json", self.folder / "clip.journal"
-        refuse_busy(journal)
-        if resume and kept.exists():
-            found = _kept(kept, work)
-            self.done(work_of(len(self.models)) * found["seconds"])
-        else:
-            with self._ledger(journal, work, resume) as ledger:
-                found = {"name": self.name, "work": work, **self._run(ledger)}
-                write(kept, json.dumps(found, indent=1) + "\n")
-        remove(journal)
+        if resume and kept.exists() and not journal.exists():
+            return self._kept(kept, work)
+        make_folder(self.folder)
+        with Ledger(journal, work, resume) as ledger:
+            ledger.once("clearing", partial(self._clear, journal))
+            found = self._kept(kept, work) if kept.exists() else self._found(kept, work, ledger)
+            remove(journal)  # as long as it is ours: the next run may have one of its own
         return found
 
     def _work(self) -> dict[str, Any]:
@@ -99,16 +97,23 @@ class Clip:
         work = {"clip": file_facts(self.source), "experiment": asdict(self.experiment), "models": models}
         return dict(json.loads(json.dumps({**work, "versions": versions()})))  # as it comes back from the file
 
-    def _ledger(self, path: Path, work: Facts, resume: bool) -> Ledger:
-        make_folder(self.folder)
-        if resume and path.exists():
-            return Ledger(path, work, resume=True)
-        # What is there is of another run; from here on, a WAV file that is there is done.
-        stale = [self.folder / "clip.json", path, *map(self._path, ("original", "degraded", *self.models))]
+    def _clear(self, journal: Path) -> None:
+        """Delete what is of another run, but for the ledger; from here on, a WAV file that is there is done."""
+        stale = [self.folder / "clip.json", *map(self._path, ("original", "degraded", *self.models))]
         begun = [self.folder.glob(pattern) for pattern in ("*.wav.part", "*.journal*", "tracks/*/*.part")]
         for each in (*stale, *chain.from_iterable(begun)):
-            remove(each)
-        return Ledger(path, work, resume=False)
+            if each != journal:
+                remove(each)
+
+    def _kept(self, path: Path, work: Facts) -> dict[str, Any]:
+        found = _read(path, work)
+        self.done(work_of(len(self.models)) * found["seconds"])
+        return found
+
+    def _found(self, path: Path, work: Facts, ledger: Ledger) -> dict[str, Any]:
+        found = {"name": self.name, "work": work, **self._run(ledger)}
+        write(path, json.dumps(found, indent=1) + "\n")
+        return found
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.wav"
@@ -188,7 +193,7 @@ class Clip:
         """The viewer, with a residual for each model."""
         with ExitStack() as stack:
             labels = {name: f"restored by {name}" if name in self.models else name for name in ("original", *rows)}
-            tracks = [Track(label, self._open(stack, name), f"{name}.wav") for name, label in labels.items()]
+            tracks = [Track(label, self._open(stack, name), quote(f"{name}.wav")) for name, label in labels.items()]
             for label in self.models:
                 tracks.append(Track(f"residual of {label}", self._residual(stack, label), matched=False))
             sdr = {labels[name]: _segments(row) for name, row in rows.items()}
@@ -206,7 +211,7 @@ class Clip:
         return {"sdr_db": _plain(found.sdr_db), "si_sdr_db": _plain(found.si_sdr_db)}
 
 
-def _kept(path: Path, work: Facts) -> dict[str, Any]:
+def _read(path: Path, work: Facts) -> dict[str, Any]:
     """What was found by this very work before."""
     try:
         found = dict(json.loads(path.read_text("utf-8")))
@@ -221,7 +226,7 @@ def _loading(spec: Spec, experiment: Experiment) -> Stage[Any]:
     """From a clip to what the experiment hears."""
     weights = np.full((1, spec.channels), 1 / spec.channels) if experiment.mono else np.eye(spec.channels)
     mix = Mix(spec, weights)
-    rate = experiment.sample_rate or spec.sample_rate
+    rate = spec.sample_rate if experiment.sample_rate is None else experiment.sample_rate
     return Chain(mix, SoxrResampler(mix.output, rate)) if rate != spec.sample_rate else Chain(mix)
 
 

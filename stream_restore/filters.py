@@ -25,6 +25,8 @@ TAIL = 1e-7
 """The part of the impulse response that the look-ahead leaves out, as a sum of magnitudes: -140 dB."""
 GRID = 4096
 """Fewest frames between two backward passes."""
+LONGEST = 1 << 20
+"""Most frames of look-ahead: what a filter rings longer would take too much memory."""
 
 
 def butterworth(cutoff_hz: float, order: int, sample_rate: int) -> Samples:
@@ -41,21 +43,29 @@ def butterworth(cutoff_hz: float, order: int, sample_rate: int) -> Samples:
             f"cutoff must lie between 0 and {sample_rate / 2:g} Hz, half the sample rate, got {cutoff_hz:g};"
             " lower it or leave the filter out (none)"
         )
-    if not 1 <= order <= 24:
+    if order not in range(1, 25):
         raise ConfigError(f"order must be 1 to 24, got {order}")
     return np.asarray(scipy.signal.butter(order, cutoff_hz, fs=sample_rate, output="sos"), np.float64)
 
 
 def decay_frames(sos: Samples, tail: float = TAIL) -> int:
-    """Frames after which the impulse response has less than `tail` left, as a sum of magnitudes."""
+    """Frames after which a low-pass's impulse response has less than `tail` left, as a sum of magnitudes.
+
+    Raises:
+        ConfigError: they are more than `LONGEST`.
+    """
     length = 256
-    while True:
-        response = np.abs(scipy.signal.sosfilt(sos, np.eye(1, length)[0]))
-        left = np.cumsum(response[::-1])[::-1]
-        # The second half must be as good as nothing, or the response is longer than the look at it.
-        if left[length // 2] < tail:
+    while length <= 2 * LONGEST:
+        response = scipy.signal.sosfilt(sos, np.eye(1, length)[0])
+        left = np.cumsum(np.abs(response[::-1]))[::-1]
+        # Most of the response, whose sum is 1, must be there, as a high order begins late; and the second half must be
+        # as good as nothing, or the response is longer than the look at it.
+        if response.sum() > 0.5 and left[length // 2] < tail:
             return int(np.argmax(left < tail))
         length *= 2
+    raise ConfigError(
+        f"with a cutoff so low a zero-phase filter rings for more than {LONGEST} frames; raise it, or filter causally"
+    )
 
 
 class CausalLowPass(Stage[Samples]):
@@ -100,12 +110,15 @@ class ZeroPhaseLowPass(Stage[_ZeroPhaseState]):
     are extended oddly, as SciPy does (Gustafsson, "Determining the initial states in forward-backward
     filtering", IEEE Trans. Signal Processing 44(4), 1996, discusses why); a recording shorter than that extension
     uses as much of it as there is.
+
+    Raises:
+        ConfigError: see `butterworth` and `decay_frames`.
     """
 
     def __init__(self, input: Spec, cutoff_hz: float, order: int = 6) -> None:
         self.sos = butterworth(cutoff_hz, order, input.sample_rate)
-        self.zi = scipy.signal.sosfilt_zi(self.sos)[:, None, :]
         self.lookahead = decay_frames(self.sos)
+        self.zi = scipy.signal.sosfilt_zi(self.sos)[:, None, :]
         self.grid = max(GRID, self.lookahead)
         # SciPy's default: three times the length of the equivalent polynomial.
         zeros_at_origin = min((self.sos[:, 2] == 0).sum(), (self.sos[:, 5] == 0).sum())

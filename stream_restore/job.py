@@ -1,14 +1,14 @@
 """One pass from a source through a stage into its outputs, which can go on where it was stopped."""
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeAlias, TypeGuard
 
 from .audio import Format, Position, Sink, Source, open_sink, refuse_same_file
 from .audio.lock import refuse_busy
-from .audio.output import part_of, refuse_existing
+from .audio.output import claimed, part_of, refuse_existing
 from .errors import ClosedPipeError, ConfigError, SinkError, SourceError
 from .journal import Checkpoint, Facts, Journal, file_facts, versions
 from .passage import passage
@@ -115,15 +115,16 @@ class Job:
         self._refuse_clashes()
         facts = self._input_facts(source)
         journal, whole = self._journal(facts, ".first"), self._journal(facts)
-        if not self.resume:
-            self._refuse_existing()
-            if journal and whole:
-                self._begin_anew(whole)
-                journal.remove()
-        state = stage.initial_state()
-        for (block,) in passage([source], [state, hearing], journal, progress=ticker):
-            hearing.add(stage.advance(state, block))
-        hearing.add(stage.drain(state))
+        with claimed(Path(str(self.targets[0]))) if journal else nullcontext():
+            if not self.resume:
+                self._refuse_existing()
+                if journal and whole:
+                    self._begin_anew(whole)
+                    journal.remove()
+            state = stage.initial_state()
+            for (block,) in passage([source], [state, hearing], journal, progress=ticker):
+                hearing.add(stage.advance(state, block))
+            hearing.add(stage.drain(state))
         source.rewind()
 
     def run(self, source: Source, stage: Stage[Any], ticker: Callable[[int], None]) -> Report:
@@ -185,7 +186,8 @@ class Job:
 
     def _refuse_clashes(self) -> None:
         paths = [Path(target).resolve() for target in self.targets if _is_path(target)]
-        if len(set(paths)) < len(paths):
+        streams = [target for target in self.targets if not _is_path(target)]
+        if len(set(paths)) < len(paths) or len(set(streams)) < len(streams):
             raise ConfigError(f"two outputs would be one file: {', '.join(map(str, self.targets))}")
         for target in self.targets:
             refuse_same_file(self.input, target)

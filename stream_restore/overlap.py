@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ConfigError
+from .spec import duration
 
 __all__ = ["Piece", "Segments", "triangle"]
 
@@ -69,7 +70,7 @@ class Segments:
         if not 0 <= overlap < 1:
             raise ConfigError(f"overlap must be at least 0 and below 1, got {overlap}")
         longest, rate = network.segment_frames, network.sample_rate
-        segment = longest if segment_seconds is None else int(segment_seconds * rate)
+        segment = longest if segment_seconds is None else int(duration(segment_seconds) * rate)
         if not 0 < segment <= longest:
             raise ConfigError(f"segment must be above 0 and at most {longest / rate:g} s, got {segment_seconds}")
         chunk = segment - 2 * context

@@ -28,7 +28,7 @@ def passage(
     both; with one that is there already, `state` is changed to what it was, and the blocks that follow are given.
 
     Args:
-        sources: each at its start.
+        sources: each at its start; with a journal, all of one length, or nobody heeds what is longer than the first.
         state: all that is made of the blocks, in memory; a list, or whatever else `stream_restore.snapshot.put` can
             change in place.
         journal: removed by the caller, when what follows the passage is done.

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
+from urllib.parse import quote
 
 from .png import PALETTE
 from .whole import write
@@ -105,7 +106,7 @@ def _summary(clips: Sequence[Clip], models: Sequence[str]) -> str:
 
 def _clip(clip: Clip) -> str:
     """One section: the table, warnings, and the figures."""
-    name, folder = escape(clip["name"].replace("_", " ")), escape(clip["name"], quote=True)
+    name, folder = escape(clip["name"].replace("_", " ")), quote(clip["name"])
     printed = "".join(f"<th scope=col class=paper>{title}, printed</th>" for title in ("SDR", "SI-SDR"))
     head = f"<tr><th scope=col>dB</th>{_heads(clip)}{printed}</tr>"
     said = [f"{_signal(row)}: {text}" for row in clip["rows"] for text in row["warnings"]]
@@ -116,7 +117,7 @@ def _clip(clip: Clip) -> str:
         f'<a class=button href="{folder}/index.html">Look closer and listen</a></p>',
         _table(head, [_row(clip, row) for row in clip["rows"]]),
         *(f"<p class=warning>{escape(text)}</p>" for text in said),
-        *(_picture(folder, name, escape(model, quote=True)) for model in models),
+        *(_picture(folder, name, model) for model in models),
         "</section>",
     ])  # fmt: skip
 
@@ -126,8 +127,8 @@ def _table(head: str, rows: Sequence[str]) -> str:
 
 
 def _picture(folder: str, name: str, model: str) -> str:
-    text = f"Mel spectrograms of {name}: original, degraded, restored by {model}, residual"
-    image = f'<img loading="lazy" src="{folder}/spectrograms-{model}.png" alt="{text}">'
+    text = f"Mel spectrograms of {name}: original, degraded, restored by {escape(model)}, residual"
+    image = f'<img loading="lazy" src="{folder}/spectrograms-{quote(model)}.png" alt="{text}">'
     return f'<a href="{folder}/index.html">{image}</a>'
 
 

@@ -81,13 +81,14 @@ class SoxrResampler(GridStage):
     """
 
     def __init__(self, input: Spec, sample_rate: int) -> None:
+        output = Spec(sample_rate, input.channels)
         fraction = Fraction(sample_rate, input.sample_rate)
         up, down = fraction.numerator, fraction.denominator
         context = ceil(SETTLED * max(Fraction(1), 1 / fraction))
         left = down * ceil(context / down)
         grid = down * ceil(max(CELL, 4 * context) / down)
         self._skip, self._frames = left // down * up, grid // down * up
-        super().__init__(input, Spec(sample_rate, input.channels), grid, left=left, right=context)
+        super().__init__(input, output, grid, left=left, right=context)
 
     def compute(self, window: Audio, cell: int) -> Audio:
         rates = self.input.sample_rate, self.output.sample_rate

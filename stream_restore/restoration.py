@@ -8,7 +8,7 @@ band passes untouched.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from math import sqrt
+from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,8 @@ class Restoration:
         manifest = model.manifest
         dry = manifest.dry if self.dry is None else self.dry
         gains = [gain if stem in chosen else 0.0 for stem, gain in zip(manifest.stems, manifest.gains, strict=True)]
+        if not isfinite(dry):
+            raise ConfigError(f"dry is a finite factor on the input, got {dry}")
         return np.array([dry, *gains])
 
     def _offsets(self, rows: list[NDArray[np.float64]]) -> list[float]:
@@ -146,7 +148,11 @@ class Moments:
 
     def add(self, block: Audio) -> None:
         """Add a block, shape (channels, frames)."""
-        mono = block.mean(axis=0, dtype=np.float64)
+        # Channel by channel: NumPy's own mean of many channels depends on the number of frames in its last bits.
+        mono = np.zeros(block.shape[1])
+        for channel in block:
+            mono += channel
+        mono /= len(block)
         self.total.add(mono)
         self.squares.add(mono * mono)
         self.frames += block.shape[1]

@@ -244,7 +244,7 @@ def _anchors(voices: int, shifts: int, longest: int, seed: int) -> list[list[int
     """First frame of the grid of each voice at each shift, between -longest and 0."""
     if not shifts:
         return [[0]] * voices
-    drawn = np.random.default_rng(seed).integers(0, longest + 1, (voices, shifts))
+    drawn = np.random.default_rng(seed % 2**64).integers(0, longest + 1, (voices, shifts))
     return [[int(anchor) for anchor in row] for row in -drawn]
 
 

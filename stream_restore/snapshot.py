@@ -76,6 +76,8 @@ def put(state: Any, arrays: Arrays, path: str = "") -> Any:
         if _holds_integers(state):
             state.update(zip(keys, _integers(arrays, f"{path}.values", len(keys)), strict=True))
             return state
+        if len(keys) > len(arrays):  # each has one at least
+            raise _misfit(path)
         for key in keys:
             state[key]  # makes it
     for name, part in _parts(state):

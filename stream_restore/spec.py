@@ -7,9 +7,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import SpecError
+from .errors import ConfigError, SpecError
 
-__all__ = ["Audio", "Spec", "empty", "nearest"]
+__all__ = ["Audio", "Spec", "duration", "empty", "nearest"]
+
+LONGEST = 1e9
+"""Seconds; thirty years."""
 
 Audio: TypeAlias = NDArray[np.float32]
 """A block of sound, shape (channels, frames), full scale at +-1."""
@@ -36,12 +39,27 @@ class Spec:
             raise SpecError(f"channels must be at least 1, got {self.channels}")
 
     def frames(self, seconds: float) -> int:
-        """Number of whole frames in `seconds`."""
-        return int(seconds * self.sample_rate)
+        """Number of whole frames in `seconds`.
+
+        Raises:
+            ConfigError: see `duration`.
+        """
+        return int(duration(seconds) * self.sample_rate)
 
     def seconds(self, frames: int) -> float:
         """Duration of `frames` in seconds."""
         return frames / self.sample_rate
+
+
+def duration(seconds: float) -> float:
+    """The same, if it is one.
+
+    Raises:
+        ConfigError: no number, or more than a recording has.
+    """
+    if not abs(seconds) <= LONGEST:
+        raise ConfigError(f"a duration is a number of seconds up to {LONGEST:g}, got {seconds}")
+    return seconds
 
 
 def nearest(value: Fraction) -> int:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 
 from . import mel
-from .errors import ConfigError, SpecError
+from .errors import ConfigError, SpecError, StreamError
 from .png import encode_png
 from .spec import Audio, Spec
 from .whole import make_folder, remove, sync, write
@@ -27,6 +27,8 @@ __all__ = ["TILE", "Axes", "Tiles"]
 
 TILE = 512
 """Columns of a tile."""
+LEVELS = 64
+"""More than any recording has."""
 CELL = 64
 """Columns computed at once."""
 WINDOW_SECONDS = 0.046
@@ -57,8 +59,11 @@ class Axes:
             raise ConfigError(f"the frequency scale must be 'mel' or 'linear', got {self.scale!r}")
         if not 1 <= self.rows <= 1024:
             raise ConfigError(f"a spectrogram has 1 to 1024 rows, got {self.rows}")
-        if not self.quietest_db < self.loudest_db:
-            raise ConfigError(f"the range of levels is empty: {self.quietest_db} to {self.loudest_db} dB")
+        if not -300 <= self.quietest_db < self.loudest_db <= 300:
+            raise ConfigError(
+                "levels range from one of at least -300 dB to a higher one of at most 300 dB, got"
+                f" {self.quietest_db} to {self.loudest_db} dB"
+            )
 
     def bank(self, sample_rate: int, size: int) -> NDArray[np.float64]:
         """Weights of a transform's bins in each row, shape (rows, size//2 + 1)."""
@@ -134,7 +139,7 @@ class Tiles:
             missing = (CELL - 1) * self.hop + self.size - self._held.shape[1]
             self._held = np.pad(self._held, ((0, 0), (0, max(0, missing))))
             self._work(self._held.shape[1], total)
-        top = next(level for level in range(64) if -(-total // 2**level) <= TILE)
+        top = next(level for level in range(LEVELS) if -(-total // 2**level) <= TILE)
         for level in range(top + 1):
             self._levels[level].finish()
         manifest = self._manifest(-(-total // 2**level) for level in range(top + 1))
@@ -229,5 +234,7 @@ class _Levels(dict[int, _Level]):
         self._folder, self._axes = folder, axes
 
     def __missing__(self, number: int) -> _Level:
+        if not 0 <= number < LEVELS:
+            raise StreamError(f"a spectrogram has no level {number}: its saved state is of something else")
         self[number] = _Level(self._folder / str(number), self._axes, lambda columns: self[number + 1].add(columns))
         return self[number]

@@ -15,6 +15,7 @@ from stream_restore.spec import Audio, empty
 from stream_restore.testing import example_signal
 
 __all__ = [
+    "NOT_OF_LIBSNDFILE",
     "child",
     "chunk",
     "drip",
@@ -135,6 +136,20 @@ def child(code: str, *arguments: str | Path, **options: Any) -> "subprocess.Comp
     """Run Python code in a process of its own."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, check=False, **options)
+
+
+NOT_OF_LIBSNDFILE = {
+    ("AIFF", "DWVW_12"): "listed, not written",
+    ("AIFF", "DWVW_16"): "written, not read again",
+    ("AIFF", "DWVW_24"): "written, not read again",
+    ("MP3", "MPEG_LAYER_I"): "listed, not written",
+    ("MP3", "MPEG_LAYER_II"): "listed, not written",
+    ("WAV", "MPEG_LAYER_III"): "listed, not written",
+    ("RAW", "DWVW_12"): "written, not read again",
+    ("RAW", "DWVW_16"): "written, not read again",
+    ("RAW", "DWVW_24"): "written, not read again",
+}
+"""What libsndfile names and cannot do."""
 
 
 def rate_of(container: str, word: str) -> int:

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,6 +60,22 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return one_node(tmp_path_factory.mktemp("model") / "identity.onnx")
 
 
+@pytest.fixture(scope="session")
+def long_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty seconds of stereo at 44.1 kHz, 24 bits."""
+    from audio_helpers import tape
+
+    return tape(tmp_path_factory.mktemp("recordings") / "in.wav", 2, 1_000_000, 44100, "PCM_24")
+
+
+@pytest.fixture(scope="session")
+def stereo_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as `network`, for two channels."""
+    from cheap import one_node
+
+    return one_node(tmp_path_factory.mktemp("model") / "identity.onnx", channels=2)
+
+
 @pytest.fixture
 def every_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints after every block, so that a short recording has many."""
@@ -78,3 +95,16 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "small.onnx"
     export_model(networks.restorer(), path, name="small")
     return path
+
+
+@pytest.fixture(scope="session")
+def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """An evaluation of half a minute of stereo at 8 kHz, and what it leaves when nobody disturbs it."""
+    import soundfile
+    from stopped_evaluations import Evaluation
+
+    from stream_restore.testing import example_signal
+
+    clip = tmp_path_factory.mktemp("clip") / "clip.wav"
+    soundfile.write(clip, 0.5 * example_signal(2, 250_000).T, 8000, subtype="FLOAT")
+    return Evaluation(clip).undisturbed(tmp_path_factory.mktemp("undisturbed"))

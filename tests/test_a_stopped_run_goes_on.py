@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from audio_helpers import tape
-from cheap import EAGER, one_node
+from cheap import EAGER
 from folders import files
 from stopping import DEAD, StoppedError, dies, interrupt, killed, restore, stop_after
 
@@ -110,46 +110,36 @@ def test_the_number_of_jobs_may_change(recording: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return one_node(tmp_path_factory.mktemp("model") / "identity.onnx", channels=2)
-
-
-@pytest.fixture(scope="module")
-def long_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tape(tmp_path_factory.mktemp("recordings") / "in.wav", 2, 1_000_000, 44100, "PCM_24")
-
-
-@pytest.fixture(scope="module")
-def whole(long_recording: Path, network: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def whole(long_recording: Path, stereo_network: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What an undisturbed run writes."""
     folder = tmp_path_factory.mktemp("whole")
-    subprocess.run(words(long_recording, network, folder), check=True)
+    subprocess.run(words(long_recording, stereo_network, folder), check=True)
     return files(folder)
 
 
-def words(recording: Path, network: Path, folder: Path) -> list[str]:
+def words(recording: Path, stereo_network: Path, folder: Path) -> list[str]:
     """Three outputs of the real command, through resamplers and overlap-add in two threads, with dither."""
-    options = ["-n", network, "-j", 2, "--threads", 1, "--int16", "--seed", 7, "-q", "--resume"]
+    options = ["-n", stereo_network, "-j", 2, "--threads", 1, "--int16", "--seed", 7, "-q", "--resume"]
     outputs = ["-o", folder / "out.wav", "--residual", folder / "residual.wav", "--save-stems", folder / "stems"]
     return [*EAGER, "restore", *map(str, [recording, *options, *outputs])]
 
 
 def test_a_process_killed_at_random_times_goes_on(
-    long_recording: Path, network: Path, whole: dict[str, bytes], tmp_path: Path
+    long_recording: Path, stereo_network: Path, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
     """The real command and SIGKILL, as often as STREAM_RESTORE_KILLS says."""
     folder = tmp_path / "killed"
-    for _ in killed(words(long_recording, network, folder), folder / "out.wav", LONGEST):
+    for _ in killed(words(long_recording, stereo_network, folder), folder / "out.wav", LONGEST):
         assert files(folder) == whole
         shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_process_leaves_what_can_go_on(
-    number: signal.Signals, long_recording: Path, network: Path, whole: dict[str, bytes], tmp_path: Path
+    number: signal.Signals, long_recording: Path, stereo_network: Path, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
     folder = tmp_path / "stopped"
-    interrupt(words(long_recording, network, folder), number, folder / "out.wav.journal")
+    interrupt(words(long_recording, stereo_network, folder), number, folder / "out.wav.journal")
     assert set(files(folder)) == {"out.wav.part", "out.wav.journal", "residual.wav.part", "stems/all.wav.part"}
-    subprocess.run(words(long_recording, network, folder), check=True)
+    subprocess.run(words(long_recording, stereo_network, folder), check=True)
     assert files(folder) == whole

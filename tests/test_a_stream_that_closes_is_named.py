@@ -1,5 +1,6 @@
 """A standard stream that closes is named, and nothing is half-written; where nobody hears of it, the work is done."""
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -50,6 +51,39 @@ def test_a_standard_stream_that_is_closed_is_named(
     command = ["bash", "-c", f'exec "$@" {closed}', "-", *COMMAND]
     assert message in run("degrade", *NOTHING, *words, code=code, command=command)
     assert names(tmp_path) == set()
+
+
+PRINTING = [["metrics", "{in}", "{in}"], ["models", "list"], ["models", "info", "compact"], ["--help"], ["--version"]]
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+"""Else nothing is left that could fail once more when the process ends."""
+
+
+@pytest.mark.parametrize("words", PRINTING, ids=lambda words: " ".join(words[:2]))
+@pytest.mark.parametrize(
+    ("stdout", "message"),
+    [
+        (">&-", "stdout is closed; send it to a file or a pipe"),
+        (">/dev/full", "stdout: cannot write: No space left on device"),
+    ],
+)
+def test_what_cannot_be_printed_is_named(stdout: str, message: str, words: list[str], recording: Path) -> None:
+    command = ["bash", "-c", f'exec "$@" {stdout}', "-", *COMMAND]
+    words = [word.format(**{"in": recording}) for word in words]
+    assert run(*words, code=1, command=command, env=BUFFERED) == f"stream-restore: {message}\n"
+
+
+def test_a_reader_of_text_that_goes_away_ends_it_quietly() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    assert run("models", "list", stdout=writing, env=BUFFERED) == ""
+    os.close(writing)
+
+
+@pytest.mark.parametrize("words", [["degrade", *NOTHING], ["spectrogram"]], ids=lambda words: words[0])
+def test_what_goes_to_the_disk_needs_no_stdout(words: list[str], recording: Path, tmp_path: Path) -> None:
+    command = ["bash", "-c", 'exec "$@" >&-', "-", *COMMAND]
+    assert run(*words, recording, "-o", tmp_path / "out.wav", command=command) == ""
+    assert names(tmp_path) == {"out.wav"}
 
 
 def test_a_stream_of_ones_own_that_fails_is_named(recording: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from audio_helpers import drip, read_all
+from audio_helpers import NOT_OF_LIBSNDFILE, drip, read_all
 
 from stream_restore.audio import open_source
 from stream_restore.audio.raw import parse_raw
@@ -22,17 +22,6 @@ PAIRS = [
 SHAPES = ((2, 44100), (1, 44100), (1, 8000))
 """Channels and rates; some codecs know mono or the rates of telephones only."""
 
-NOT_OF_LIBSNDFILE = {
-    ("AIFF", "DWVW_12"): "listed, not written",
-    ("AIFF", "DWVW_16"): "written, not read again",
-    ("AIFF", "DWVW_24"): "written, not read again",
-    ("MP3", "MPEG_LAYER_I"): "listed, not written",
-    ("MP3", "MPEG_LAYER_II"): "listed, not written",
-    ("WAV", "MPEG_LAYER_III"): "listed, not written",
-    ("RAW", "DWVW_12"): "written, not read again",
-    ("RAW", "DWVW_16"): "written, not read again",
-    ("RAW", "DWVW_24"): "written, not read again",
-}
 WITHIN = {
     ("MP3", "MPEG_LAYER_III"): (1e-6, "FFmpeg's decoder adds floats in another order"),
     ("OGG", "VORBIS"): (1e-6, "FFmpeg's decoder adds floats in another order"),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from audio_helpers import read_all, write_all
+from audio_helpers import NOT_OF_LIBSNDFILE, read_all, write_all
 
 from stream_restore.audio import Format, Sink, open_sink, open_source
 from stream_restore.audio.formats import CODECS, CONTAINERS, choose
@@ -19,23 +19,14 @@ from stream_restore.spec import Audio, Spec
 from stream_restore.testing import example_signal
 
 PAIRS = [(name, word) for name, kind in CONTAINERS.items() for word in kind.encodings if word in CODECS]
-WORDS = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"}
 NOT_WRITTEN = {
+    **NOT_OF_LIBSNDFILE,
     ("CAF", "ALAC_20"): "libsndfile damages two channels of it",
     ("SDS", "PCM_S8"): "libsndfile loses the last block",
     ("SDS", "PCM_16"): "libsndfile loses the last block",
     ("SDS", "PCM_24"): "libsndfile loses the last block",
-    ("AIFF", "DWVW_12"): "listed, not written",
-    ("AIFF", "DWVW_16"): "written, not read again",
-    ("AIFF", "DWVW_24"): "written, not read again",
-    ("MP3", "MPEG_LAYER_I"): "listed, not written",
-    ("MP3", "MPEG_LAYER_II"): "listed, not written",
-    ("WAV", "MPEG_LAYER_III"): "listed, not written",
     ("FLAC", "PCM_S8"): "becomes FLAC of 16 bits",
     ("RAW", "VOX_ADPCM"): "an odd number of frames cannot be written",
-    ("RAW", "DWVW_12"): "written, not read again",
-    ("RAW", "DWVW_16"): "written, not read again",
-    ("RAW", "DWVW_24"): "written, not read again",
 }
 BY_FFMPEG = {("MP3", "MPEG_LAYER_III"), ("OGG", "OPUS")}
 LIKE = Format("wav", "s16")
@@ -78,27 +69,21 @@ def test_no_pair_of_libsndfile_is_left_out() -> None:
 def test_a_codec_is_written_as_libsndfile_writes_it(container: str, word: str, block: int, tmp_path: Path) -> None:
     spec = shape(container, word)
     sound, path, theirs = sixteen(spec.channels), tmp_path / f"a.{container}", tmp_path / f"b.{container}"
-    sink = open_sink(path, spec, container=container, encoding=word, like=LIKE)
-    write_all(sink, sound, block)
-    if word != "dpcm_8":  # 8 bits are dithered here
-        integers = np.rint(sound.T * 2**15).astype(np.int16)
-        soundfile.write(theirs, integers, 44100, SUBTYPES[word], format=container.upper())
-        if container == "raw":
-            assert path.read_bytes() == theirs.read_bytes()
-        else:
-            expected, _ = soundfile.read(theirs, dtype="float32", always_2d=True)
-            assert (soundfile.read(path, dtype="float32", always_2d=True)[0] == expected).all()
+    write_all(open_sink(path, spec, container=container, encoding=word, like=LIKE), sound, block)
+    integers = np.rint(sound.T * 2**15).astype(np.int16)
+    soundfile.write(theirs, integers, 44100, SUBTYPES[word], format=container.upper())
     raw = RawFormat(word, spec) if container == "raw" else None
-    with open_source(path, raw=raw) as source:
-        assert (source.format.container, source.format.encoding, source.spec) == (container, word, spec)
-        heard = read_all(source)
-    assert 20_001 <= heard.shape[1] < 20_001 + 1024
-    assert np.corrcoef(heard[:, :20_001].ravel(), sound.ravel())[0, 1] > 0.93
+    with open_source(path, raw=raw) as ours, open_source(theirs, raw=raw) as expected:
+        assert (ours.format.container, ours.format.encoding, ours.spec) == (container, word, spec)
+        heard, wanted = read_all(ours), read_all(expected)
+    assert heard.shape == wanted.shape
+    steps = 2.0 if word == "dpcm_8" else 0.0  # 8 bits are dithered here, by up to one step, and cut there
+    assert np.abs(heard - wanted).max() <= steps / 2**7
 
 
 @pytest.mark.parametrize(("container", "word"), [("wav", "ima_adpcm"), ("au", "g721_32"), ("sd2", "s16")])
 def test_what_goes_to_files_only_says_what_goes_to_pipes(container: str, word: str) -> None:
-    with pytest.raises(ConfigError, match=f"{container} cannot be written to a pipe; wav, au"):
+    with pytest.raises(ConfigError, match=f"{container} cannot be written to a pipe; (plain samples|wav, au)"):
         open_sink("-", Spec(44100, 1), container=container, encoding=word)
 
 

@@ -94,8 +94,10 @@ def test_lossless_sound_comes_back_exactly(name: str, tmp_path: Path) -> None:
 def test_lossy_sound_is_what_ffmpeg_decodes_without_its_padding(name: str, tmp_path: Path) -> None:
     path = made(name, LOSSY[name], tmp_path)
     sound, expected = from_everywhere(path), decoded_by_ffmpeg(path)
-    if name == "ogg":  # ffmpeg gives the padding of a Vorbis of one page, see sniff
-        expected = expected[:, :20_000]
+    # ffmpeg gives the padding of AAC's last block, and of a Vorbis of one page, see sniff.
+    if name in ("ogg", "m4a", "mp4", "mov", "streamable.m4a"):
+        begins = 1024 if name == "streamable.m4a" else 0  # ffmpeg writes no edit list there
+        expected = expected[:, : begins + 20_000]
     assert sound.shape == expected.shape
     # Not ==: another release of FFmpeg's decoders, other processors' instructions; a wrong frame is off by 0.1.
     assert np.abs(sound - expected).max() < (2e-3 if name == "adpcm.wav" else 2e-6)

@@ -138,6 +138,27 @@ def test_other_pipes_are_read_by_ffmpeg_and_sox(container: str) -> None:
         assert len(sox("-t", container, "-", "-t", "raw", "-b", "16", "-", feed=data)) >= 4 * 20_000
 
 
+@pytest.mark.parametrize("frames", [1023, 5000, 10_300, 20_001])
+@pytest.mark.parametrize("container", ["ogg", "mp3", "m4a"])
+def test_a_lossy_file_is_as_long_as_its_sound(container: str, frames: int, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{container}"
+    write_all(open_sink(path, STEREO, like=LIKE), SOUND[:, :frames], 1000)
+    with open_source(path) as source:
+        assert read_all(source).shape == (2, frames)
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 48000])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("container", LOSSY)
+def test_lossy_codecs_keep_the_level(container: str, channels: int, rate: int, tmp_path: Path) -> None:
+    tones = [0.1 * np.sin(2 * np.pi * hertz * np.arange(4 * rate) / rate) for hertz in (220, 500, 1310)]
+    sound = np.tile(np.sum(tones, axis=0, dtype=np.float32), (channels, 1))
+    path = tmp_path / f"a.{container}"
+    write_all(open_sink(path, Spec(rate, channels), like=LIKE), sound, rate)
+    heard = np.frombuffer(ffmpeg("-i", str(path), "-f", "f32le", "-"), np.float32)[rate:-rate]
+    assert heard.std() / sound[:, rate:-rate].std() == pytest.approx(1, abs=0.01)
+
+
 def test_a_pipeline_of_programs_keeps_every_sample(tmp_path: Path) -> None:
     code = """
 from stream_restore.audio import open_sink, open_source

@@ -14,10 +14,12 @@ from cheap import EAGER, one_node, run
 from folders import files
 
 from stream_restore import api
+from stream_restore.audio import open_sink
 from stream_restore.batch import Batch
 from stream_restore.errors import ConfigError
 from stream_restore.job import Output
 from stream_restore.models import load
+from stream_restore.spec import Spec
 from stream_restore.testing import example_signal
 
 RATE = 16000
@@ -144,6 +146,33 @@ def test_a_line_that_was_cut_is_forgotten_and_damage_is_named(recordings: Path, 
     path.write_bytes(b"")  # it was stopped before it wrote anything
     Batch(recordings, out, model=model, resume=True).close()
     assert path.read_bytes().startswith(b"{")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--segment", "9"], "segment must be above 0"),
+        (["--overlap", "1"], "overlap must be at least 0 and below 1"),
+        (["--stems", "bass"], "no stem 'bass'"),
+        (["-f", "nonsense"], "format 'nonsense' cannot be written"),
+        (["-f", "flac", "--float32"], "flac cannot carry 'f32'"),
+    ],
+)
+def test_an_option_that_fits_no_recording_is_refused_once_and_first(
+    options: list[str], message: str, recordings: Path, network: Path, tmp_path: Path
+) -> None:
+    said = run("batch", recordings, tmp_path / "out", "-n", network, *options, code=1)
+    assert message in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_format_that_fits_some_recordings_is_tried_with_each(recordings: Path, network: Path, tmp_path: Path) -> None:
+    with open_sink(recordings / "lossless.m4a", Spec(RATE, 1), container="alac") as sink:
+        sink.write(0.5 * example_signal(1, 9000))
+    said = run("batch", recordings, tmp_path / "out", "-n", network, "-f", "m4a", "--int16", code=3)
+    assert "m4a cannot carry 's16'" in said
+    assert set(files(tmp_path / "out")) == {"batch.journal", "lossless.m4a"}
 
 
 def test_folders_that_clash_are_refused(recordings: Path, network: Path, tmp_path: Path) -> None:

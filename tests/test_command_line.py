@@ -204,7 +204,18 @@ def test_the_result_lies_beside_the_input(tmp_path: Path) -> None:
         (["degrade", "in.wav", "-o", "x.xyz"], 1, "xyz"),
         (["degrade", "-", "-o", "x.wav", "--raw", "s17le:44100:2"], 1, "s16"),
         (["metrics", "in.wav", "other.wav"], 1, "1 channels at 8000 Hz"),
+        (["metrics", "-", "-"], 1, "stdin can be given once"),
+        (["evaluate", "in.wav", "-", "-o", "x"], 1, "evaluate reads files, more than once, and not stdin"),
+        (["restore", "in.wav", "--save-stems", "-"], 1, "'-' is stdout"),
+        (["evaluate", "in.wav", "-o", "-"], 1, "'-' is stdout"),
+        (["batch", ".", "-"], 1, "'-' is stdout"),
+        (["export", "htdemucs", "-o", "-"], 1, "'-' is stdout"),
+        (["export", "compact", "-o", "x.onnx"], 1, "'compact' is an .onnx file already: use it with -n compact, or"),
+        (["export", "{model}", "-o", "x.onnx"], 1, "is an .onnx file already: use it with -n {model}, or copy it from"),
         (["models", "info", "nonsense"], 1, "compact"),
+        (["models", "info", "hf://"], 1, "'' cannot be the name of a model"),
+        (["models", "info", "hf://user/"], 1, "'' cannot be the name of a model"),
+        (["models", "info", "hf://a/b/c"], 1, "'a/b' cannot be the name of a model"),
     ],
 )
 def test_errors_name_the_thing_and_the_cure(
@@ -217,8 +228,18 @@ def test_errors_name_the_thing_and_the_cure(
     Path("text.wav").write_text("this is no sound, whatever its name says")
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     done = run(*(argument.format(model=small_model) for argument in arguments), code=code)
-    assert message in done.stderr.decode()
+    assert message.format(model=small_model) in done.stderr.decode()
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_name_cannot_break_a_line_or_move_a_terminal(tmp_path: Path) -> None:
+    odd = "a\nb \x1b[2J\u202e é.wav"
+    said = r"a\nb \x1b[2J\u202e é.wav"
+    missing = run("degrade", odd, "-o", tmp_path / "o.wav", code=2).stderr.decode()
+    assert missing == f"stream-restore: {said}: cannot be opened: No such file or directory\n"
+    (tmp_path / odd).touch()
+    begun, failed, *_ = run("batch", tmp_path, tmp_path / "out", code=3).stderr.decode().splitlines()
+    assert (begun, failed) == (f"1/1 {tmp_path}/{said}", f"stream-restore: {tmp_path}/{said}: is empty")
 
 
 def test_a_closed_stdout_ends_quietly(recording: Path) -> None:

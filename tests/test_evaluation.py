@@ -25,8 +25,10 @@ from stream_restore.spec import Audio
 from stream_restore.testing import example_signal
 
 COMMAND = [sys.executable, "-m", "stream_restore.cli", "evaluate"]
+HALF, OTHER = "half #1", "other & <more> #2? 50%25"
+"""Names that neither HTML nor URLs take as they are."""
 FAST = Experiment(sample_rate=4000, degradation=Degradation(cutoff_hz=800, sample_rate=2000))
-MODELS = {"same": identity(), "half": identity(gain=0.5)}
+MODELS = {"same": identity(), HALF: identity(gain=0.5)}
 
 
 def write(path: Path, sound: Audio, rate: int = 8000) -> Path:
@@ -42,7 +44,7 @@ def found(clips: Sequence[Path], folder: Path, models: dict[str, Model] | None =
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("clips")
     stereo = write(folder / "Vibe_Ace.hq.wav", example_signal(2, 30_001, seed=1))
-    return [stereo, write(folder / "other & <more>.wav", example_signal(1, 9000, seed=2))]
+    return [stereo, write(folder / f"{OTHER}.wav", example_signal(1, 9000, seed=2))]
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +66,15 @@ def test_clips_are_loaded_degraded_and_restored_as_the_other_commands_do(evaluat
     again = tmp_path / "degraded.wav"
     stream_restore.degrade(folder / "original.wav", again, degradation=FAST.degradation)
     assert (soundfile.read(again)[0] == soundfile.read(folder / "degraded.wav")[0]).all()
-    stream_restore.restore(again, tmp_path / "restored.wav", model=MODELS["half"])
-    assert (soundfile.read(tmp_path / "restored.wav")[0] == soundfile.read(folder / "half.wav")[0]).all()
+    stream_restore.restore(again, tmp_path / "restored.wav", model=MODELS[HALF])
+    assert (soundfile.read(tmp_path / "restored.wav")[0] == soundfile.read(folder / f"{HALF}.wav")[0]).all()
 
 
 def test_figures_are_those_of_the_files(evaluated: Path) -> None:
     for clip in results(evaluated):
         signals = [(row["signal"], row["model"]) for row in clip["rows"]]
-        assert signals == [("degraded", ""), ("restored", "same"), ("restored", "half")]
-        for row, name in zip(clip["rows"], ("degraded", "same", "half"), strict=True):
+        assert signals == [("degraded", ""), ("restored", "same"), ("restored", HALF)]
+        for row, name in zip(clip["rows"], ("degraded", "same", HALF), strict=True):
             folder = evaluated / clip["name"]
             found = stream_restore.compare(folder / "original.wav", folder / f"{name}.wav")
             assert (row["sdr_db"], row["si_sdr_db"]) == (found.figures.metrics.sdr_db, found.figures.metrics.si_sdr_db)
@@ -90,9 +92,7 @@ def test_slips_have_the_figures_that_the_report_explains(evaluated: Path) -> Non
 def test_the_csv_has_a_line_for_every_signal(evaluated: Path) -> None:
     with (evaluated / "results.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
-    assert [(line["clip"], line["model"]) for line in lines][:3] == [
-        ("Vibe_Ace", name) for name in ("", "same", "half")
-    ]
+    assert [(line["clip"], line["model"]) for line in lines][:3] == [("Vibe_Ace", name) for name in ("", "same", HALF)]
     assert float(lines[1]["sdr_db"]) == results(evaluated)[0]["rows"][1]["sdr_db"]
     assert len(lines) == 6
 
@@ -110,6 +110,8 @@ def test_the_report_shows_the_printed_figures_beside_the_clip_of_the_paper_only(
 
 @pytest.mark.skipif(chromium() is None, reason="no chromium is installed: apt-get install chromium")
 def test_the_report_and_its_viewers_open_in_a_browser_from_disk(evaluated: Path) -> None:
+    labels = ["original", "degraded", "restored by same", f"restored by {HALF}"]
+    labels += ["residual of same", f"residual of {HALF}"]
     with Browser() as browser:
         browser.open(evaluated / "index.html")
         browser.until(
@@ -118,18 +120,16 @@ def test_the_report_and_its_viewers_open_in_a_browser_from_disk(evaluated: Path)
         links = browser.run("[...document.querySelectorAll('section > p > a, section > a')].map((link) => link.href)")
         assert len(links) == 6
         for link in {*links}:
-            browser.send("Page.navigate", url=link)
-            browser.until(
-                "document.readyState === 'complete' && location.href.startsWith('file:') && window.player !== 0"
-            )
-            assert browser.run("panels.length") == 6
+            assert "errorText" not in browser.send("Page.navigate", url=link)
+            browser.until(f"document.readyState === 'complete' && location.href === {json.dumps(link)}")
+            shown = "[...document.querySelectorAll('#tracks label span')].map((label) => label.lastChild.textContent)"
+            assert browser.run(shown) == labels
+            assert browser.run("document.getElementById('said').textContent") == "Hearing original"  # its last line
             browser.until("player.elements.every((audio) => audio.readyState > 0)")
             assert browser.run("player.elements.map((audio) => audio.duration)") == pytest.approx(
                 [browser.run("seconds")] * 6, abs=0.05
             )
-            assert browser.run("data.sdr.map((series) => series.label)") == [
-                "degraded", "restored by same", "restored by half"
-            ]  # fmt: skip
+            assert browser.run("data.sdr.map((series) => series.label)") == labels[1:4]
         assert browser.problems == []
         assert all(address.startswith(("file:", "data:", "about:")) for address in browser.requests)
 
@@ -164,11 +164,23 @@ def test_clips_of_one_name_and_bad_clips(clips: list[Path], tmp_path: Path) -> N
     (tmp_path / "twin").mkdir()
     twin = write(tmp_path / "twin" / clips[1].name, example_signal(1, 3000))
     names = [clip["name"] for clip in found([clips[1], twin], tmp_path / "out", {"same": MODELS["same"]})]
-    assert names == ["other & <more>", "other & <more>-2"]
+    assert names == [OTHER, f"{OTHER}-2"]
     with pytest.raises(SourceError, match="no sound"):
         found([write(tmp_path / "none.wav", np.zeros((1, 0), np.float32))], tmp_path / "none")
     with pytest.raises(ConfigError, match="at least one clip"):
         found([], tmp_path)
+
+
+def test_each_clip_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    """Also where a clip is called like one that was given a number, or only the case of letters tells two apart."""
+    (tmp_path / "in/x").mkdir(parents=True)
+    clips = [tmp_path / "in" / name for name in ("a.wav", "a-3.wav", "x/a.wav", "A.wav")]
+    for frames, clip in enumerate(clips, 1000):
+        write(clip, example_signal(1, 2 * frames))
+    done = found(clips, tmp_path, {"same": MODELS["same"]})
+    assert [clip["name"] for clip in done] == ["a", "a-3", "a-2", "A-4"]
+    for frames, each in enumerate(done, 1000):
+        assert soundfile.info(tmp_path / each["name"] / "original.wav").frames == frames
 
 
 def run(*arguments: str | Path, code: int = 0, **environment: str) -> "subprocess.CompletedProcess[str]":

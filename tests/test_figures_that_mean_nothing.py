@@ -51,6 +51,23 @@ def test_what_makes_figures_meaningless_is_said(estimate: Audio, said: str | Non
     assert (found.shift, found.gain) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("reference", "estimate", "said"),
+    [
+        (SOUND, example_signal(1, 40_000, seed=9), "nothing in common"),
+        (SOUND, 0 * SOUND, "the estimate is silent"),
+        (0 * SOUND, SOUND, "the reference is silent"),
+    ],
+    ids=["unrelated", "silent estimate", "silent reference"],
+)
+def test_what_no_compensation_mends_is_said_with_align_too(
+    reference: Audio, estimate: Audio, said: str, tmp_path: Path
+) -> None:
+    found = compare(write(tmp_path / "r.wav", reference), write(tmp_path / "e.wav", estimate), align=True)
+    assert len(found.warnings) == 1
+    assert said in found.warnings[0]
+
+
 @pytest.mark.parametrize("delay", [0, 1102, -80])
 def test_align_compensates_delay_factor_and_sign(delay: int, tmp_path: Path) -> None:
     reference = write(tmp_path / "r.wav", SOUND)

@@ -77,14 +77,22 @@ def test_nearly_identical_signals_lose_no_digits() -> None:
         ([2.0, 1.0, 0.0], 0.0, inf, 2.0),
         ([-1.0, -0.5, 0.0], -20 * np.log10(2), inf, -1.0),
         ([0.0, 0.0, 0.0], 0.0, -inf, 0.0),
-        ([0.0, 0.0, 1.0], None, -inf, 0.0),
+        ([0.0, 0.0, 1.0], 10 * np.log10(1.25 / 2.25), -inf, 0.0),
     ],
     ids=["identical", "scaled", "sign-flipped", "silent estimate", "orthogonal"],
 )
-def test_defined_answers(estimate: list[float], sdr_db: float | None, si_sdr_db: float, scale: float) -> None:
+def test_defined_answers(estimate: list[float], sdr_db: float, si_sdr_db: float, scale: float) -> None:
     found = measured(np.array([[1.0, 0.5, 0.0]], np.float32), np.array([estimate], np.float32))
     assert (found.si_sdr_db, found.scale) == (si_sdr_db, scale)
-    assert sdr_db is None or found.sdr_db == pytest.approx(sdr_db)
+    assert found.sdr_db == pytest.approx(sdr_db)
+
+
+def test_ratios_beyond_what_floats_hold_have_figures() -> None:
+    found = measured(np.array([[3e38, 1e-45, 0]], np.float32), np.array([[0, 1e-45, 3e38]], np.float32))
+    # re^2 / (rr*ee - re^2), which float64 does not hold.
+    wanted = 40 * np.log10(float(np.float32(1e-45))) - 40 * np.log10(float(np.float32(3e38)))
+    assert found.si_sdr_db == pytest.approx(wanted, rel=1e-9)
+    assert found.sdr_db == pytest.approx(10 * np.log10(0.5))
 
 
 @pytest.mark.parametrize(("estimate", "sdr_db"), [(1.0, -inf), (0.0, nan)], ids=["sound", "silence"])

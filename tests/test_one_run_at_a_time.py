@@ -67,6 +67,19 @@ def test_a_second_run_is_refused_and_touches_nothing(name: str, recording: Path,
     assert files(out.parent) == {name: (tmp_path / name).read_bytes()}
 
 
+def test_a_second_run_is_refused_while_the_first_measures(recording: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "out.wav"
+    out.parent.mkdir()
+    words: list[object] = ["degrade", recording, "--cutoff", "none", "--rate", "none", "-o"]
+    with halted([*words, out], out.with_name("out.wav.first.journal")):
+        before = files(out.parent)
+        for more in ([], ["--resume"], ["--force"]):
+            assert run(*words, out, *more, code=1) == f"stream-restore: {out}.part{BUSY}"
+            assert files(out.parent) == before
+    run(*words, tmp_path / "out.wav")
+    assert files(out.parent) == {"out.wav": (tmp_path / "out.wav").read_bytes()}
+
+
 def test_any_output_in_common_is_refused(recording: Path, network: Path, tmp_path: Path) -> None:
     out, residual = tmp_path / "out", tmp_path / "out" / "residual.wav"
     out.mkdir()

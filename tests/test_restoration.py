@@ -1,5 +1,6 @@
 """restored = dry * input + sum(gain * stem), at the input's own rate, length and place."""
 
+from math import inf, nan
 from typing import Any
 
 import networks
@@ -92,7 +93,7 @@ def test_another_rate_comes_back_with_every_frame_in_place(sample_rate: int, sec
     signal = (0.5 * np.sin(2 * np.pi * 50 * time))[None].astype(np.float32)
     (out,) = restored(identity(), signal, sample_rate)
     assert out.shape == signal.shape
-    inner = slice(len(time) // 4, -(len(time) // 4))
+    inner = slice(len(time) // 4, len(time) - len(time) // 4)
     assert close(out[:, inner], signal[:, inner], within=1e-4)
 
 
@@ -133,6 +134,20 @@ def test_level_is_that_of_the_mean_of_channels() -> None:
     assert whole.mean == pytest.approx(mono.mean(), abs=1e-15)
     assert whole.deviation == pytest.approx(mono.std(ddof=1), rel=1e-12)
     assert measure([]) == Level(0.0, 1.0)
+
+
+def test_level_is_the_same_for_any_cuts_of_many_channels() -> None:
+    """Channels of very different levels, where the order of a sum shows."""
+    sound = (example_signal(11, 500) * 10.0 ** -np.arange(11)[:, None]).astype(np.float32)
+    whole = measure([sound])
+    assert measure(sound[:, frame : frame + 1] for frame in range(500)) == whole
+    assert measure([np.asfortranarray(sound)]) == whole
+
+
+@pytest.mark.parametrize("dry", [inf, -inf, nan])
+def test_dry_is_a_finite_factor(dry: float) -> None:
+    with pytest.raises(ConfigError, match="dry is a finite factor"):
+        Restoration(dry=dry).stage(Spec(1000, 1), identity())
 
 
 def test_an_unknown_stem_names_those_there_are() -> None:

@@ -12,6 +12,7 @@ from stream_restore.degradation import AddNoise, Degradation, Quantise, mean_pow
 from stream_restore.errors import ConfigError
 from stream_restore.filters import CausalLowPass, ZeroPhaseLowPass, butterworth, decay_frames
 from stream_restore.metrics import Distortion
+from stream_restore.noise import Noise, tpdf
 from stream_restore.resample import PolyphaseResampler, SoxrResampler
 from stream_restore.spec import Audio, Spec
 from stream_restore.stage import Stage
@@ -37,7 +38,8 @@ def test_causal_low_pass_equals_sosfilt(cutoff: float, order: int, rate: int) ->
 
 
 @pytest.mark.parametrize(
-    ("cutoff", "order", "rate"), [(7000, 6, 32000), (7000, 6, 44100), (100, 2, 8000), (3000, 9, 16000)]
+    ("cutoff", "order", "rate"),
+    [(7000, 6, 32000), (7000, 6, 44100), (100, 2, 8000), (3000, 9, 16000), (100, 24, 44100), (60, 12, 96000)],
 )
 @pytest.mark.parametrize("frames", [100, 4095, 40_000])
 def test_zero_phase_low_pass_equals_sosfiltfilt(cutoff: float, order: int, rate: int, frames: int) -> None:
@@ -63,6 +65,19 @@ def test_the_look_ahead_leaves_out_less_than_minus_120_db() -> None:
     sos = butterworth(7000, 6, 32000)
     response = sosfilt(sos, np.eye(1, 100_000)[0])
     assert np.abs(response[decay_frames(sos) :]).sum() < 1e-6
+
+
+@pytest.mark.parametrize("cutoff", [0.01, 1e-300])
+def test_a_filter_that_rings_too_long_to_look_ahead_is_refused(cutoff: float) -> None:
+    with pytest.raises(ConfigError, match="zero-phase filter rings for more than 1048576 frames; raise it"):
+        ZeroPhaseLowPass(Spec(44100, 1), cutoff)
+    CausalLowPass(Spec(44100, 1), cutoff)
+
+
+@pytest.mark.parametrize(("bits", "order"), [(8, 2.5), (8.5, 6), (1, 6), (8, 25)])
+def test_bits_and_orders_are_whole_numbers_within_bounds(bits: Any, order: Any) -> None:
+    with pytest.raises(ConfigError, match="must be"):
+        Degradation(bits=bits, order=order, snr_db=None).stage(Spec(44100, 1))
 
 
 @pytest.mark.parametrize(
@@ -121,6 +136,14 @@ def test_the_error_of_dithered_quantisation_does_not_know_the_signal(bits: int) 
         error = (streamed(Quantise(Spec(8000, 1), bits), signal) - signal) / step
         assert abs(error.mean()) < 0.01
         assert abs(np.square(error).mean() - 3 / 12) < 0.01  # 1/12 of rounding and 2/12 of triangular dither
+
+
+@pytest.mark.parametrize("bits", [8, 16, 24])
+def test_samples_are_rounded_as_in_double_precision(bits: int) -> None:
+    steps, signal = 2 ** (bits - 1) - 1, 0.9 * example_signal(2, 50_000)
+    dither = Noise(0, 1, 2, tpdf).read(0, 50_000)
+    wanted = np.clip(np.rint(wide(signal) * steps + dither), -steps, steps) / steps
+    assert (streamed(Quantise(Spec(8000, 2), bits), signal) == wanted.astype(np.float32)).all()
 
 
 def test_quantised_samples_are_steps_within_full_scale() -> None:

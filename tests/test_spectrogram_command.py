@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from folders import files
+from folders import files, names
 
 from stream_restore.cli.main import main
 from stream_restore.display import STATIC
@@ -171,6 +171,56 @@ def test_nothing_is_refused(run: Run, tmp_path: Path) -> None:
     nothing = write(tmp_path / "in.wav", np.zeros((1, 0), np.float32))
     assert "no sound" in run(nothing, "-o", tmp_path / "out", code=2).stderr
     assert not (tmp_path / "out" / "index.html").exists()
+
+
+@pytest.fixture
+def nan(tmp_path: Path) -> Path:
+    """A recording that can be read for a while."""
+    sound = example_signal(1, 90_000)[0].copy()
+    sound[80_000] = np.nan
+    soundfile.write(tmp_path / "nan.wav", sound, RATE, subtype="FLOAT")
+    return tmp_path / "nan.wav"
+
+
+def test_a_run_that_fails_takes_what_it_made_with_it(run: Run, clean: Path, nan: Path, tmp_path: Path) -> None:
+    for out in (tmp_path / "out", tmp_path / "deep" / "er" / "out"):
+        for _ in range(2):
+            assert "nan at frame 80000" in run(clean, nan, "-o", out, code=2).stderr
+    assert names(tmp_path) == {"nan.wav"}
+
+
+def test_a_run_that_fails_leaves_what_was_there(run: Run, nan: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    run(nan, "-o", out, code=2)
+    assert files(out) == {}
+    (out / "notes.txt").write_text("mine")
+    assert "is not empty" in run(nan, "-o", out, code=1).stderr
+    run(nan, "-o", out, "--force", code=2)
+    assert names(out) == {"notes.txt"}
+
+
+def test_an_interrupted_run_takes_what_it_made_with_it(clean: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "stream_restore.cli", "spectrogram", "-", "-o", str(tmp_path / "out")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        child.stdin.write(clean.read_bytes()[:200_000])
+        child.stdin.flush()
+        while not (tmp_path / "out" / "tracks").exists():
+            assert child.poll() is None
+        child.send_signal(signal.SIGINT)
+        child.wait()
+    assert child.returncode == 130
+    assert names(tmp_path) == set()
+
+
+def test_stdin_is_given_once_and_stdout_is_no_folder(
+    run: Run, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "stdin can be given once" in run("-", clean, "-", "-o", "x", code=1).stderr
+    assert "'-' is stdout" in run(clean, "-o", "-", code=1).stderr
+    assert names(tmp_path) == set()
 
 
 def test_progress_counts_all_recordings(run: Run, clean: Path, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def trainer(checkpoint: Path) -> Any:
     fit = importlib.import_module("training.fit")
     material = importlib.import_module("training.material")
     pieces = [corpus.Piece("a", "composed", compose(3.0, RATE, 0).astype(np.float16), np.zeros((2, 0), np.float16))]
-    plan = fit.Plan(steps=STEPS, warmup=2)
+    plan = fit.Plan((STEPS - 2, 2), warmup=2)
     return fit.Trainer(plan, material.Material(pieces, frames=16384, size=2), checkpoint, TINY)
 
 
@@ -96,6 +96,12 @@ def test_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     assert second.step == whole.step == STEPS
     assert all((a == b).all() for a, b in zip(weights(whole), weights(second), strict=True))
     assert any((a != b).any() for a, b in zip(weights(whole), start, strict=True))
+
+
+def test_the_rate_falls_along_each_round_and_begins_lower() -> None:
+    plan = importlib.import_module("training.fit").Plan((100, 100), rate=2e-3, warmup=2)
+    rates = [plan.rate_at(step) for step in (0, 1, 50, 99, 100, 150, 199)]
+    assert rates == pytest.approx([1e-3, 1.98e-3, 1e-3, 2e-5, 5e-4, 5e-4, 1e-5])
 
 
 def test_batches_are_a_function_of_their_number(tmp_path: Path) -> None:

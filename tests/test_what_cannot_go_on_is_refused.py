@@ -15,7 +15,6 @@ import onnxruntime
 import pytest
 import soundfile
 from audio_helpers import tape
-from cheap import one_node
 from folders import files
 from identity import identity
 from stopping import StoppedError, restore, stop_after
@@ -56,16 +55,6 @@ def test_what_changed_is_named(recording: Path, tmp_path: Path) -> None:
     assert files(tmp_path / "out") == before
 
 
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return one_node(tmp_path_factory.mktemp("model") / "identity.onnx", channels=2)
-
-
-@pytest.fixture(scope="module")
-def long_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tape(tmp_path_factory.mktemp("recordings") / "in.wav", 2, 1_000_000, 44100, "PCM_24")
-
-
 def stopped_with(model: Model, recording: Path, out: Path) -> Callable[[Model], object]:
     """A run of one model that was stopped, and how to go on with it."""
     with pytest.raises(StoppedError):
@@ -73,20 +62,22 @@ def stopped_with(model: Model, recording: Path, out: Path) -> Callable[[Model], 
     return lambda other: api.restore(recording, out, model=other, resume=True)
 
 
-def test_other_threads_and_another_provider_are_named(network: Path, long_recording: Path, tmp_path: Path) -> None:
-    go_on = stopped_with(load(str(network), threads=1), long_recording, tmp_path / "out.wav")
+def test_other_threads_and_another_provider_are_named(
+    stereo_network: Path, long_recording: Path, tmp_path: Path
+) -> None:
+    go_on = stopped_with(load(str(stereo_network), threads=1), long_recording, tmp_path / "out.wav")
     with pytest.raises(ConfigError, match=r"since work\.runtime\.threads \(was 1, is 2\) changed"):
-        go_on(load(str(network), threads=2))
+        go_on(load(str(stereo_network), threads=2))
     with pytest.raises(
         ConfigError, match=r"since work\.runtime\.threads \(was 1, is one per core of \d+ CPUs\) changed"
     ):
-        go_on(load(str(network)))
+        go_on(load(str(stereo_network)))
     others = set(onnxruntime.get_available_providers()) - {"CPUExecutionProvider"}
     for other in others & {"AzureExecutionProvider"}:  # it is in every build, and computes on the CPU
         with pytest.raises(ConfigError, match=rf"work\.runtime\.provider \(was CPUExecutionProvider, is {other}\)"):
-            go_on(load(str(network), threads=1, provider=other))
-    go_on(load(str(network), threads=1))
-    api.restore(long_recording, tmp_path / "whole.wav", model=load(str(network), threads=1))
+            go_on(load(str(stereo_network), threads=1, provider=other))
+    go_on(load(str(stereo_network), threads=1))
+    api.restore(long_recording, tmp_path / "whole.wav", model=load(str(stereo_network), threads=1))
     assert (tmp_path / "out.wav").read_bytes() == (tmp_path / "whole.wav").read_bytes()
 
 
@@ -177,3 +168,5 @@ def test_a_pipe_cannot_be_continued(recording: Path, tmp_path: Path) -> None:
 def test_two_outputs_of_one_name_are_refused(recording: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="one file"):
         api.restore(recording, tmp_path / "o.wav", model=identity(), residual=tmp_path / "o.wav")
+    with pytest.raises(ConfigError, match="one file: -, -"):
+        api.restore(recording, "-", model=identity(), residual="-")

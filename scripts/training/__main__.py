@@ -34,15 +34,15 @@ def main() -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train to the end of the time given, then export; or compare variants."""
-    corpus = gather(_recordings(), options.work / "sound")
+    """Train all steps, then export; or compare variants."""
+    corpus = gather(_recordings(), options.work / "sound", options.synthetic)
     hours = sum(piece.sound.shape[1] for piece in corpus.training) / SAMPLE_RATE / 3600
     _log(options.work, f"{len(corpus.training)} pieces, {hours:.2f} h; {len(corpus.validation)} to validate with")
     if options.compare:
         print(table(HEAD, [_told(options.work, row) for row in compare(corpus, options.compare, options.work)]))
         return
     material = Material(corpus.training, frames=options.frames, size=options.batch, seed=options.seed)
-    trainer = Trainer(Plan(minutes=options.minutes, seed=options.seed), material, options.work / "checkpoint.pt")
+    trainer = Trainer(Plan(tuple(options.rounds), seed=options.seed), material, options.work / "checkpoint.pt")
     Progress(trainer, Validation(corpus.validation), options.work).train()
     manifest = export_model(trainer.averaged.eval(), MODEL, name="compact", licence="MIT", force=True)
     _log(options.work, f"wrote {MODEL}, {MODEL.stat().st_size / 1e6:.1f} MB, parity {manifest.parity:.1e}")
@@ -69,8 +69,9 @@ class Progress:
         if now - self.saved > 90:
             self.trainer.save()
             mean, most = sum(self.losses) / len(self.losses), max(self.norms)
-            done = f"step {step}, {self.trainer.seconds / 60:.1f} min, {self.trainer.progress():.0%}"
-            _log(self.work, f"{done}: loss {mean:.4f}, {len(self.losses)} steps, gradient up to {most:.2f}")
+            done = step / self.trainer.plan.steps
+            place = f"step {step}, {self.trainer.seconds / 60:.1f} min, {done:.0%}"
+            _log(self.work, f"{place}: loss {mean:.4f}, {len(self.losses)} steps, gradient up to {most:.2f}")
             self.saved, self.losses, self.norms = now, [], []
         if now - self.validated > 720:
             self._validate()
@@ -101,7 +102,17 @@ def _recordings() -> Path | None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path.home() / ".cache/stream_restore/train")
-    parser.add_argument("--minutes", type=float, default=60.0, help="time to train in all (default 60)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        nargs="+",
+        default=Plan.rounds,
+        metavar="STEPS",
+        help="batches of each (default %(default)s)",
+    )
+    parser.add_argument(
+        "--synthetic", type=int, default=1, metavar="TIMES", help="times as much synthetic sound (default 1: two hours)"
+    )
     parser.add_argument("--batch", type=int, default=4, help="crops in a batch (default 4)")
     parser.add_argument("--frames", type=int, default=64 * 1024, help="length of a crop (default 65536)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(default: all cores)")

@@ -73,14 +73,20 @@ class Corpus:
     validation: list[Piece]
 
 
-def gather(recordings: Path | None, cache: Path) -> Corpus:
+def gather(recordings: Path | None, cache: Path, times: int = 1) -> Corpus:
     """Decode, compose and speak what `cache` does not hold yet.
 
     Args:
         recordings: folder of music with a folder `samples` in it, or None for synthetic sound only.
         cache: folder for the decoded pieces.
+        times: so many times as many composed, performed and spoken pieces, each another one.
     """
-    pieces = [*_recorded(recordings, cache), *_composed(cache), *_performed(cache), *_spoken(cache)]
+    pieces = [
+        *_recorded(recordings, cache),
+        *_composed(cache, times),
+        *_performed(cache, times),
+        *_spoken(cache, times),
+    ]
     pieces = [piece for piece in pieces if piece.sound.shape[1]]
     return Corpus(
         [piece for piece in pieces if piece.name not in HELD_OUT],
@@ -101,18 +107,18 @@ def _recorded(folder: Path | None, cache: Path) -> Iterable[Piece]:
             yield _cached(cache, path.stem, kind, partial(load, path))
 
 
-def _composed(cache: Path) -> Iterable[Piece]:
-    for seed in range(COMPOSED):
+def _composed(cache: Path, times: int) -> Iterable[Piece]:
+    for seed in range(COMPOSED * times):
         yield _cached(cache, f"composed-{seed}", "composed", partial(compose, 60.0, SAMPLE_RATE, seed))
 
 
-def _performed(cache: Path) -> Iterable[Piece]:
-    for seed in range(PERFORMED):
+def _performed(cache: Path, times: int) -> Iterable[Piece]:
+    for seed in range(PERFORMED * times):
         yield _cached(cache, f"orchestra-{seed}", "orchestra", partial(_performance, seed))
 
 
-def _spoken(cache: Path) -> Iterable[Piece]:
-    for seed in range(SPOKEN):
+def _spoken(cache: Path, times: int) -> Iterable[Piece]:
+    for seed in range(SPOKEN * times):
         yield _cached(cache, f"speech-{seed}", "speech", partial(_speech, seed))
 
 

@@ -1,7 +1,6 @@
 """Training: the network, its loss, and a loop that can be stopped and resumed at any step."""
 
 import copy
-import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -36,12 +35,12 @@ NETWORK: dict[str, Any] = {
 """Arguments of HTDemucs. Without its transformer the two branches stay apart, and a small time branch is enough."""
 
 FLOOR, LAST_FLOOR = 1e-3, 1e-4
-"""An error this far (30 dB) below the signal is good enough, but at the end (40 dB).
+"""An error this far (30 dB) below the signal is good enough, and later one 40 dB below.
 
 What is hard to tell from sound itself, as hum is, would otherwise be left alone for fear of touching clean sound."""
 
-LAST = 0.85
-"""Part of the training after which the end begins: there it learns to leave good recordings alone."""
+LAST = 0.7
+"""Part of the first round after which it learns to leave good recordings alone, too."""
 
 AHEAD = 6
 """Batches made in the background."""
@@ -52,20 +51,36 @@ class Plan:
     """How to train.
 
     Attributes:
-        minutes: time to train in all; the learning rate falls to 0 as it passes. Ignored if `steps` is given.
-        steps: steps to train in all; repeatable, as time is not.
+        rounds: steps of each. Along a round the learning rate falls to 0; the next begins with half the rate of the one
+            before (warm restarts: Loshchilov and Hutter, ICLR 2017).
         rate: highest learning rate.
         warmup: steps in which it is reached.
         average: decay of the running average of the weights, which is the result.
         seed: of the initial weights.
     """
 
-    minutes: float = 60.0
-    steps: int | None = None
+    rounds: tuple[int, ...] = (5500, 2400)
     rate: float = 2e-3
     warmup: int = 60
     average: float = 0.998
     seed: int = 0
+
+    @property
+    def steps(self) -> int:
+        """In all."""
+        return sum(self.rounds)
+
+    def place(self, step: int) -> tuple[int, int, float]:
+        """Round, step in it, and the part of it that is done before this step."""
+        number = 0
+        while step >= self.rounds[number] and number + 1 < len(self.rounds):
+            step, number = step - self.rounds[number], number + 1
+        return number, step, step / self.rounds[number]
+
+    def rate_at(self, step: int) -> float:
+        """Linear warm-up, then linearly down to 0 (Bergsma et al., "Straight to Zero", ICLR 2025)."""
+        number, within, done = self.place(step)
+        return self.rate * 0.5**number * min(1.0, (within + 1) / self.warmup) * (1 - done)
 
 
 def build(network: dict[str, Any]) -> Any:
@@ -155,11 +170,6 @@ class Trainer:
             if report is not None:
                 report(self.step, value, norm)
 
-    def progress(self) -> float:
-        """Part of the plan that is done, 0 to 1."""
-        done = self.step / self.plan.steps if self.plan.steps else self.seconds / (60 * self.plan.minutes)
-        return min(1.0, done)
-
     def save(self) -> None:
         """Write the checkpoint; it appears whole or not at all."""
         state = {
@@ -186,7 +196,7 @@ class Trainer:
         with ThreadPoolExecutor(1) as pool:
             waiting: list[Future[Batch]] = []
             number = self.step
-            while self.progress() < 1.0 and number != until:
+            while self.step < self.plan.steps and number != until:
                 while len(waiting) < AHEAD:
                     waiting.append(pool.submit(self.material.batch, number + len(waiting)))
                 yield number, waiting.pop(0).result()
@@ -196,8 +206,8 @@ class Trainer:
     def _learn(self, degraded: Tensor, clean: Tensor) -> tuple[float, float]:
         self.model.train()
         for group in self.optimiser.param_groups:
-            group["lr"] = self._rate()
-        floor = FLOOR if self.progress() < LAST else LAST_FLOOR
+            group["lr"] = self.plan.rate_at(self.step)
+        floor = FLOOR if self.step < LAST * self.plan.rounds[0] else LAST_FLOOR
         value = self.criterion(degraded, clean, self.model(degraded)[:, 0], floor)
         self.optimiser.zero_grad()
         torch.autograd.backward(value)
@@ -205,11 +215,6 @@ class Trainer:
         self.optimiser.step()
         self._average()
         return value.item(), norm.item()
-
-    def _rate(self) -> float:
-        """Linear warm-up, then half a cosine down to 0 (Loshchilov and Hutter, ICLR 2017)."""
-        warm = min(1.0, (self.step + 1) / self.plan.warmup)
-        return self.plan.rate * warm * 0.5 * (1 + math.cos(math.pi * self.progress()))
 
     def _average(self) -> None:
         """Exponential average whose memory grows with the steps taken, up to `average`."""

@@ -80,6 +80,8 @@ class Material:
         if rng.random() < 0.3:
             pair = pair.mean(axis=1, keepdims=True)
         degraded, clean = _set_level(np.concatenate(pair), rng).reshape(pair.shape)
+        if rng.random() < 0.5:  # as an encoder at a higher rate leaves it: the network is to let good recordings be
+            degraded = clean + np.float32(rng.uniform(0.1, 1.0)) * (degraded - clean)
         return (_chained(degraded, rng), clean) if rng.random() < 0.2 else (degraded, clean)
 
     def _clean(self, rng: np.random.Generator) -> Audio:

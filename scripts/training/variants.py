@@ -14,7 +14,7 @@ from .validation import Validation
 
 __all__ = ["HEAD", "VARIANTS", "Variant", "compare"]
 
-KINDS = ("5 dB", "10 dB", "20 dB", "hiss", "hum", "click")
+KINDS = ("5 dB", "10 dB", "20 dB", "hiss", "hum", "click", "clip", "coded")
 HEAD = ["variant", "seconds a step", "parameters", *KINDS, "clean"]
 
 
@@ -64,7 +64,7 @@ def compare(corpus: Corpus, steps: int, work: Path) -> Iterator[list[str]]:
 
 def _trained(variant: Variant, corpus: Corpus, steps: int, checkpoint: Path) -> Trainer:
     material = Material(corpus.training, frames=variant.frames, size=variant.size)
-    trainer = Trainer(Plan(steps=steps), material, checkpoint, {**NETWORK, **variant.network}, variant.criterion)
+    trainer = Trainer(Plan((steps,)), material, checkpoint, {**NETWORK, **variant.network}, variant.criterion)
     trainer.run()
     trainer.save()
     return trainer
@@ -72,5 +72,10 @@ def _trained(variant: Variant, corpus: Corpus, steps: int, checkpoint: Path) -> 
 
 def _judged(model: Any, validation: Validation) -> list[str]:
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    gains = [f"{np.mean(validation.gains(model, kind)):+.2f}" for kind in KINDS]
+    gains = [_mean(validation.gains(model, kind)) for kind in KINDS]
     return [f"{parameters / 1e6:.2f} M", *gains, f"{np.mean(validation.kept(model)):.1f}"]
+
+
+def _mean(gains: list[float]) -> str:
+    """Of none, as of what was coded where there is no ffmpeg, there is none."""
+    return f"{np.mean(gains):+.2f}" if gains else "-"

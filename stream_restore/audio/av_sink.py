@@ -24,7 +24,10 @@ __all__ = ["AvSink"]
 _MUXERS = {"m4a": "ipod", "alac": "ipod", "aac": "adts"}
 _CODECS = {"opus": "libopus", "mp3": "libmp3lame", "aac": "aac"}
 _BITS_PER_SECOND = 96_000
-"""Per channel, for lossy codecs: what listeners call transparent; a restoration should not be lost again."""
+"""Per channel, for AAC and Opus: what listeners call transparent; a restoration should not be lost again."""
+_BEST = 0
+"""LAME's best quality of variable bit rate, some 260 kbit/s of stereo. At constant rates below 256 kbit/s it makes all
+sound quieter, by 0.26 dB at 192 kbit/s and by 0.45 dB below."""
 
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _STORED = {"s16": np.int16, "s32": np.int32, "s24": np.int32, "flt": np.float32}
@@ -61,7 +64,9 @@ class AvSink(Sink):
         try:
             stream: Any = self._container.add_stream(codec, rate=self._rate, layout=layout)
             stream.codec_context.format = self._type
-            if form.encoding not in _STORED:
+            if codec == "libmp3lame":
+                stream.codec_context.qscale, stream.codec_context.global_quality = True, _BEST
+            elif form.encoding not in _STORED:
                 stream.codec_context.bit_rate = _BITS_PER_SECOND * self.spec.channels
             self._container.metadata.update(form.tags)
             self._container.start_encoding()

@@ -1,6 +1,7 @@
 """Whatever FFmpeg decodes: compressed sound, and the sound of video files, by way of PyAV."""
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any, Protocol
 
 import av
@@ -75,7 +76,8 @@ class AvSource(Source):
             raise
 
     def _begin(self) -> None:
-        self._blocks = self._decoded()
+        self._blocks = self._unpadded(self._decoded())
+        self._padding = 0
         self._held = empty(self.spec.channels)
         self._first_stamp: int | None = None
         self._given = 0
@@ -115,6 +117,14 @@ class AvSource(Source):
                 f"cut short at {place(self._given, self.spec.sample_rate)}: what follows cannot be decoded ({damage})"
             )
 
+    def _unpadded(self, blocks: Iterator[Audio]) -> Iterator[Audio]:
+        """Blocks, the last without its padding."""
+        held = empty(self.spec.channels)
+        for block in blocks:
+            yield held
+            held = block
+        yield held[:, : held.shape[1] - self._padding]
+
     def _packets(self) -> Iterator[Any]:
         try:
             yield from self._container.demux(self._stream)
@@ -131,7 +141,14 @@ class AvSource(Source):
         if self._end is not None:
             stored = stored[:, : max(0, self._end - self._given)]
         self._given += stored.shape[1]
+        self._padding = self._padding_of(frame)
         return scaled(stored, _WORDS[frame.format.packed.name])
+
+    def _padding_of(self, frame: Any) -> int:
+        """Frames that fill a block of AAC; an MP4 gives its last block the duration of the sound in it."""
+        if self.format.container != "m4a" or frame.time_base != Fraction(1, self.spec.sample_rate):
+            return 0
+        return max(0, frame.samples - frame.duration) if frame.duration else 0
 
     @property
     def _end(self) -> int | None:

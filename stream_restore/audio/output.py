@@ -12,7 +12,7 @@ from typing import BinaryIO
 from ..errors import ClosedPipeError, ConfigError, SinkError
 from .lock import Lock
 
-__all__ = ["PART", "Output", "open_output", "part_of", "refuse_existing", "refuse_same_file"]
+__all__ = ["PART", "Output", "claimed", "open_output", "part_of", "refuse_existing", "refuse_same_file"]
 
 PART = ".part"
 """What is behind the name of a file that is not complete."""
@@ -203,7 +203,38 @@ def open_output(target: str | Path | BinaryIO, force: bool, resume: bool = False
             raise SinkError(
                 f"{path}.part: is gone, it cannot be continued; --force without --resume starts again"
             ) from error
-        raise SinkError(f"{path}: cannot be created: {error.strerror or error}") from error
+        raise _uncreated(path, error) from error
+
+
+@contextlib.contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """As long as it lasts, no other run writes this file; what it leaves is what was there.
+
+    Raises:
+        SinkError: its folder is missing, it cannot be made there, or another run is writing it.
+    """
+    part = part_of(path)
+    _require_folder(path, part)
+    there = part.exists()
+    try:
+        lock = Lock(part)
+    except OSError as error:
+        raise error if isinstance(error, SinkError) else _uncreated(path, error) from error
+    try:
+        yield
+    finally:
+        if not there:
+            part.unlink(missing_ok=True)
+        lock.release()
+
+
+def _require_folder(path: Path, part: Path) -> None:
+    if not part.parent.is_dir():
+        raise SinkError(f"{path}: the folder {part.parent} does not exist; make it first")
+
+
+def _uncreated(path: Path, error: OSError) -> SinkError:
+    return SinkError(f"{path}: cannot be created: {error.strerror or error}")
 
 
 def _opened(path: Path, force: bool, resume: bool, suffix: str) -> Output:
@@ -215,8 +246,7 @@ def _opened(path: Path, force: bool, resume: bool, suffix: str) -> Output:
     if not force:
         refuse_existing(path)
     part = part_of(path, suffix)
-    if not part.parent.is_dir():
-        raise SinkError(f"{path}: the folder {part.parent} does not exist; make it first")
+    _require_folder(path, part)
     lock = Lock(part, create=not resume)
     return Output(open(part, "rb+" if resume else "wb+", buffering=0), str(path), part, path.resolve(), lock)
 

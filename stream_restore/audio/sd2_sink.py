@@ -8,7 +8,7 @@ import soundfile
 from ..errors import ConfigError
 from ..spec import Spec
 from .formats import Format
-from .output import Output, open_output
+from .output import Output, open_output, refuse_existing
 from .pcm import Quantiser
 from .pcm_sink import PcmSink
 from .plain_heads import NoHead
@@ -22,7 +22,10 @@ class Sd2Sink(PcmSink):
 
     def __init__(self, output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> None:
         super().__init__(output, spec, form, quantiser, force, NoHead())
-        self._fork = _fork(output.name, spec, form)
+        self._fork, there = _fork(output.name, spec, form), fork_of(output.name)
+        # The same fork may be there, of a run that was stopped between the two names.
+        if not force and there.exists() and there.read_bytes() != self._fork:
+            refuse_existing(there)
 
     def _publish(self) -> None:
         fork = open_output(fork_of(self.name), force=True)

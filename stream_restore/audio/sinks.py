@@ -8,7 +8,7 @@ from typing import BinaryIO
 from ..errors import ConfigError
 from ..spec import Spec
 from .formats import CODECS, CONTAINERS, Format, choose, names
-from .output import Output, open_output, refuse_existing
+from .output import Output, open_output
 from .pcm import Quantiser, needs_dither
 from .pcm_sink import PcmSink
 from .plain_heads import AuHead, NoHead
@@ -54,16 +54,14 @@ def open_sink(
     """
     name = str(target) if isinstance(target, str | Path) else "-"
     form = choose(name, container, encoding, like, pipe=Path(name).exists() and not Path(name).is_file())
+    if spec.sample_rate >= 2**32:
+        raise ConfigError(f"{name}: no file says a rate of {spec.sample_rate} Hz; resample it")
     dither = needs_dither(form.encoding, like)
     quantiser = Quantiser(form.encoding, spec, clip_mode, seed, dither)
     refuse_too_long(name, spec, form, frames or 0)
     # A file that goes on may have its name already, if it was stopped right behind that: `close` compares.
     goes_on = resume is not None
     unheeding = force or goes_on
-    if form.container == "sd2" and not unheeding:
-        from .sd2_sink import fork_of
-
-        refuse_existing(fork_of(name))
     with ExitStack() as undo:
         output = open_output(target, unheeding, goes_on)
         undo.callback(output.leave if goes_on else output.discard)
@@ -85,10 +83,10 @@ def open_sink(
 def _writer(output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> Sink:
     writer = _writes(form)
     if not output.seekable() and (not CONTAINERS[form.container].pipe or form.encoding in CODECS):
-        what = f"{form.encoding} in {form.container}" if form.encoding in CODECS else form.container
-        raise ConfigError(
-            f"{output.name}: {what} cannot be written to a pipe; {names(pipe=True)} can, of plain samples (--int16)"
-        )
+        what, cure = form.container, f"{names(pipe=True)} can"
+        if form.encoding in CODECS:
+            what, cure = f"{form.encoding} in {what}", "plain samples can (--int16)"
+        raise ConfigError(f"{output.name}: {what} cannot be written to a pipe; {cure}")
     if form.container == "sd2":
         from .sd2_sink import Sd2Sink
 

@@ -20,6 +20,9 @@ from ..spec import Audio
 
 __all__ = ["Distortion", "Metrics", "Products", "decibels"]
 
+TINY = Fraction(1, 10**300)
+"""Ratios that float64 holds lie between this and its reciprocal."""
+
 
 def decibels(signal: Fraction | int, distortion: Fraction | int) -> float:
     """10 log10(signal / distortion): inf without distortion, -inf without signal, nan without both.
@@ -29,7 +32,12 @@ def decibels(signal: Fraction | int, distortion: Fraction | int) -> float:
     """
     if not distortion:
         return inf if signal else nan
-    return 10 * log10(signal / distortion) if signal else -inf
+    if not signal:
+        return -inf
+    ratio = Fraction(signal) / distortion
+    if TINY < ratio < 1 / TINY:
+        return 10 * log10(ratio)
+    return 10 * (log10(ratio.numerator) - log10(ratio.denominator))  # of integers of any size
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.linalg import lstsq, toeplitz
 
+from ..errors import ConfigError
 from .cells import CELL, LEFT, Cells
 
 __all__ = ["TAPS", "Projection"]
 
 TAPS = 512
+MOST = 16
+"""Channels: the matrix of the normal equations then takes half a gigabyte."""
 _SIZE = next_fast_len(CELL + TAPS - 1, real=True)
 _NOTHING = 1e-13
 """A part of the estimate's energy below this is rounding."""
@@ -31,6 +34,9 @@ class Projection(Cells[float]):
     Recordings are followed by silence, so a delayed copy has to ring out. A filtered, scaled or sign-flipped reference:
     inf. A silent estimate, or one without any of the reference: -inf. A silent reference: nan.
 
+    Raises:
+        ConfigError: more than `MOST` channels.
+
     >>> reference = np.random.default_rng(0).standard_normal((1, 20000)).astype(np.float32)
     >>> reference[:, -3:] = 0
     >>> projection = Projection(1)
@@ -40,6 +46,8 @@ class Projection(Cells[float]):
     """
 
     def __init__(self, channels: int, start: int = 0) -> None:
+        if channels > MOST:
+            raise ConfigError(f"at most {MOST} channels can be compared at once, got {channels}; take fewer of them")
         super().__init__(channels, start, size=2 * channels * (channels * TAPS + 1))
 
     def compute(self, window: NDArray[np.float32], cell: int) -> None:

@@ -66,9 +66,8 @@ class Segmental(Part[Segments]):
             )
         super().__init__(channels, start, every_frames=every_frames, most=most)
         self.every, self.most = every_frames, most
-        self._open: defaultdict[int, Products] = defaultdict(
-            Products
-        )  # of which something is missing: a part's first and last
+        # Of which something is missing: a part's first and last.
+        self._open: defaultdict[int, Products] = defaultdict(Products)
         self._doublings = 0
         self._signals: defaultdict[int, int] = defaultdict(int)
         self._rests: defaultdict[int, int] = defaultdict(int)

@@ -1,0 +1,56 @@
+"""An evaluation that tests stop, and what it leaves when nobody does."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from folders import files
+from identity import Identity, identity
+from stopping import StoppedError
+
+from stream_restore.degradation import Degradation
+from stream_restore.evaluation import Experiment, evaluate
+from stream_restore.models import Model
+from stream_restore.report import write_report
+
+__all__ = ["FAST", "Evaluation", "heard", "in_the_middle"]
+
+FAST = Experiment(sample_rate=4000, degradation=Degradation(cutoff_hz=800, sample_rate=2000))
+
+
+@dataclass
+class Evaluation:
+    """Of one clip.
+
+    Attributes:
+        clip: the file.
+        files: all that is left when nobody disturbs it.
+        segments: how many the network hears then.
+    """
+
+    clip: Path
+    files: dict[str, bytes] = field(default_factory=dict)
+    segments: int = 0
+
+    def run(self, folder: Path, model: Model | None = None, *, clip: Path | None = None, **options: Any) -> None:
+        folder.mkdir(exist_ok=True)
+        write_report(folder, evaluate([clip or self.clip], folder, {"same": model or identity()}, FAST, **options))
+
+    def undisturbed(self, folder: Path) -> "Evaluation":
+        """The same, after a run to see what it leaves."""
+        model = identity()
+        self.run(folder, model)
+        return Evaluation(self.clip, files(folder), heard(model))
+
+
+def heard(model: Model) -> int:
+    """How many segments the network was given."""
+    network = model.voices[0].backend
+    assert isinstance(network, Identity)
+    return len(network.heard)
+
+
+def in_the_middle(done: int, total: int | None) -> None:
+    """Progress that stops a run while it restores, which takes from 4/29 to 24/29 of the work."""
+    if total and done > total / 2:
+        raise StoppedError

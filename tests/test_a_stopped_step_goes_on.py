@@ -1,0 +1,114 @@
+"""`evaluate` that was stopped in the middle of a step goes on in it, and hears nothing twice."""
+
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import pytest
+from folders import files
+from stopped_evaluations import Evaluation
+from stopping import StoppedError
+
+from stream_restore.comparison import Comparison
+from stream_restore.degradation import AddNoise
+from stream_restore.errors import ConfigError
+from stream_restore.exact import MeanSquare
+from stream_restore.metrics import Distortion
+from stream_restore.picture import _Columns
+from stream_restore.resample import SoxrResampler
+from stream_restore.tiles import Tiles
+
+pytestmark = pytest.mark.usefixtures("every_block")
+
+
+class Heard:
+    """Counts the frames that a method was given; when these are `until`, it stops the run instead of hearing more."""
+
+    def __init__(self, owner: type, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.frames, self.until = 0, inf
+        hear = getattr(owner, method)
+
+        def counted(this: Any, *given: Any) -> Any:
+            if self.frames >= self.until:
+                raise StoppedError
+            heard = hear(this, *given)
+            self.frames += given[-1].shape[1]
+            return heard
+
+        monkeypatch.setattr(owner, method, counted)
+
+
+STEPS = {
+    "original.wav": (SoxrResampler, "advance", 0.5),
+    "degraded.wav.first": (MeanSquare, "add", 0.08),
+    "degraded.wav": (AddNoise, "advance", 0.5),
+    "figures of same": (Comparison, "update", 0.75),
+    "picture of same": (_Columns, "update", 0.5),
+    "track 2": (Tiles, "update", 0.62),
+    "track 3": (Tiles, "update", 0.88),
+    "spoilt both": (Distortion, "update", 0.9),
+}
+"""By name: what hears, and when to stop: a share of all that it hears in the run, in the middle of the step."""
+
+
+@pytest.fixture(scope="module")
+def in_all(evaluation: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """What each of them hears in a whole run."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        heard = {step: Heard(owner, method, monkeypatch) for step, (owner, method, _) in STEPS.items()}
+        evaluation.run(tmp_path_factory.mktemp("counted"))
+        return {step: each.frames for step, each in heard.items()}
+
+
+def stopped_in(step: str, evaluation: Evaluation, folder: Path, whole: int, monkeypatch: pytest.MonkeyPatch) -> Heard:
+    """Stop a run in the middle of a step."""
+    owner, method, share = STEPS[step]
+    heard = Heard(owner, method, monkeypatch)
+    heard.until = share * whole
+    with pytest.raises(StoppedError):
+        evaluation.run(folder)
+    assert (folder / "clip" / f"{step}.journal").exists()
+    heard.until = inf
+    return heard
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_under_way_goes_on_where_it_was(
+    step: str,
+    evaluation: Evaluation,
+    in_all: dict[str, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard = stopped_in(step, evaluation, tmp_path, in_all[step], monkeypatch)
+    evaluation.run(tmp_path, resume=True)
+    assert heard.frames == in_all[step]  # what was heard before is not heard again
+    assert files(tmp_path) == evaluation.files
+
+
+@pytest.mark.parametrize("step", ["original.wav", "figures of same"])
+def test_a_journal_of_an_abandoned_run_is_not_taken(
+    step: str,
+    evaluation: Evaluation,
+    in_all: dict[str, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard = stopped_in(step, evaluation, tmp_path, in_all[step], monkeypatch)
+    heard.frames = 0
+    evaluation.run(tmp_path)
+    assert heard.frames == in_all[step]
+    assert files(tmp_path) == evaluation.files
+
+
+def test_a_damaged_journal_of_a_step_is_named(
+    evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Heard(Comparison, "update", monkeypatch).until = 60_000
+    with pytest.raises(StoppedError):
+        evaluation.run(tmp_path)
+    (journal,) = (tmp_path / "clip").glob("figures*.journal")
+    journal.write_bytes(journal.read_bytes()[:-100])
+    with pytest.raises(ConfigError, match=r"figures of degraded\.journal: is damaged .*; delete it to start again"):
+        evaluation.run(tmp_path, resume=True)
+    assert journal.exists()
