@@ -1,13 +1,11 @@
 """`stream-restore batch`."""
 
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigError
 from . import network_options as network
 from . import options
 from .progress import progress as meter
@@ -17,9 +15,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ..batch import Item, Summary
-    from ..job import Output, Report
-    from ..models import Model
-    from ..restoration import Restoration
+    from ..job import Report
     from ..run import Progress
 
 __all__ = ["command"]
@@ -66,7 +62,6 @@ def command(
     )
     stored = Output(container, options.encoding(float32, int24, int16), clip_mode, seed, force)
     model = load(name, repo=repo, backend=backend, device=device, provider=provider, threads=threads)
-    _refuse_early(model, restoration, stored)
     with Batch(
         inputs,
         outputs,
@@ -81,26 +76,6 @@ def command(
     voice.sum_up(summary)
     if summary.failed:
         raise typer.Exit(3)
-
-
-def _refuse_early(model: "Model", restoration: "Restoration", stored: "Output") -> None:
-    """Options that would fail with every recording fail once, before anything is made."""
-    from ..spec import Spec
-
-    restoration.stage(Spec(model.manifest.sample_rate, model.manifest.channels), model)
-    if stored.container is not None:
-        _refuse_format(stored.container, stored.encoding)
-
-
-def _refuse_format(container: str, encoding: str | None) -> None:
-    """Refuse what no recording can become. What one can may depend on it: "m4a" is ALAC or AAC as the recording is."""
-    from ..audio.formats import CONTAINERS, Format, choose
-
-    for like in CONTAINERS:
-        with suppress(ConfigError):
-            choose("", container, encoding, Format(like, ""))
-            return
-    choose("", container, encoding, None)
 
 
 class _Voice:

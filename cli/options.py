@@ -52,7 +52,7 @@ Raw: TypeAlias = Annotated[
 
 def named(path: Path | None) -> Path | None:
     """The same, if it is not what stands for stdout."""
-    if str(path) == "-":
+    if path == Path("-"):
         raise ConfigError("'-' is stdout, and this goes to the disk: give it a name")
     return path
 

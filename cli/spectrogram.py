@@ -1,8 +1,6 @@
 """`stream-restore spectrogram`."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,39 +30,17 @@ def command(
 ) -> None:
     """Spectrograms to look at and listen to: a folder whose index.html opens in any browser, with no server."""
     from ..audio import open_source
-    from ..display import Track, show
+    from ..display import Track, prepared, show
     from ..tiles import Axes
 
     options.refuse_stdin_twice(inputs)
     axes = Axes(scale, rows, quietest, loudest)
     with ExitStack() as stack, meter(progress, quiet) as shown:
         sources = [stack.enter_context(open_source(each, raw=options.parsed_raw(raw))) for each in inputs]
-        stack.enter_context(_prepared(output, force))
+        stack.enter_context(prepared(output, force))
         names = [Path(source.name).name for source in sources]
         tracks = [Track(name, source) for name, source in zip(names, sources, strict=True)]
         lengths = [source.estimate for source in sources]
         counter = Counter(shown, None if None in lengths else sum(length or 0 for length in lengths))
         page = show(output, " · ".join(names), tracks, axes=axes, progress=counter)
     print_place(page)
-
-
-@contextmanager
-def _prepared(folder: Path, force: bool) -> Iterator[None]:
-    """A folder to show something in. Where that fails, what was made for it goes; what was there stays."""
-    from ..display import STATIC, prepare
-
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    prepare(folder, force)
-    before = set(folder.iterdir())
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):
-            for path in set(folder.iterdir()) - before:
-                if path.name == "tracks":
-                    shutil.rmtree(path)
-                elif path.name.removesuffix(".part") in ("recording.js", *STATIC):  # others may write here, too
-                    path.unlink()
-            for each in missing:
-                each.rmdir()
-        raise

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from . import api
-from .audio.formats import CONTAINERS
+from .audio.formats import CONTAINERS, refuse_unwritable
 from .audio.lock import refuse_busy
 from .errors import ConfigError, RestoreError, SourceError
 from .job import Output, Report
@@ -21,6 +21,7 @@ from .ledger import Ledger
 from .models import Model
 from .restoration import Restoration
 from .run import Progress
+from .spec import Spec
 from .whole import make_folder
 
 __all__ = ["SUFFIXES", "Batch", "Item", "Summary"]
@@ -66,7 +67,8 @@ class Batch:
         items: the recordings by their paths.
 
     Raises:
-        ConfigError: no recordings, folders that clash, a batch that was stopped and is another.
+        ConfigError: no recordings, folders that clash, what no recording can be restored with or become, a batch that
+            was stopped and is another.
         SinkError: `outputs` cannot be written, or another batch is writing into it.
         SourceError: `inputs` cannot be read.
     """
@@ -84,6 +86,7 @@ class Batch:
     ) -> None:
         self._model, self._restoration, self._normalise = model, restoration or Restoration(), normalise
         self._stored, self._resume = stored or Output(), resume
+        self._refuse_early()
         _refuse_clashes(inputs, outputs)
         pairs = [(source, self._target(inputs, outputs, source)) for source in _recordings(inputs, outputs)]
         if not pairs:
@@ -148,6 +151,13 @@ class Batch:
                 summary.failed[item.source] = str(error)
                 end(item, str(error))
         return summary
+
+    def _refuse_early(self) -> None:
+        """What would fail with every recording fails once, before anything is made."""
+        manifest = self._model.manifest
+        self._restoration.stage(Spec(manifest.sample_rate, manifest.channels), self._model)
+        if self._stored.container is not None:
+            refuse_unwritable(self._stored.container, self._stored.encoding)
 
     def _finished(self, source: Path, target: Path) -> bool:
         """Whether the output is that of a recording that was begun, is complete, and did not change since."""

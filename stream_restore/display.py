@@ -1,8 +1,9 @@
 """A folder that a browser opens from disk: spectrograms and sound of recordings of any length on one time axis."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from .audio import Position, Sink, open_sink
-from .audio.output import part_of
+from .audio.output import PART, part_of
 from .errors import ConfigError, SourceError
 from .exact import MeanSquare
 from .journal import Journal
@@ -22,10 +23,12 @@ from .run import Readable
 from .tiles import Axes, Tiles
 from .whole import make_folder, remove, sync, write
 
-__all__ = ["Track", "prepare", "show"]
+__all__ = ["Track", "prepare", "prepared", "show"]
 
 STATIC = ("viewer.css", "spectrogram.js", "player.js", "axes.js", "viewer.js", "index.html")
 """The page is the last: where it is, all is."""
+RECORDING, TRACKS = "recording.js", "tracks"
+"""What the page shows, and the folder of its tiles and sound."""
 LARGEST_WAV = 4_000_000_000
 """Bytes. What is longer, or may be, is stored as FLAC: browsers read no WAV beyond 4 GiB."""
 Once: TypeAlias = Callable[[str, Callable[[Journal | None], dict[str, Any]]], dict[str, Any]]
@@ -66,6 +69,35 @@ def prepare(folder: Path, force: bool, cure: str = "replace what is in it with -
         raise ConfigError(f"{folder}: is not empty; choose another folder, or {cure}")
 
 
+@contextmanager
+def prepared(folder: Path, force: bool) -> Iterator[None]:
+    """The same, for a display that is made in one go: where that fails, what was made goes, and what was there stays.
+
+    Raises:
+        ConfigError, SinkError: as `prepare`.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    prepare(folder, force)
+    before = set(folder.iterdir())
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            _clear(set(folder.iterdir()) - before)
+            for each in missing:
+                each.rmdir()
+        raise
+
+
+def _clear(paths: set[Path]) -> None:
+    """Those that are of a display; others may write into its folder, too."""
+    for path in paths:
+        if path.name == TRACKS:
+            shutil.rmtree(path)
+        elif path.name.removesuffix(PART) in (RECORDING, *STATIC):
+            path.unlink()
+
+
 def show(
     folder: Path,
     title: str,
@@ -100,7 +132,7 @@ def show(
     series = [_series(label, segments, rate) for label, segments in (sdr or {}).items()]
     colours = ["#" + bytes(PALETTE[place]).hex() for place in range(0, 256, 15)]
     data = {"title": title, "tracks": told, "sdr": series, "palette": colours}
-    write(folder / "recording.js", f"window.STREAM_RESTORE = {json.dumps(data)};\n")
+    write(folder / RECORDING, f"window.STREAM_RESTORE = {json.dumps(data)};\n")
     for name in STATIC:
         write(folder / name, (files(__package__) / "viewer" / name).read_bytes())
     return folder / "index.html"
@@ -115,8 +147,8 @@ def _track(
     journal: Journal | None,
 ) -> dict[str, Any]:
     """Read one recording; write its tiles and its sound; say what the page needs to know."""
-    tiles, power = Tiles(folder / "tracks" / str(number), track.source.spec, axes), MeanSquare()
-    audio = track.audio or f"tracks/{number}/audio.{_container(track.source)}"
+    tiles, power = Tiles(folder / TRACKS / str(number), track.source.spec, axes), MeanSquare()
+    audio = track.audio or f"{TRACKS}/{number}/audio.{_container(track.source)}"
     with ExitStack() as stack:
         sinks = [] if track.audio else _sound(stack, folder / audio, track.source, journal)
         for (block,) in passage([track.source], [tiles, power], journal, progress=progress, sinks=sinks, settle=sync):
@@ -127,7 +159,7 @@ def _track(
     if not tiles.frames:
         raise SourceError(f"{track.label}: holds no sound to show")
     rms = 10 * log10(float(power)) if float(power) else None
-    return {"label": track.label, "tiles": f"tracks/{number}", "audio": audio, "rms_db": rms, **tiles.close()}
+    return {"label": track.label, "tiles": f"{TRACKS}/{number}", "audio": audio, "rms_db": rms, **tiles.close()}
 
 
 def _sound(stack: ExitStack, path: Path, source: Readable, journal: Journal | None) -> list[Sink]:

@@ -1,5 +1,6 @@
 """`evaluate` that was stopped in the middle of a step goes on in it, and hears nothing twice."""
 
+from collections.abc import Callable
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -60,27 +61,30 @@ def in_all(evaluation: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> 
         return {step: each.frames for step, each in heard.items()}
 
 
-def stopped_in(step: str, evaluation: Evaluation, folder: Path, whole: int, monkeypatch: pytest.MonkeyPatch) -> Heard:
-    """Stop a run in the middle of a step."""
-    owner, method, share = STEPS[step]
-    heard = Heard(owner, method, monkeypatch)
-    heard.until = share * whole
-    with pytest.raises(StoppedError):
-        evaluation.run(folder)
-    assert (folder / "clip" / f"{step}.journal").exists()
-    heard.until = inf
-    return heard
+@pytest.fixture
+def stopped_in(
+    evaluation: Evaluation, in_all: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Heard]:
+    """Stops a run in the middle of a step; gives what counts what is heard of it."""
+
+    def stopped(step: str) -> Heard:
+        owner, method, share = STEPS[step]
+        heard = Heard(owner, method, monkeypatch)
+        heard.until = share * in_all[step]
+        with pytest.raises(StoppedError):
+            evaluation.run(tmp_path)
+        assert (tmp_path / "clip" / f"{step}.journal").exists()
+        heard.until = inf
+        return heard
+
+    return stopped
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_under_way_goes_on_where_it_was(
-    step: str,
-    evaluation: Evaluation,
-    in_all: dict[str, int],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    step: str, stopped_in: Callable[[str], Heard], evaluation: Evaluation, in_all: dict[str, int], tmp_path: Path
 ) -> None:
-    heard = stopped_in(step, evaluation, tmp_path, in_all[step], monkeypatch)
+    heard = stopped_in(step)
     evaluation.run(tmp_path, resume=True)
     assert heard.frames == in_all[step]  # what was heard before is not heard again
     assert files(tmp_path) == evaluation.files
@@ -88,13 +92,9 @@ def test_a_step_under_way_goes_on_where_it_was(
 
 @pytest.mark.parametrize("step", ["original.wav", "figures of same"])
 def test_a_journal_of_an_abandoned_run_is_not_taken(
-    step: str,
-    evaluation: Evaluation,
-    in_all: dict[str, int],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    step: str, stopped_in: Callable[[str], Heard], evaluation: Evaluation, in_all: dict[str, int], tmp_path: Path
 ) -> None:
-    heard = stopped_in(step, evaluation, tmp_path, in_all[step], monkeypatch)
+    heard = stopped_in(step)
     heard.frames = 0
     evaluation.run(tmp_path)
     assert heard.frames == in_all[step]

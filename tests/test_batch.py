@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from stream_restore.batch import Batch
 from stream_restore.errors import ConfigError
 from stream_restore.job import Output
 from stream_restore.models import load
+from stream_restore.restoration import Restoration
 from stream_restore.spec import Spec
 from stream_restore.testing import example_signal
 
@@ -164,6 +166,15 @@ def test_an_option_that_fits_no_recording_is_refused_once_and_first(
     said = run("batch", recordings, tmp_path / "out", "-n", network, *options, code=1)
     assert message in said
     assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_in_python(recordings: Path, network: Path, tmp_path: Path) -> None:
+    begin = partial(Batch, recordings, tmp_path / "out", model=load(str(network)))
+    with pytest.raises(ConfigError, match="segment must be above 0"):
+        begin(restoration=Restoration(segment_seconds=9))
+    with pytest.raises(ConfigError, match="flac cannot carry 'f32'"):
+        begin(stored=Output("flac", "f32"))
     assert not (tmp_path / "out").exists()
 
 

@@ -1,6 +1,7 @@
 """How sound is stored: the words of a sample, the containers that can be written, and which one an output gets."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
@@ -17,6 +18,7 @@ __all__ = [
     "choose",
     "kept_word",
     "names",
+    "refuse_unwritable",
     "word_of",
 ]
 
@@ -194,6 +196,25 @@ def choose(name: str, container: str | None, encoding: str | None, like: Format 
     word = _encoding(found, bare, like, pipe or name == "-")
     tags, mask = (like.tags, like.channel_mask) if like else ({}, 0)
     return Format(found, word, tags, mask, big)
+
+
+def refuse_unwritable(container: str, encoding: str | None) -> None:
+    """Refuse what no recording can become. What one can may depend on it: "m4a" is ALAC or AAC as the recording is.
+
+    Raises:
+        ConfigError: no input has `choose` give a format.
+
+    >>> refuse_unwritable("m4a", "s16")
+    >>> refuse_unwritable("flac", "f32")
+    Traceback (most recent call last):
+        ...
+    stream_restore.errors.ConfigError: flac cannot carry 'f32'; it can carry s16, s24
+    """
+    for like in CONTAINERS:
+        with suppress(ConfigError):
+            choose("", container, encoding, Format(like, ""))
+            return
+    choose("", container, encoding, None)
 
 
 def _raw_name(container: str, encoding: str | None) -> tuple[str, str | None]:
