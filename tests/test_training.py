@@ -10,7 +10,7 @@ import torch
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 RATE = 44100
-STEPS = 6
+STEPS, ROUND = 6, 3
 TINY = {
     "sources": ["artifacts"],
     "channels": 8,
@@ -75,7 +75,7 @@ def trainer(checkpoint: Path) -> Any:
     fit = importlib.import_module("training.fit")
     material = importlib.import_module("training.material")
     pieces = [corpus.Piece("a", "composed", compose(3.0, RATE, 0).astype(np.float16), np.zeros((2, 0), np.float16))]
-    plan = fit.Plan((STEPS - 2, 2), warmup=2)
+    plan = fit.Plan((fit.Round(ROUND, 2e-3), fit.Round(STEPS - ROUND, 1e-3, material.LAST, fresh=True)), warmup=2)
     return fit.Trainer(plan, material.Material(pieces, frames=16384, size=2), checkpoint, TINY)
 
 
@@ -83,15 +83,16 @@ def weights(training: Any) -> list[torch.Tensor]:
     return [*training.model.state_dict().values(), *training.averaged.state_dict().values()]
 
 
-def test_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stopped", [1, ROUND, ROUND + 1])
+def test_resumed_training_equals_an_uninterrupted_one(stopped: int, tmp_path: Path) -> None:
     whole = trainer(tmp_path / "whole.pt")
     start = weights(trainer(tmp_path / "none.pt"))
     whole.run()
     first = trainer(tmp_path / "parts.pt")
-    first.run(until=3)
+    first.run(until=stopped)
     first.save()
     second = trainer(tmp_path / "parts.pt")
-    assert second.step == 3
+    assert second.step == stopped
     second.run()
     assert second.step == whole.step == STEPS
     assert all((a == b).all() for a, b in zip(weights(whole), weights(second), strict=True))
@@ -99,7 +100,8 @@ def test_resumed_training_equals_an_uninterrupted_one(tmp_path: Path) -> None:
 
 
 def test_the_rate_falls_along_each_round_and_begins_lower() -> None:
-    plan = importlib.import_module("training.fit").Plan((100, 100), rate=2e-3, warmup=2)
+    fit = importlib.import_module("training.fit")
+    plan = fit.Plan((fit.Round(100, 2e-3), fit.Round(100, 1e-3)), warmup=2)
     rates = [plan.rate_at(step) for step in (0, 1, 50, 99, 100, 150, 199)]
     assert rates == pytest.approx([1e-3, 1.98e-3, 1e-3, 2e-5, 5e-4, 5e-4, 1e-5])
 

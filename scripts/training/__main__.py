@@ -9,6 +9,7 @@ then measures the network, on recordings that it never heard.
 import argparse
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from passes import SAMPLE_RATE
 from stream_restore.models.export import export_model
 
 from .corpus import gather
-from .fit import Plan, Trainer
+from .fit import ROUNDS, Plan, Trainer
 from .material import Material
 from .validation import Validation
 from .variants import HEAD, compare
@@ -42,7 +43,8 @@ def train(options: argparse.Namespace) -> None:
         print(table(HEAD, [_told(options.work, row) for row in compare(corpus, options.compare, options.work)]))
         return
     material = Material(corpus.training, frames=options.frames, size=options.batch, seed=options.seed)
-    trainer = Trainer(Plan(tuple(options.rounds), seed=options.seed), material, options.work / "checkpoint.pt")
+    rounds = tuple(replace(each, steps=steps) for each, steps in zip(ROUNDS, options.rounds, strict=False))
+    trainer = Trainer(Plan(rounds, seed=options.seed), material, options.work / "checkpoint.pt")
     Progress(trainer, Validation(corpus.validation), options.work).train()
     manifest = export_model(trainer.averaged.eval(), MODEL, name="compact", licence="MIT", force=True)
     _log(options.work, f"wrote {MODEL}, {MODEL.stat().st_size / 1e6:.1f} MB, parity {manifest.parity:.1e}")
@@ -106,9 +108,9 @@ def _options() -> argparse.Namespace:
         "--rounds",
         type=int,
         nargs="+",
-        default=Plan.rounds,
+        default=[each.steps for each in ROUNDS],
         metavar="STEPS",
-        help="batches of each (default %(default)s)",
+        help="batches of each, of all three or of the first ones (default %(default)s)",
     )
     parser.add_argument(
         "--synthetic", type=int, default=1, metavar="TIMES", help="times as much synthetic sound (default 1: two hours)"

@@ -5,6 +5,7 @@ Each takes a sound of shape (channels, frames) at `sample_rate` and a random gen
 
 import subprocess
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from benchmarks.foreign import coded
@@ -13,7 +14,9 @@ from scipy.signal import lfilter
 
 from stream_restore.spec import Audio
 
-__all__ = ["DAMAGES", "click", "clip", "code", "hiss", "hum"]
+__all__ = ["DAMAGES", "Damage", "click", "clip", "code", "hiss", "hum"]
+
+Damage: TypeAlias = Callable[[Audio, int, np.random.Generator], Audio]
 
 CODECS = {".mp3": (48, 56, 64, 64, 80, 96, 128), ".m4a": (48, 64, 80, 96, 128), ".opus": (24, 32, 48, 64)}
 """Suffixes of the files of each encoder, with its bit rates in kbit/s for two channels."""
@@ -50,13 +53,13 @@ def click(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:
     return _beside(sound, clicks * balance, rng.uniform(5.0, 30.0))
 
 
-def clip(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:
-    """Flattened above the level that 0.2 to 10 % of the samples exceed."""
-    limit = float(np.quantile(np.abs(sound), 1 - np.exp(rng.uniform(np.log(0.002), np.log(0.1)))))
+def clip(sound: Audio, sample_rate: int, rng: np.random.Generator, most: float = 0.1) -> Audio:
+    """Flattened above the level that a part of the samples exceeds, from 0.002 to `most`."""
+    limit = float(np.quantile(np.abs(sound), 1 - np.exp(rng.uniform(np.log(0.002), np.log(most)))))
     return np.clip(sound, -limit, limit)
 
 
-DAMAGES: tuple[Callable[[Audio, int, np.random.Generator], Audio], ...] = (hiss, hum, click, clip)
+DAMAGES: tuple[Damage, ...] = (hiss, hum, click, clip)
 
 
 def code(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio | None:

@@ -14,9 +14,9 @@ from demucs.htdemucs import HTDemucs
 from passes import SAMPLE_RATE
 from torch import Tensor
 
-from .material import Batch, Material
+from .material import FIRST, LAST, Batch, Material, Mixture
 
-__all__ = ["NETWORK", "Criterion", "Plan", "Trainer", "absolute", "build", "loss"]
+__all__ = ["NETWORK", "ROUNDS", "Criterion", "Plan", "Round", "Trainer", "absolute", "build", "loss"]
 
 Criterion: TypeAlias = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 """What is made small, of degraded and clean crops, predicted artefacts, each (crops, channels, frames), and a floor."""
@@ -39,7 +39,7 @@ FLOOR, LAST_FLOOR = 1e-3, 1e-4
 
 What is hard to tell from sound itself, as hum is, would otherwise be left alone for fear of touching clean sound."""
 
-LAST = 0.7
+LATE = 0.7
 """Part of the first round after which it learns to leave good recordings alone, too."""
 
 AHEAD = 6
@@ -47,20 +47,38 @@ AHEAD = 6
 
 
 @dataclass(frozen=True)
+class Round:
+    """A part of a training, along which the learning rate falls to 0 (warm restarts: Loshchilov and Hutter, ICLR 2017).
+
+    Attributes:
+        steps: how many.
+        rate: highest learning rate.
+        mixture: what crops suffer.
+        fresh: begin from the averaged weights, with an optimiser that remembers nothing.
+    """
+
+    steps: int
+    rate: float
+    mixture: Mixture = FIRST
+    fresh: bool = False
+
+
+ROUNDS = (Round(5500, 2e-3), Round(2400, 1e-3), Round(4800, 1e-3, LAST, fresh=True))
+"""Of the network that is shipped."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """How to train.
 
     Attributes:
-        rounds: steps of each. Along a round the learning rate falls to 0; the next begins with half the rate of the one
-            before (warm restarts: Loshchilov and Hutter, ICLR 2017).
-        rate: highest learning rate.
-        warmup: steps in which it is reached.
+        rounds: one after the other.
+        warmup: steps of a round in which the learning rate is reached.
         average: decay of the running average of the weights, which is the result.
         seed: of the initial weights.
     """
 
-    rounds: tuple[int, ...] = (5500, 2400)
-    rate: float = 2e-3
+    rounds: tuple[Round, ...] = ROUNDS
     warmup: int = 60
     average: float = 0.998
     seed: int = 0
@@ -68,19 +86,20 @@ class Plan:
     @property
     def steps(self) -> int:
         """In all."""
-        return sum(self.rounds)
+        return sum(each.steps for each in self.rounds)
 
-    def place(self, step: int) -> tuple[int, int, float]:
-        """Round, step in it, and the part of it that is done before this step."""
-        number = 0
-        while step >= self.rounds[number] and number + 1 < len(self.rounds):
-            step, number = step - self.rounds[number], number + 1
-        return number, step, step / self.rounds[number]
+    def place(self, step: int) -> tuple[Round, int]:
+        """The round of a step, and how many steps of it were done before."""
+        for each in self.rounds[:-1]:
+            if step < each.steps:
+                return each, step
+            step -= each.steps
+        return self.rounds[-1], step
 
     def rate_at(self, step: int) -> float:
         """Linear warm-up, then linearly down to 0 (Bergsma et al., "Straight to Zero", ICLR 2025)."""
-        number, within, done = self.place(step)
-        return self.rate * 0.5**number * min(1.0, (within + 1) / self.warmup) * (1 - done)
+        now, done = self.place(step)
+        return now.rate * min(1.0, (done + 1) / self.warmup) * (1 - done / now.steps)
 
 
 def build(network: dict[str, Any]) -> Any:
@@ -151,8 +170,7 @@ class Trainer:
         torch.manual_seed(self.plan.seed)
         self.model = build(self.network)
         self.averaged = copy.deepcopy(self.model).requires_grad_(False)
-        parameters = self.model.parameters()
-        self.optimiser = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=1e-4, fused=True)
+        self.optimiser = self._optimiser()
         self.step, self.seconds = 0, 0.0
         if self.checkpoint.exists():
             self._load()
@@ -184,6 +202,9 @@ class Trainer:
         torch.save(state, partial)
         os.replace(partial, self.checkpoint)
 
+    def _optimiser(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.model.parameters(), betas=(0.9, 0.98), weight_decay=1e-4, fused=True)
+
     def _load(self) -> None:
         state = torch.load(self.checkpoint, weights_only=True)
         self.model.load_state_dict(state["model"])
@@ -198,16 +219,21 @@ class Trainer:
             number = self.step
             while self.step < self.plan.steps and number != until:
                 while len(waiting) < AHEAD:
-                    waiting.append(pool.submit(self.material.batch, number + len(waiting)))
+                    ahead = number + len(waiting)
+                    waiting.append(pool.submit(self.material.batch, ahead, self.plan.place(ahead)[0].mixture))
                 yield number, waiting.pop(0).result()
                 number += 1
             pool.shutdown(cancel_futures=True)
 
     def _learn(self, degraded: Tensor, clean: Tensor) -> tuple[float, float]:
+        now, done = self.plan.place(self.step)
+        if now.fresh and not done:
+            self.model.load_state_dict(self.averaged.state_dict())
+            self.optimiser = self._optimiser()
         self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.rate_at(self.step)
-        floor = FLOOR if self.step < LAST * self.plan.rounds[0] else LAST_FLOOR
+        floor = FLOOR if self.step < LATE * self.plan.rounds[0].steps else LAST_FLOOR
         value = self.criterion(degraded, clean, self.model(degraded)[:, 0], floor)
         self.optimiser.zero_grad()
         torch.autograd.backward(value)

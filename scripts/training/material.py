@@ -5,6 +5,7 @@ Batch number n is a function of the seed and n, so that a resumed training sees 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import soxr
@@ -17,18 +18,12 @@ from stream_restore.filters import butterworth
 from stream_restore.spec import Audio
 
 from .corpus import Kind, Piece
-from .damage import DAMAGES
+from .damage import Damage, click, clip, hiss, hum
 
-__all__ = ["Material", "both"]
+__all__ = ["FIRST", "LAST", "Batch", "Material", "Mixture", "both"]
 
 SHARES: dict[Kind, float] = {"music": 0.38, "samples": 0.07, "composed": 0.1, "orchestra": 0.35, "speech": 0.1}
 """How often a crop comes from each kind of sound."""
-
-CODED = 0.2
-"""How often a crop comes from a lossy encoder."""
-
-DAMAGED: dict[str, float] = {"hum": 0.42, "click": 0.25, "hiss": 0.2, "clip": 0.13}
-"""How often each damage is chosen among them; hum takes the network longest to tell from a bass."""
 
 MARGIN = 2048
 """Frames degraded beyond both ends of a crop and cut off: the filters' own edges are not to be learnt."""
@@ -37,6 +32,25 @@ QUIET = 1e-5
 """Mean square below which a crop counts as a pause: its noise is that of a passage this loud."""
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """How often a crop suffers what.
+
+    Attributes:
+        coded: comes from a lossy encoder.
+        damages: each, and how often it is chosen among them.
+    """
+
+    coded: float
+    damages: Sequence[tuple[Damage, float]]
+
+
+FIRST = Mixture(0.2, ((hiss, 0.2), (hum, 0.42), (click, 0.25), (clip, 0.13)))
+"""Hum takes the network longest, to tell it from a bass."""
+LAST = Mixture(0.25, ((hiss, 0.1), (hum, 0.2), (click, 0.15), (partial(clip, most=0.3), 0.55)))
+"""Clipping is not learnt beside the others; once these are, it comes quickly."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +69,24 @@ class Material:
     size: int
     seed: int = 0
 
-    def batch(self, number: int) -> Batch:
-        """Batch `number`, the same whenever it is asked for."""
-        pairs = [self._pair(np.random.default_rng([self.seed, number, item])) for item in range(self.size)]
+    def batch(self, number: int, mixture: Mixture = FIRST) -> Batch:
+        """Batch `number` of a mixture, the same whenever it is asked for."""
+        pairs = [self._pair(mixture, np.random.default_rng([self.seed, number, item])) for item in range(self.size)]
         degraded, clean = zip(*pairs, strict=True)
         return np.stack(degraded), np.stack(clean)
 
-    def _pair(self, rng: np.random.Generator) -> tuple[Audio, Audio]:
-        degraded, clean = self._coded(rng) if rng.random() < CODED else _damaged(self._clean(rng), rng)
+    def _pair(self, mixture: Mixture, rng: np.random.Generator) -> tuple[Audio, Audio]:
+        coded = self._coded(rng) if rng.random() < mixture.coded else None
+        degraded, clean = coded or _damaged(self._clean(rng), mixture, rng)
         inside = slice(MARGIN, MARGIN + self.frames)
         heard = _edge(self.frames, rng)
         return both(degraded[:, inside] * heard), both(clean[:, inside] * heard)
 
-    def _coded(self, rng: np.random.Generator) -> tuple[Audio, Audio]:
-        """A crop as a lossy encoder left it, at times in noise, and the crop as it was."""
+    def _coded(self, rng: np.random.Generator) -> tuple[Audio, Audio] | None:
+        """A crop as a lossy encoder left it, at times in noise, and as it was; None where nothing was coded."""
         pieces = [piece for piece in self.pieces if piece.coded.shape[1]]
         if not pieces:
-            return _damaged(self._clean(rng), rng)
+            return None
         piece = pieces[int(rng.integers(len(pieces)))]
         frames = self.frames + 2 * MARGIN
         start = int(rng.integers(max(1, piece.coded.shape[1] - frames)))
@@ -102,7 +117,7 @@ class Material:
         return np.asarray(np.sum([_excerpt(pieces[index], frames, rng) for index in chosen], axis=0, dtype=np.float32))
 
 
-def _damaged(clean: Audio, rng: np.random.Generator) -> tuple[Audio, Audio]:
+def _damaged(clean: Audio, mixture: Mixture, rng: np.random.Generator) -> tuple[Audio, Audio]:
     """A sound as something left it, and what is to be made of it."""
     kind = rng.random()
     if kind < 0.08:
@@ -114,9 +129,9 @@ def _damaged(clean: Audio, rng: np.random.Generator) -> tuple[Audio, Audio]:
     if kind < 0.40:
         return _causally(clean, rng)
     degraded = clean
-    shares = [DAMAGED[damage.__name__] for damage in DAMAGES]
-    for damage in rng.choice(np.array(DAMAGES), 1 + (rng.random() < 0.2), replace=False, p=shares):
-        degraded = damage(degraded, SAMPLE_RATE, rng)
+    damages, shares = zip(*mixture.damages, strict=True)
+    for chosen in rng.choice(len(damages), 1 + (rng.random() < 0.2), replace=False, p=shares):
+        degraded = damages[chosen](degraded, SAMPLE_RATE, rng)
     return _chained(degraded, rng) if rng.random() < 0.3 else degraded, clean
 
 

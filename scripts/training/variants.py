@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .corpus import Corpus
-from .fit import NETWORK, Criterion, Plan, Trainer, absolute, loss
+from .fit import NETWORK, Criterion, Plan, Round, Trainer, absolute, loss
 from .material import Material
 from .validation import Validation
 
@@ -64,7 +64,8 @@ def compare(corpus: Corpus, steps: int, work: Path) -> Iterator[list[str]]:
 
 def _trained(variant: Variant, corpus: Corpus, steps: int, checkpoint: Path) -> Trainer:
     material = Material(corpus.training, frames=variant.frames, size=variant.size)
-    trainer = Trainer(Plan((steps,)), material, checkpoint, {**NETWORK, **variant.network}, variant.criterion)
+    plan, network = Plan((Round(steps, 2e-3),)), {**NETWORK, **variant.network}
+    trainer = Trainer(plan, material, checkpoint, network, variant.criterion)
     trainer.run()
     trainer.save()
     return trainer
