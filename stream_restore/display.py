@@ -10,6 +10,7 @@ from importlib.resources import files
 from math import isfinite, log10
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from .audio import Position, Sink, open_sink
 from .audio.output import PART, part_of
@@ -23,7 +24,7 @@ from .run import Readable
 from .tiles import Axes, Tiles
 from .whole import make_folder, remove, sync, write
 
-__all__ = ["Track", "prepare", "prepared", "show"]
+__all__ = ["Track", "address", "prepare", "prepared", "show"]
 
 STATIC = ("viewer.css", "spectrogram.js", "player.js", "axes.js", "viewer.js", "index.html")
 """The page is the last: where it is, all is."""
@@ -51,6 +52,15 @@ class Track:
     source: Readable
     audio: str | None = None
     matched: bool = True
+
+
+def address(name: str) -> str:
+    """A file's name as a part of a URL, also where its bytes are no text.
+
+    >>> address("half #1.wav")
+    'half%20%231.wav'
+    """
+    return quote(name, errors="surrogateescape")
 
 
 def _always(step: str, work: Callable[[Journal | None], dict[str, Any]]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from itertools import chain
 from math import isfinite, isnan, nan
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from .audio import Format, Source, open_source
 from .combine import Mix
 from .comparison import Findings, compare
 from .degradation import Degradation
-from .display import Track, show
+from .display import Track, address, show
 from .errors import ConfigError, SourceError
 from .job import Job, Output, Report
 from .journal import Facts, Journal, file_facts, versions
@@ -193,7 +192,7 @@ class Clip:
         """The viewer, with a residual for each model."""
         with ExitStack() as stack:
             labels = {name: f"restored by {name}" if name in self.models else name for name in ("original", *rows)}
-            tracks = [Track(label, self._open(stack, name), quote(f"{name}.wav")) for name, label in labels.items()]
+            tracks = [Track(label, self._open(stack, name), address(f"{name}.wav")) for name, label in labels.items()]
             for label in self.models:
                 tracks.append(Track(f"residual of {label}", self._residual(stack, label), matched=False))
             sdr = {labels[name]: _segments(row) for name, row in rows.items()}

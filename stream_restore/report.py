@@ -9,8 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
-from urllib.parse import quote
 
+from .display import address
 from .png import PALETTE
 from .whole import write
 
@@ -106,7 +106,7 @@ def _summary(clips: Sequence[Clip], models: Sequence[str]) -> str:
 
 def _clip(clip: Clip) -> str:
     """One section: the table, warnings, and the figures."""
-    name, folder = escape(clip["name"].replace("_", " ")), quote(clip["name"])
+    name, folder = escape(clip["name"].replace("_", " ")), address(clip["name"])
     printed = "".join(f"<th scope=col class=paper>{title}, printed</th>" for title in ("SDR", "SI-SDR"))
     head = f"<tr><th scope=col>dB</th>{_heads(clip)}{printed}</tr>"
     said = [f"{_signal(row)}: {text}" for row in clip["rows"] for text in row["warnings"]]
@@ -128,7 +128,7 @@ def _table(head: str, rows: Sequence[str]) -> str:
 
 def _picture(folder: str, name: str, model: str) -> str:
     text = f"Mel spectrograms of {name}: original, degraded, restored by {escape(model)}, residual"
-    image = f'<img loading="lazy" src="{folder}/spectrograms-{quote(model)}.png" alt="{text}">'
+    image = f'<img loading="lazy" src="{folder}/spectrograms-{address(model)}.png" alt="{text}">'
     return f'<a href="{folder}/index.html">{image}</a>'
 
 

@@ -13,6 +13,7 @@ def write(path: Path, data: bytes | str, *, synced: bool = True) -> None:
     """Write a file as NAME.part, bring it to the disk, give it its name.
 
     Args:
+        data: bytes, or text, which is stored as UTF-8; of file names that are none, their own bytes.
         synced: False leaves the disk to `sync`, which is faster for many files.
 
     Raises:
@@ -21,7 +22,7 @@ def write(path: Path, data: bytes | str, *, synced: bool = True) -> None:
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            file.write(data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data)
             file.flush()
             if synced:
                 os.fsync(file.fileno())

@@ -183,6 +183,17 @@ def test_each_clip_has_a_folder_of_its_own(tmp_path: Path) -> None:
         assert soundfile.info(tmp_path / each["name"] / "original.wav").frames == frames
 
 
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are text there")
+def test_a_name_whose_bytes_are_no_text_is_kept(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    clip = write(tmp_path / "cafe.wav", example_signal(1, 9000)).rename(tmp_path / f"{name}.wav")
+    write_report(tmp_path, found([clip], tmp_path, {"same": MODELS["same"]}))
+    assert b'href="caf%E9/index.html"' in (tmp_path / "index.html").read_bytes()
+    assert (tmp_path / name / "index.html").exists()
+    assert b"\ncaf\xe9," in (tmp_path / "results.csv").read_bytes()
+    assert results(tmp_path)[0]["name"] == name
+
+
 def run(*arguments: str | Path, code: int = 0, **environment: str) -> "subprocess.CompletedProcess[str]":
     done = subprocess.run(
         [*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, env=os.environ | environment
