@@ -123,6 +123,13 @@ def test_clipping_changes_only_what_is_above_the_limit() -> None:
     assert (np.abs(clipped[~below]) == limit).all()
 
 
+def test_clipping_leaves_something_of_a_sound_between_pauses() -> None:
+    sound = np.zeros((2, 10_000), np.float32)
+    sound[:, 4000:5000] = music()[:, :1000]
+    clipped = training("damage").clip(sound, RATE, np.random.default_rng(0), least=0.3, most=0.4)
+    assert 0 < np.abs(clipped).max() < np.abs(sound).max()
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_coded_sound_is_in_time_with_the_original(seed: int) -> None:
     subprocess.run(["ffmpeg", "-version"], check=True, capture_output=True)
@@ -160,11 +167,12 @@ def test_lossy_pairs_come_from_one_place_of_the_piece() -> None:
     pytest.fail("no pair of twenty was left without noise")
 
 
-def test_batches_are_finite_and_within_reach() -> None:
+@pytest.mark.parametrize("mixture", ["FIRST", "CLIPPED", "LAST"])
+def test_batches_are_finite_and_within_reach(mixture: str) -> None:
     piece = training("corpus").Piece("a", "composed", music(4.0).astype(np.float16), music(2.0).astype(np.float16))
     material = training("material").Material([piece], frames=8192, size=4)
     for number in range(25):
-        degraded, clean = material.batch(number)
+        degraded, clean = material.batch(number, getattr(training("material"), mixture))
         assert np.isfinite(degraded).all()
         assert np.isfinite(clean).all()
         assert np.abs(clean).max() <= 1.2

@@ -110,7 +110,7 @@ def _options() -> argparse.Namespace:
         nargs="+",
         default=[each.steps for each in ROUNDS],
         metavar="STEPS",
-        help="batches of each, of all three or of the first ones (default %(default)s)",
+        help="batches of each, of all or of the first ones (default %(default)s)",
     )
     parser.add_argument(
         "--synthetic", type=int, default=1, metavar="TIMES", help="times as much synthetic sound (default 1: two hours)"

@@ -53,9 +53,11 @@ def click(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:
     return _beside(sound, clicks * balance, rng.uniform(5.0, 30.0))
 
 
-def clip(sound: Audio, sample_rate: int, rng: np.random.Generator, most: float = 0.1) -> Audio:
-    """Flattened above the level that a part of the samples exceeds, from 0.002 to `most`."""
-    limit = float(np.quantile(np.abs(sound), 1 - np.exp(rng.uniform(np.log(0.002), np.log(most)))))
+def clip(sound: Audio, sample_rate: int, rng: np.random.Generator, least: float = 0.002, most: float = 0.1) -> Audio:
+    """Flattened above the level that a part of the samples exceeds, from `least` to `most`; never to silence."""
+    magnitudes = np.abs(sound)
+    limit = float(np.quantile(magnitudes, 1 - np.exp(rng.uniform(np.log(least), np.log(most)))))
+    limit = max(limit, 0.02 * float(magnitudes.max(initial=0.0)))
     return np.clip(sound, -limit, limit)
 
 

@@ -14,7 +14,7 @@ from demucs.htdemucs import HTDemucs
 from passes import SAMPLE_RATE
 from torch import Tensor
 
-from .material import FIRST, LAST, Batch, Material, Mixture
+from .material import CLIPPED, FIRST, LAST, Batch, Material, Mixture
 
 __all__ = ["NETWORK", "ROUNDS", "Criterion", "Plan", "Round", "Trainer", "absolute", "build", "loss"]
 
@@ -39,9 +39,6 @@ FLOOR, LAST_FLOOR = 1e-3, 1e-4
 
 What is hard to tell from sound itself, as hum is, would otherwise be left alone for fear of touching clean sound."""
 
-LATE = 0.7
-"""Part of the first round after which it learns to leave good recordings alone, too."""
-
 AHEAD = 6
 """Batches made in the background."""
 
@@ -54,16 +51,23 @@ class Round:
         steps: how many.
         rate: highest learning rate.
         mixture: what crops suffer.
+        late: part of it after which the network learns to leave good recordings alone, too.
         fresh: begin from the averaged weights, with an optimiser that remembers nothing.
     """
 
     steps: int
     rate: float
     mixture: Mixture = FIRST
+    late: float = 0.0
     fresh: bool = False
 
 
-ROUNDS = (Round(5500, 2e-3), Round(2400, 1e-3), Round(4800, 1e-3, LAST, fresh=True))
+ROUNDS = (
+    Round(5500, 2e-3, late=0.7),
+    Round(2400, 1e-3),
+    Round(400, 1e-3, CLIPPED, late=1.0, fresh=True),
+    Round(3400, 6e-4, LAST, late=1.0),
+)
 """Of the network that is shipped."""
 
 
@@ -233,7 +237,7 @@ class Trainer:
         self.model.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.rate_at(self.step)
-        floor = FLOOR if self.step < LATE * self.plan.rounds[0].steps else LAST_FLOOR
+        floor = FLOOR if done < now.late * now.steps else LAST_FLOOR
         value = self.criterion(degraded, clean, self.model(degraded)[:, 0], floor)
         self.optimiser.zero_grad()
         torch.autograd.backward(value)

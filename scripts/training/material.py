@@ -20,7 +20,7 @@ from stream_restore.spec import Audio
 from .corpus import Kind, Piece
 from .damage import Damage, click, clip, hiss, hum
 
-__all__ = ["FIRST", "LAST", "Batch", "Material", "Mixture", "both"]
+__all__ = ["CLIPPED", "FIRST", "LAST", "Batch", "Material", "Mixture", "both"]
 
 SHARES: dict[Kind, float] = {"music": 0.38, "samples": 0.07, "composed": 0.1, "orchestra": 0.35, "speech": 0.1}
 """How often a crop comes from each kind of sound."""
@@ -40,17 +40,21 @@ class Mixture:
 
     Attributes:
         coded: comes from a lossy encoder.
-        damages: each, and how often it is chosen among them.
+        chains: of the others, is clean or has been through nothing but a chain.
+        damages: each of what else there is, and how often it is chosen.
     """
 
     coded: float
+    chains: float
     damages: Sequence[tuple[Damage, float]]
 
 
-FIRST = Mixture(0.2, ((hiss, 0.2), (hum, 0.42), (click, 0.25), (clip, 0.13)))
+FIRST = Mixture(0.2, 0.4, ((hiss, 0.2), (hum, 0.42), (click, 0.25), (clip, 0.13)))
 """Hum takes the network longest, to tell it from a bass."""
-LAST = Mixture(0.25, ((hiss, 0.1), (hum, 0.2), (click, 0.15), (partial(clip, most=0.3), 0.55)))
-"""Clipping is not learnt beside the others; once these are, it comes quickly."""
+CLIPPED = Mixture(0.0, 0.0, ((partial(clip, least=0.02, most=0.4), 1.0),))
+"""Clipping is not learnt beside the others; by itself, once these are learnt, it comes quickly."""
+LAST = Mixture(0.15, 0.35, ((hiss, 0.1), (hum, 0.17), (click, 0.12), (partial(clip, least=0.005, most=0.4), 0.61)))
+"""Everything again, with as much clipping as leaves a little of what was learnt of it."""
 
 
 @dataclass(frozen=True)
@@ -120,17 +124,18 @@ class Material:
 def _damaged(clean: Audio, mixture: Mixture, rng: np.random.Generator) -> tuple[Audio, Audio]:
     """A sound as something left it, and what is to be made of it."""
     kind = rng.random()
-    if kind < 0.08:
+    if kind < 0.2 * mixture.chains:
         return clean, clean
-    if kind < 0.28:
+    if kind < 0.7 * mixture.chains:
         return degrade(clean, Degradation(snr_db=_snr(rng), seed=_seed(rng)), QUIET), clean
-    if kind < 0.36:
+    if kind < 0.9 * mixture.chains:
         return degrade(clean, draw_degradation(rng), QUIET), clean
-    if kind < 0.40:
+    if kind < mixture.chains:
         return _causally(clean, rng)
     degraded = clean
     damages, shares = zip(*mixture.damages, strict=True)
-    for chosen in rng.choice(len(damages), 1 + (rng.random() < 0.2), replace=False, p=shares):
+    count = min(len(damages), 1 + (rng.random() < 0.2))
+    for chosen in rng.choice(len(damages), count, replace=False, p=shares):
         degraded = damages[chosen](degraded, SAMPLE_RATE, rng)
     return _chained(degraded, rng) if rng.random() < 0.3 else degraded, clean
 

@@ -40,7 +40,7 @@ VARIANTS = {
     "one and a half times the channels": Variant({"channels": 24, "channels_time": 12}),
     "spectra of 2048": Variant({"nfft": 2048}),
     "mean absolute error": Variant(criterion=absolute),
-    "twice the channels along time": Variant({"dconv_comp": 4}),
+    "twice the channels in the dilated convolutions": Variant({"dconv_comp": 4}),
     "depth 3": Variant({"depth": 3}),
     "crops of 3 s, two a batch": Variant(frames=128 * 1024, size=2),
 }
@@ -64,7 +64,7 @@ def compare(corpus: Corpus, steps: int, work: Path) -> Iterator[list[str]]:
 
 def _trained(variant: Variant, corpus: Corpus, steps: int, checkpoint: Path) -> Trainer:
     material = Material(corpus.training, frames=variant.frames, size=variant.size)
-    plan, network = Plan((Round(steps, 2e-3),)), {**NETWORK, **variant.network}
+    plan, network = Plan((Round(steps, 2e-3, late=0.7),)), {**NETWORK, **variant.network}
     trainer = Trainer(plan, material, checkpoint, network, variant.criterion)
     trainer.run()
     trainer.save()
