@@ -10,7 +10,7 @@ import torch
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 RATE = 44100
-STEPS, ROUND = 6, 3
+STEPS = 6
 TINY = {
     "sources": ["artifacts"],
     "channels": 8,
@@ -20,6 +20,7 @@ TINY = {
     "segment": 1,
     "use_train_segment": False,
 }
+"""A network that is trained in a moment."""
 
 
 @pytest.fixture(autouse=True)
@@ -74,16 +75,21 @@ def trainer(checkpoint: Path) -> Any:
     corpus = importlib.import_module("training.corpus")
     fit = importlib.import_module("training.fit")
     material = importlib.import_module("training.material")
-    pieces = [corpus.Piece("a", "composed", compose(3.0, RATE, 0).astype(np.float16), np.zeros((2, 0), np.float16))]
-    plan = fit.Plan((fit.Round(ROUND, 2e-3), fit.Round(STEPS - ROUND, 1e-3, material.LAST, fresh=True)), warmup=2)
+    pieces = [corpus.Piece("a", "composed", compose(3.0, RATE, 0).astype(np.float16), uncoded())]
+    plan = fit.Plan(STEPS, warmup=2)
     return fit.Trainer(plan, material.Material(pieces, frames=16384, size=2), checkpoint, TINY)
+
+
+def uncoded() -> Any:
+    """Of a piece that went through no encoder."""
+    return dict.fromkeys(importlib.import_module("training.corpus").ENCODERS, np.zeros((2, 0), np.float16))
 
 
 def weights(training: Any) -> list[torch.Tensor]:
     return [*training.model.state_dict().values(), *training.averaged.state_dict().values()]
 
 
-@pytest.mark.parametrize("stopped", [1, ROUND, ROUND + 1])
+@pytest.mark.parametrize("stopped", [1, STEPS - 2])
 def test_resumed_training_equals_an_uninterrupted_one(stopped: int, tmp_path: Path) -> None:
     whole = trainer(tmp_path / "whole.pt")
     start = weights(trainer(tmp_path / "none.pt"))
@@ -99,11 +105,26 @@ def test_resumed_training_equals_an_uninterrupted_one(stopped: int, tmp_path: Pa
     assert any((a != b).any() for a, b in zip(weights(whole), start, strict=True))
 
 
-def test_the_rate_falls_along_each_round_and_begins_lower() -> None:
+def test_the_rate_rises_and_falls_and_in_the_end_more_is_asked_for() -> None:
     fit = importlib.import_module("training.fit")
-    plan = fit.Plan((fit.Round(100, 2e-3), fit.Round(100, 1e-3)), warmup=2)
-    rates = [plan.rate_at(step) for step in (0, 1, 50, 99, 100, 150, 199)]
-    assert rates == pytest.approx([1e-3, 1.98e-3, 1e-3, 2e-5, 5e-4, 5e-4, 1e-5])
+    plan = fit.Plan(100, rate=2e-3, warmup=2, floors_db=(-30.0, -50.0), late=0.5)
+    rates = [plan.rate_at(step) for step in (0, 1, 50, 99)]
+    assert rates == pytest.approx([1e-3, 1.98e-3, 1e-3, 2e-5])
+    assert [plan.floor_at(step) for step in (0, 50, 75, 100)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
+
+
+@pytest.mark.parametrize("optimise", ["muon", "adam"])
+def test_every_weight_is_learnt_and_kernels_take_steps_of_equal_strength(optimise: str, tmp_path: Path) -> None:
+    """Of a step of Muon all singular values are alike (Newton and Schulz come that near to 1), of one of AdamW not."""
+    fit = importlib.import_module("training.fit")
+    learner = trainer(tmp_path / "none.pt")
+    learner.optimisers = getattr(fit, optimise)(learner.model)
+    before = {name: each.detach().clone() for name, each in learner.model.named_parameters()}
+    learner.run(until=1)
+    moved = {name: each.detach() - before[name] for name, each in learner.model.named_parameters()}
+    assert all(step.any() for step in moved.values())
+    strengths = torch.linalg.svdvals(moved["encoder.1.conv.weight"].flatten(1))
+    assert (strengths.min() > 0.5 * strengths.max()) == (optimise == "muon")
 
 
 def test_batches_are_a_function_of_their_number(tmp_path: Path) -> None:
@@ -121,7 +142,7 @@ def test_variants_learn_from_the_same_and_are_not_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus, variants = (importlib.import_module(f"training.{name}") for name in ("corpus", "variants"))
-    piece = corpus.Piece("a", "composed", compose(5.0, RATE, 0).astype(np.float16), np.zeros((2, 0), np.float16))
+    piece = corpus.Piece("a", "composed", compose(5.0, RATE, 0).astype(np.float16), uncoded())
     fast = {"frames": 16384, "size": 2}
     monkeypatch.setattr(variants, "NETWORK", TINY)
     monkeypatch.setattr(

@@ -118,7 +118,7 @@ def test_clipping_changes_only_what_is_above_the_limit() -> None:
     clipped = training("damage").clip(sound, RATE, np.random.default_rng(0))
     limit = np.abs(clipped).max()
     below = np.abs(sound) <= limit
-    assert 0.002 <= 1 - below.mean() <= 0.1 + 1e-3
+    assert 0.003 <= 1 - below.mean() <= 0.3 + 1e-3
     assert (clipped[below] == sound[below]).all()
     assert (np.abs(clipped[~below]) == limit).all()
 
@@ -130,11 +130,12 @@ def test_clipping_leaves_something_of_a_sound_between_pauses() -> None:
     assert 0 < np.abs(clipped).max() < np.abs(sound).max()
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_coded_sound_is_in_time_with_the_original(seed: int) -> None:
+@pytest.mark.parametrize("suffix", [".mp3", ".m4a", ".opus", None])
+@pytest.mark.parametrize("seed", range(2))
+def test_coded_sound_is_in_time_with_the_original(suffix: str | None, seed: int) -> None:
     subprocess.run(["ffmpeg", "-version"], check=True, capture_output=True)
     sound = music(4.0, seed)
-    coded = training("damage").code(sound, RATE, np.random.default_rng(seed))
+    coded = training("damage").code(sound, suffix, np.random.default_rng(seed))
     assert coded.shape == sound.shape
     spectra = [np.fft.rfft(x.mean(axis=0), 1 << 19) for x in (sound, coded)]
     match = np.fft.irfft(np.conj(spectra[0]) * spectra[1])
@@ -156,9 +157,13 @@ def test_what_is_wanted_of_a_causal_chain_has_its_phases_and_the_sounds_own_magn
 # Crops
 
 
+def piece(seconds: float, coded: Any) -> Any:
+    corpus = training("corpus")
+    return corpus.Piece("a", "composed", music(seconds).astype(np.float16), dict.fromkeys(corpus.ENCODERS, coded))
+
+
 def test_lossy_pairs_come_from_one_place_of_the_piece() -> None:
-    piece = training("corpus").Piece("a", "composed", music().astype(np.float16), music().astype(np.float16))
-    material = training("material").Material([piece], frames=8192, size=1)
+    material = training("material").Material([piece(2.0, music().astype(np.float16))], frames=8192, size=1)
     for number in range(20):
         degraded, clean = material._coded(np.random.default_rng(number))
         assert degraded.shape == clean.shape
@@ -167,12 +172,32 @@ def test_lossy_pairs_come_from_one_place_of_the_piece() -> None:
     pytest.fail("no pair of twenty was left without noise")
 
 
-@pytest.mark.parametrize("mixture", ["FIRST", "CLIPPED", "LAST"])
-def test_batches_are_finite_and_within_reach(mixture: str) -> None:
-    piece = training("corpus").Piece("a", "composed", music(4.0).astype(np.float16), music(2.0).astype(np.float16))
-    material = training("material").Material([piece], frames=8192, size=4)
-    for number in range(25):
-        degraded, clean = material.batch(number, getattr(training("material"), mixture))
+def test_what_was_coded_as_one_channel_is_to_become_one_channel() -> None:
+    sound = music().astype(np.float16)
+    joined = np.repeat(sound.mean(axis=0, keepdims=True, dtype=np.float32), 2, axis=0).astype(np.float16)
+    stereo, mono = (piece(2.0, coded).pair("mp3", 500, 1000) for coded in (sound, joined))
+    assert (stereo == sound[:, 500:1500]).all()
+    assert (mono[1] == sound[:, 500:1500].astype(np.float32).mean(axis=0)).all()
+    assert (mono[0] == joined[:, 500:1500]).all()
+
+
+def test_pieces_are_kept_as_encoders_leave_them(tmp_path: Path) -> None:
+    subprocess.run(["ffmpeg", "-version"], check=True, capture_output=True)
+    corpus, sound = training("corpus"), music(11.0)
+    made = corpus._cached(tmp_path, "a", "composed", lambda: sound)
+    assert made.coded.keys() == corpus.ENCODERS.keys()
+    for encoder in corpus.ENCODERS:
+        coded, was = made.pair(encoder, 0, 11 * RATE)
+        assert coded.shape == sound.shape
+        assert 3 < snr(was, coded) < 40
+    again = corpus._cached(tmp_path, "a", "composed", lambda: pytest.fail("it is there"))
+    assert all((again.coded[each] == made.coded[each]).all() for each in corpus.ENCODERS)
+
+
+def test_batches_are_finite_and_within_reach() -> None:
+    material = training("material").Material([piece(4.0, music(2.0).astype(np.float16))], frames=8192, size=4)
+    for number in range(60):
+        degraded, clean = material.batch(number)
         assert np.isfinite(degraded).all()
         assert np.isfinite(clean).all()
         assert np.abs(clean).max() <= 1.2

@@ -9,7 +9,6 @@ then measures the network, on recordings that it never heard.
 import argparse
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ from passes import SAMPLE_RATE
 from stream_restore.models.export import export_model
 
 from .corpus import gather
-from .fit import ROUNDS, Plan, Trainer
+from .fit import Plan, Trainer
 from .material import Material
 from .validation import Validation
 from .variants import HEAD, compare
@@ -43,8 +42,7 @@ def train(options: argparse.Namespace) -> None:
         print(table(HEAD, [_told(options.work, row) for row in compare(corpus, options.compare, options.work)]))
         return
     material = Material(corpus.training, frames=options.frames, size=options.batch, seed=options.seed)
-    rounds = tuple(replace(each, steps=steps) for each, steps in zip(ROUNDS, options.rounds, strict=False))
-    trainer = Trainer(Plan(rounds, seed=options.seed), material, options.work / "checkpoint.pt")
+    trainer = Trainer(Plan(options.steps, seed=options.seed), material, options.work / "checkpoint.pt")
     Progress(trainer, Validation(corpus.validation), options.work).train()
     manifest = export_model(trainer.averaged.eval(), MODEL, name="compact", licence="MIT", force=True)
     _log(options.work, f"wrote {MODEL}, {MODEL.stat().st_size / 1e6:.1f} MB, parity {manifest.parity:.1e}")
@@ -104,14 +102,7 @@ def _recordings() -> Path | None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path.home() / ".cache/stream_restore/train")
-    parser.add_argument(
-        "--rounds",
-        type=int,
-        nargs="+",
-        default=[each.steps for each in ROUNDS],
-        metavar="STEPS",
-        help="batches of each, of all or of the first ones (default %(default)s)",
-    )
+    parser.add_argument("--steps", type=int, default=Plan.steps, help="batches to learn from (default %(default)s)")
     parser.add_argument(
         "--synthetic", type=int, default=1, metavar="TIMES", help="times as much synthetic sound (default 1: two hours)"
     )

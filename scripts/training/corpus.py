@@ -1,7 +1,7 @@
 """The sound that the network learns from, decoded once to 44.1 kHz stereo and kept as memory-mapped arrays."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from .mastering import master
 from .orchestra import perform
 from .speech import speak
 
-__all__ = ["Corpus", "Kind", "Piece", "Stored", "gather", "load"]
+__all__ = ["ENCODERS", "Corpus", "Kind", "Piece", "Stored", "gather", "load"]
 
 EXCLUDED = ("JRPG_battle_loop_slow",)
 """No content above 4.5 kHz: of no use as a full-band target."""
@@ -44,7 +44,13 @@ COMPOSED, PERFORMED, SPOKEN = 24, 96, 8
 """Synthetic pieces, pieces for General MIDI instruments, and speech tracks."""
 
 CODED_SECONDS = 60
-"""Of each piece that are also kept as a lossy encoder leaves them."""
+"""Of each piece that are also kept as lossy encoders leave them."""
+
+ENCODERS: dict[str, str | None] = {"mp3": ".mp3", "coded": None}
+"""What each piece is put through, suffixes of files: MP3, which most of the world's coded music is, and any encoder."""
+
+JOINED = 0.3
+"""Of the pieces, how many are coded as one channel."""
 
 Kind: TypeAlias = Literal["music", "samples", "composed", "orchestra", "speech"]
 Stored: TypeAlias = NDArray[np.float16]
@@ -56,13 +62,18 @@ class Piece:
 
     Attributes:
         sound: shape (2, frames).
-        coded: its beginning as a lossy encoder left it, or of no frames.
+        coded: its beginning as each of `ENCODERS` left it; no frames of what is too short, or without ffmpeg.
     """
 
     name: str
     kind: Kind
     sound: Stored
-    coded: Stored
+    coded: Mapping[str, Stored]
+
+    def pair(self, encoder: str, start: int, frames: int) -> NDArray[np.float32]:
+        """An excerpt as an encoder left it, and as it was, shape (2, 2, frames); joined where it was coded joined."""
+        heard, was = (np.asarray(x[:, start : start + frames], np.float32) for x in (self.coded[encoder], self.sound))
+        return np.stack([heard, np.broadcast_to(was.mean(axis=0), was.shape) if (heard[0] == heard[1]).all() else was])
 
 
 @dataclass(frozen=True)
@@ -124,16 +135,22 @@ def _spoken(cache: Path, times: int) -> Iterable[Piece]:
 
 def _cached(cache: Path, name: str, kind: Kind, make: Callable[[], Audio]) -> Piece:
     sound = _stored(cache / f"{kind}-{name}.npy", make)
-    coded = _stored(cache / f"{kind}-{name}-coded.npy", partial(_coded, sound, name))
+    coded = {
+        encoder: _stored(cache / f"{kind}-{name}-{encoder}.npy", partial(_coded, sound, f"{name}-{encoder}", suffix))
+        for encoder, suffix in ENCODERS.items()
+    }
     return Piece(name, kind, sound, coded)
 
 
-def _coded(sound: Stored, name: str) -> Audio:
+def _coded(sound: Stored, name: str, suffix: str | None) -> Audio:
     """The beginning of a piece through an encoder; nothing of samples, which are too short, nor without ffmpeg."""
+    rng = np.random.default_rng(list(name.encode()))
     beginning = np.asarray(sound[:, : CODED_SECONDS * SAMPLE_RATE], np.float32)
+    if rng.random() < JOINED:
+        beginning = beginning.mean(axis=0, keepdims=True)
     seconds = beginning.shape[1] / SAMPLE_RATE
-    coded = code(beginning, SAMPLE_RATE, np.random.default_rng(list(name.encode()))) if seconds > 10 else None
-    return empty(2) if coded is None else coded
+    coded = code(beginning, suffix, rng) if seconds > 10 else None
+    return empty(2) if coded is None else _stereo(coded)
 
 
 def _stored(path: Path, make: Callable[[], Audio]) -> Stored:

@@ -1,6 +1,6 @@
 """What recordings suffer apart from the evaluation's chain: noise of any colour, hum, clicks, clipping, lossy coding.
 
-Each takes a sound of shape (channels, frames) at `sample_rate` and a random generator, and returns the same shape.
+Each takes a sound of shape (channels, frames) and a random generator, and returns the same shape.
 """
 
 import subprocess
@@ -53,7 +53,7 @@ def click(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:
     return _beside(sound, clicks * balance, rng.uniform(5.0, 30.0))
 
 
-def clip(sound: Audio, sample_rate: int, rng: np.random.Generator, least: float = 0.002, most: float = 0.1) -> Audio:
+def clip(sound: Audio, sample_rate: int, rng: np.random.Generator, least: float = 0.003, most: float = 0.3) -> Audio:
     """Flattened above the level that a part of the samples exceeds, from `least` to `most`; never to silence."""
     magnitudes = np.abs(sound)
     limit = float(np.quantile(magnitudes, 1 - np.exp(rng.uniform(np.log(least), np.log(most)))))
@@ -64,9 +64,14 @@ def clip(sound: Audio, sample_rate: int, rng: np.random.Generator, least: float 
 DAMAGES: tuple[Damage, ...] = (hiss, hum, click, clip)
 
 
-def code(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio | None:
-    """Through a real encoder and decoder at a low rate, in time with the original; None without ffmpeg."""
-    suffix = str(rng.choice(list(CODECS)))
+def code(sound: Audio, suffix: str | None, rng: np.random.Generator) -> Audio | None:
+    """Through a real encoder and decoder at a low rate, in time with the original; None without ffmpeg.
+
+    Args:
+        sound: (channels, frames) at 44.1 kHz.
+        suffix: of the files of an encoder, one of `CODECS`; None: any of them.
+    """
+    suffix = suffix or str(rng.choice(list(CODECS)))
     try:
         return coded(sound, suffix, "-b:a", f"{rng.choice(CODECS[suffix])}k")
     except (FileNotFoundError, subprocess.CalledProcessError):

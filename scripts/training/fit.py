@@ -3,7 +3,7 @@
 import copy
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +14,9 @@ from demucs.htdemucs import HTDemucs
 from passes import SAMPLE_RATE
 from torch import Tensor
 
-from .material import CLIPPED, FIRST, LAST, Batch, Material, Mixture
+from .material import Batch, Material
 
-__all__ = ["NETWORK", "ROUNDS", "Criterion", "Plan", "Round", "Trainer", "absolute", "build", "loss"]
+__all__ = ["NETWORK", "Criterion", "Plan", "Trainer", "absolute", "adam", "build", "loss", "muon"]
 
 Criterion: TypeAlias = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 """What is made small, of degraded and clean crops, predicted artefacts, each (crops, channels, frames), and a floor."""
@@ -24,51 +24,21 @@ Criterion: TypeAlias = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 NETWORK: dict[str, Any] = {
     "sources": ["artifacts"],
     "channels": 16,
-    "channels_time": 8,
+    "channels_time": 16,
     "depth": 4,
     "t_layers": 0,
     "bottom_channels": 0,
+    "dconv_comp": 4,
+    "dconv_init": 0.1,
     "samplerate": SAMPLE_RATE,
     "segment": 4,
     "use_train_segment": False,
 }
-"""Arguments of HTDemucs. Without its transformer the two branches stay apart, and a small time branch is enough."""
-
-FLOOR, LAST_FLOOR = 1e-3, 1e-4
-"""An error this far (30 dB) below the signal is good enough, and later one 40 dB below.
-
-What is hard to tell from sound itself, as hum is, would otherwise be left alone for fear of touching clean sound."""
+"""Arguments of HTDemucs. Without its transformer the two branches stay apart. The residual branches begin at a tenth of
+full strength instead of a thousandth, which a short training would spend its first part on."""
 
 AHEAD = 6
 """Batches made in the background."""
-
-
-@dataclass(frozen=True)
-class Round:
-    """A part of a training, along which the learning rate falls to 0 (warm restarts: Loshchilov and Hutter, ICLR 2017).
-
-    Attributes:
-        steps: how many.
-        rate: highest learning rate.
-        mixture: what crops suffer.
-        late: part of it after which the network learns to leave good recordings alone, too.
-        fresh: begin from the averaged weights, with an optimiser that remembers nothing.
-    """
-
-    steps: int
-    rate: float
-    mixture: Mixture = FIRST
-    late: float = 0.0
-    fresh: bool = False
-
-
-ROUNDS = (
-    Round(5500, 2e-3, late=0.7),
-    Round(2400, 1e-3),
-    Round(400, 1e-3, CLIPPED, late=1.0, fresh=True),
-    Round(3400, 6e-4, LAST, late=1.0),
-)
-"""Of the network that is shipped."""
 
 
 @dataclass(frozen=True)
@@ -76,34 +46,73 @@ class Plan:
     """How to train.
 
     Attributes:
-        rounds: one after the other.
-        warmup: steps of a round in which the learning rate is reached.
+        steps: how many.
+        rate: highest learning rate.
+        warmup: steps in which it is reached.
         average: decay of the running average of the weights, which is the result.
+        floors_db: an error this far below the signal is good enough, at first and at last.
+        late: part of the steps after which the floor goes from the one to the other.
         seed: of the initial weights.
     """
 
-    rounds: tuple[Round, ...] = ROUNDS
-    warmup: int = 60
+    steps: int = 12500
+    rate: float = 4e-3
+    warmup: int = 100
     average: float = 0.998
+    floors_db: tuple[float, float] = (-30.0, -45.0)
+    late: float = 0.6
     seed: int = 0
-
-    @property
-    def steps(self) -> int:
-        """In all."""
-        return sum(each.steps for each in self.rounds)
-
-    def place(self, step: int) -> tuple[Round, int]:
-        """The round of a step, and how many steps of it were done before."""
-        for each in self.rounds[:-1]:
-            if step < each.steps:
-                return each, step
-            step -= each.steps
-        return self.rounds[-1], step
 
     def rate_at(self, step: int) -> float:
         """Linear warm-up, then linearly down to 0 (Bergsma et al., "Straight to Zero", ICLR 2025)."""
-        now, done = self.place(step)
-        return now.rate * min(1.0, (done + 1) / self.warmup) * (1 - done / now.steps)
+        return self.rate * min(1.0, (step + 1) / self.warmup) * (1 - step / self.steps)
+
+    def floor_at(self, step: int) -> float:
+        """Relative energy of an error that is good enough.
+
+        What is hard to tell from sound itself, as hum is, would be left alone for fear of touching clean sound if that
+        counted from the beginning. Later the network learns to leave good recordings alone, too.
+        """
+        first, last = self.floors_db
+        passed = max(0.0, (step / self.steps - self.late) / (1 - self.late))
+        return float(10 ** ((first + passed * (last - first)) / 10))
+
+
+class Kernels(torch.optim.Muon):
+    """Muon for kernels of any number of axes, each as the matrix of its first axis by all others.
+
+    Its steps have the size of AdamW's (Liu et al., "Muon is scalable for LLM training", 2025).
+    """
+
+    def __init__(self, kernels: Sequence[Tensor]) -> None:
+        self.kernels = kernels
+        flat = [torch.nn.Parameter(each.detach().flatten(1)) for each in kernels]  # the same memory in another shape
+        super().__init__(flat, weight_decay=1e-4, adjust_lr_fn="match_rms_adamw")
+
+    def step(self, closure: Any = None) -> None:
+        for flat, kernel in zip(self.param_groups[0]["params"], self.kernels, strict=True):
+            flat.grad = None if kernel.grad is None else kernel.grad.flatten(1)
+        super().step(closure)
+
+
+def muon(model: torch.nn.Module) -> list[torch.optim.Optimizer]:
+    """Steps of equal strength in all directions for kernels (Jordan et al., "Muon", 2024); AdamW for all else.
+
+    That takes half the rate: scales of the residual branches begin small, and would soon be anything.
+    """
+    kernels = [each for each in model.parameters() if each.ndim > 1]
+    return [Kernels(kernels), _adam((each for each in model.parameters() if each.ndim < 2), share=0.5)]
+
+
+def adam(model: torch.nn.Module) -> list[torch.optim.Optimizer]:
+    """AdamW for everything, for comparison."""
+    return [_adam(model.parameters())]
+
+
+def _adam(parameters: Iterable[torch.nn.Parameter], share: float = 1.0) -> torch.optim.Optimizer:
+    """With this share of the learning rate."""
+    group = {"params": list(parameters), "share": share}
+    return torch.optim.AdamW([group], betas=(0.9, 0.98), weight_decay=1e-4, fused=True)
 
 
 def build(network: dict[str, Any]) -> Any:
@@ -160,6 +169,7 @@ class Trainer:
         checkpoint: file that `save` writes and a new Trainer starts from.
         network: arguments of HTDemucs.
         criterion: what is made small.
+        optimise: makes the optimisers of a network.
         step, seconds: trained so far.
         averaged: the network with averaged weights.
     """
@@ -169,12 +179,13 @@ class Trainer:
     checkpoint: Path
     network: dict[str, Any] = field(default_factory=lambda: NETWORK)
     criterion: Criterion = loss
+    optimise: Callable[[torch.nn.Module], list[torch.optim.Optimizer]] = muon
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.plan.seed)
         self.model = build(self.network)
         self.averaged = copy.deepcopy(self.model).requires_grad_(False)
-        self.optimiser = self._optimiser()
+        self.optimisers = self.optimise(self.model)
         self.step, self.seconds = 0, 0.0
         if self.checkpoint.exists():
             self._load()
@@ -198,7 +209,7 @@ class Trainer:
             "network": self.network,
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [each.state_dict() for each in self.optimisers],
             "step": self.step,
             "seconds": self.seconds,
         }
@@ -206,14 +217,12 @@ class Trainer:
         torch.save(state, partial)
         os.replace(partial, self.checkpoint)
 
-    def _optimiser(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(self.model.parameters(), betas=(0.9, 0.98), weight_decay=1e-4, fused=True)
-
     def _load(self) -> None:
         state = torch.load(self.checkpoint, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept)
         self.step, self.seconds = state["step"], state["seconds"]
 
     def _batches(self, until: int | None) -> Iterator[tuple[int, Batch]]:
@@ -223,26 +232,22 @@ class Trainer:
             number = self.step
             while self.step < self.plan.steps and number != until:
                 while len(waiting) < AHEAD:
-                    ahead = number + len(waiting)
-                    waiting.append(pool.submit(self.material.batch, ahead, self.plan.place(ahead)[0].mixture))
+                    waiting.append(pool.submit(self.material.batch, number + len(waiting)))
                 yield number, waiting.pop(0).result()
                 number += 1
             pool.shutdown(cancel_futures=True)
 
     def _learn(self, degraded: Tensor, clean: Tensor) -> tuple[float, float]:
-        now, done = self.plan.place(self.step)
-        if now.fresh and not done:
-            self.model.load_state_dict(self.averaged.state_dict())
-            self.optimiser = self._optimiser()
         self.model.train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.plan.rate_at(self.step)
-        floor = FLOOR if done < now.late * now.steps else LAST_FLOOR
+        floor = self.plan.floor_at(self.step)
         value = self.criterion(degraded, clean, self.model(degraded)[:, 0], floor)
-        self.optimiser.zero_grad()
+        self.model.zero_grad()
         torch.autograd.backward(value)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = group.get("share", 1.0) * self.plan.rate_at(self.step)
+            optimiser.step()
         self._average()
         return value.item(), norm.item()
 

@@ -5,7 +5,6 @@ Batch number n is a function of the seed and n, so that a resumed training sees 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import soxr
@@ -17,10 +16,10 @@ from stream_restore.degradation import Degradation
 from stream_restore.filters import butterworth
 from stream_restore.spec import Audio
 
-from .corpus import Kind, Piece
+from .corpus import ENCODERS, Kind, Piece
 from .damage import Damage, click, clip, hiss, hum
 
-__all__ = ["CLIPPED", "FIRST", "LAST", "Batch", "Material", "Mixture", "both"]
+__all__ = ["Batch", "Material", "both"]
 
 SHARES: dict[Kind, float] = {"music": 0.38, "samples": 0.07, "composed": 0.1, "orchestra": 0.35, "speech": 0.1}
 """How often a crop comes from each kind of sound."""
@@ -34,27 +33,12 @@ QUIET = 1e-5
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """How often a crop suffers what.
+DAMAGED: Sequence[tuple[Damage, float]] = ((hiss, 0.2), (hum, 0.32), (click, 0.2), (clip, 0.28))
+"""What else there is than chains and encoders, and how often it is chosen. Hum takes the network longest, to tell it
+from a bass, and clipping, to tell a peak that was cut from one that was not."""
 
-    Attributes:
-        coded: comes from a lossy encoder.
-        chains: of the others, is clean or has been through nothing but a chain.
-        damages: each of what else there is, and how often it is chosen.
-    """
-
-    coded: float
-    chains: float
-    damages: Sequence[tuple[Damage, float]]
-
-
-FIRST = Mixture(0.2, 0.4, ((hiss, 0.2), (hum, 0.42), (click, 0.25), (clip, 0.13)))
-"""Hum takes the network longest, to tell it from a bass."""
-CLIPPED = Mixture(0.0, 0.0, ((partial(clip, least=0.02, most=0.4), 1.0),))
-"""Clipping is not learnt beside the others; by itself, once these are learnt, it comes quickly."""
-LAST = Mixture(0.15, 0.35, ((hiss, 0.1), (hum, 0.17), (click, 0.12), (partial(clip, least=0.005, most=0.4), 0.61)))
-"""Everything again, with as much clipping as leaves a little of what was learnt of it."""
+CODED, CHAINS = 0.15, 0.45
+"""How many crops come from a lossy encoder, and of the others are clean or have been through nothing but a chain."""
 
 
 @dataclass(frozen=True)
@@ -73,33 +57,33 @@ class Material:
     size: int
     seed: int = 0
 
-    def batch(self, number: int, mixture: Mixture = FIRST) -> Batch:
-        """Batch `number` of a mixture, the same whenever it is asked for."""
-        pairs = [self._pair(mixture, np.random.default_rng([self.seed, number, item])) for item in range(self.size)]
+    def batch(self, number: int) -> Batch:
+        """Batch `number`, the same whenever it is asked for."""
+        pairs = [self._pair(np.random.default_rng([self.seed, number, item])) for item in range(self.size)]
         degraded, clean = zip(*pairs, strict=True)
         return np.stack(degraded), np.stack(clean)
 
-    def _pair(self, mixture: Mixture, rng: np.random.Generator) -> tuple[Audio, Audio]:
-        coded = self._coded(rng) if rng.random() < mixture.coded else None
-        degraded, clean = coded or _damaged(self._clean(rng), mixture, rng)
+    def _pair(self, rng: np.random.Generator) -> tuple[Audio, Audio]:
+        coded = self._coded(rng) if rng.random() < CODED else None
+        degraded, clean = coded or _damaged(self._clean(rng), rng)
         inside = slice(MARGIN, MARGIN + self.frames)
         heard = _edge(self.frames, rng)
         return both(degraded[:, inside] * heard), both(clean[:, inside] * heard)
 
     def _coded(self, rng: np.random.Generator) -> tuple[Audio, Audio] | None:
         """A crop as a lossy encoder left it, at times in noise, and as it was; None where nothing was coded."""
-        pieces = [piece for piece in self.pieces if piece.coded.shape[1]]
+        encoder = str(rng.choice(list(ENCODERS)))
+        pieces = [piece for piece in self.pieces if piece.coded[encoder].shape[1]]
         if not pieces:
             return None
         piece = pieces[int(rng.integers(len(pieces)))]
         frames = self.frames + 2 * MARGIN
-        start = int(rng.integers(max(1, piece.coded.shape[1] - frames)))
-        pair = np.stack([np.asarray(x[:, start : start + frames], np.float32) for x in (piece.coded, piece.sound)])
+        pair = piece.pair(encoder, int(rng.integers(max(1, piece.coded[encoder].shape[1] - frames))), frames)
         pair = np.pad(pair, ((0, 0), (0, 0), (0, frames - pair.shape[2])))
-        if rng.random() < 0.3:
+        if rng.random() < 0.2:
             pair = pair.mean(axis=1, keepdims=True)
         degraded, clean = _set_level(np.concatenate(pair), rng).reshape(pair.shape)
-        if rng.random() < 0.5:  # as an encoder at a higher rate leaves it: the network is to let good recordings be
+        if rng.random() < 0.3:  # as an encoder at a higher rate leaves it: the network is to let good recordings be
             degraded = clean + np.float32(rng.uniform(0.1, 1.0)) * (degraded - clean)
         return (_chained(degraded, rng), clean) if rng.random() < 0.2 else (degraded, clean)
 
@@ -121,19 +105,19 @@ class Material:
         return np.asarray(np.sum([_excerpt(pieces[index], frames, rng) for index in chosen], axis=0, dtype=np.float32))
 
 
-def _damaged(clean: Audio, mixture: Mixture, rng: np.random.Generator) -> tuple[Audio, Audio]:
+def _damaged(clean: Audio, rng: np.random.Generator) -> tuple[Audio, Audio]:
     """A sound as something left it, and what is to be made of it."""
     kind = rng.random()
-    if kind < 0.2 * mixture.chains:
+    if kind < 0.2 * CHAINS:
         return clean, clean
-    if kind < 0.7 * mixture.chains:
+    if kind < 0.7 * CHAINS:
         return degrade(clean, Degradation(snr_db=_snr(rng), seed=_seed(rng)), QUIET), clean
-    if kind < 0.9 * mixture.chains:
+    if kind < 0.9 * CHAINS:
         return degrade(clean, draw_degradation(rng), QUIET), clean
-    if kind < mixture.chains:
+    if kind < CHAINS:
         return _causally(clean, rng)
     degraded = clean
-    damages, shares = zip(*mixture.damages, strict=True)
+    damages, shares = zip(*DAMAGED, strict=True)
     count = min(len(damages), 1 + (rng.random() < 0.2))
     for chosen in rng.choice(len(damages), count, replace=False, p=shares):
         degraded = damages[chosen](degraded, SAMPLE_RATE, rng)

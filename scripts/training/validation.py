@@ -11,14 +11,14 @@ from stream_restore.degradation import Degradation
 from stream_restore.metrics import Distortion
 from stream_restore.spec import Audio
 
-from .corpus import Piece, Stored
+from .corpus import ENCODERS, Piece, Stored
 from .damage import DAMAGES
 from .material import both
 
 __all__ = ["Validation", "si_sdr"]
 
 SNRS = (5.0, 10.0, 20.0)
-SECONDS = 4
+FRAMES = 4 * SAMPLE_RATE
 
 
 class Validation:
@@ -34,9 +34,9 @@ class Validation:
         for damage in DAMAGES:
             heard = [damage(sound, SAMPLE_RATE, np.random.default_rng(n)) for n, sound in enumerate(middles)]
             self.damaged[damage.__name__] = _pairs(middles, heard)
-        coded = [piece for piece in pieces if piece.coded.shape[1] > SECONDS * SAMPLE_RATE]
-        as_they_were = [_middle(piece.sound[:, : piece.coded.shape[1]]) for piece in coded]
-        self.damaged["coded"] = _pairs(as_they_were, [_middle(piece.coded) for piece in coded])
+        for encoder in ENCODERS:
+            pairs = [_middle_pair(piece, encoder) for piece in pieces if piece.coded[encoder].shape[1] > FRAMES]
+            self.damaged[encoder] = [(clean, coded) for coded, clean in pairs]
 
     def report(self, model: Any) -> str:
         """One line: mean and least gain in SI-SDR for each damage, and the SI-SDR of clean input put through."""
@@ -78,7 +78,12 @@ def si_sdr(reference: Audio, estimate: Audio) -> float:
 
 def _middle(sound: Stored) -> Audio:
     """Shape (1, frames) where both channels are equal."""
-    frames = SECONDS * SAMPLE_RATE
-    start = max(0, (sound.shape[1] - frames) // 2)
-    middle = sound[:, start : start + frames].astype(np.float32)
+    start = max(0, (sound.shape[1] - FRAMES) // 2)
+    middle = sound[:, start : start + FRAMES].astype(np.float32)
     return middle[:1] if (middle[0] == middle[1]).all() else middle
+
+
+def _middle_pair(piece: Piece, encoder: str) -> tuple[Audio, Audio]:
+    """As an encoder left it, and as it was."""
+    coded, was = piece.pair(encoder, (piece.coded[encoder].shape[1] - FRAMES) // 2, FRAMES)
+    return coded, was

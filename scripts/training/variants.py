@@ -1,6 +1,6 @@
 """Other networks, crops and losses, trained as long as the one that is shipped: what the choice rests on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from .corpus import Corpus
-from .fit import NETWORK, Criterion, Plan, Round, Trainer, absolute, loss
+from .fit import NETWORK, Criterion, Plan, Trainer, absolute, adam, loss, muon
 from .material import Material
 from .validation import Validation
 
 __all__ = ["HEAD", "VARIANTS", "Variant", "compare"]
 
-KINDS = ("5 dB", "10 dB", "20 dB", "hiss", "hum", "click", "clip", "coded")
+KINDS = ("5 dB", "10 dB", "20 dB", "hiss", "hum", "click", "clip", "mp3", "coded")
 HEAD = ["variant", "seconds a step", "parameters", *KINDS, "clean"]
 
 
@@ -26,23 +26,31 @@ class Variant:
         network: arguments of HTDemucs.
         frames, size: length of a crop, and crops in a batch.
         criterion: the loss.
+        optimise: makes the optimisers.
+        rate: highest learning rate.
     """
 
     network: dict[str, Any] = field(default_factory=dict)
     frames: int = 64 * 1024
     size: int = 4
     criterion: Criterion = loss
+    optimise: Callable[[Any], list[Any]] = muon
+    rate: float = Plan.rate
 
 
 VARIANTS = {
     "as shipped": Variant(),
+    "AdamW, a rate of 2e-3": Variant(optimise=adam, rate=2e-3),
+    "AdamW, a rate of 7e-3": Variant(optimise=adam, rate=7e-3),
+    "residual branches from a thousandth": Variant({"dconv_init": 1e-3}),
     "half the channels": Variant({"channels": 8}),
-    "one and a half times the channels": Variant({"channels": 24, "channels_time": 12}),
+    "one and a half times the channels": Variant({"channels": 24}),
+    "half the channels of the waveform": Variant({"channels_time": 8}),
+    "half the channels in the dilated convolutions": Variant({"dconv_comp": 8}),
     "spectra of 2048": Variant({"nfft": 2048}),
-    "mean absolute error": Variant(criterion=absolute),
-    "twice the channels in the dilated convolutions": Variant({"dconv_comp": 4}),
     "depth 3": Variant({"depth": 3}),
     "crops of 3 s, two a batch": Variant(frames=128 * 1024, size=2),
+    "mean absolute error": Variant(criterion=absolute),
 }
 
 
@@ -64,8 +72,8 @@ def compare(corpus: Corpus, steps: int, work: Path) -> Iterator[list[str]]:
 
 def _trained(variant: Variant, corpus: Corpus, steps: int, checkpoint: Path) -> Trainer:
     material = Material(corpus.training, frames=variant.frames, size=variant.size)
-    plan, network = Plan((Round(steps, 2e-3, late=0.7),)), {**NETWORK, **variant.network}
-    trainer = Trainer(plan, material, checkpoint, network, variant.criterion)
+    plan, network = Plan(steps, variant.rate), {**NETWORK, **variant.network}
+    trainer = Trainer(plan, material, checkpoint, network, variant.criterion, variant.optimise)
     trainer.run()
     trainer.save()
     return trainer
