@@ -3,7 +3,7 @@
 import copy
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,30 +78,23 @@ class Plan:
         return float(10 ** ((first + passed * (last - first)) / 10))
 
 
-class Kernels(torch.optim.Muon):
-    """Muon for kernels of any number of axes, each as the matrix of its first axis by all others.
-
-    Its steps have the size of AdamW's (Liu et al., "Muon is scalable for LLM training", 2025).
-    """
-
-    def __init__(self, kernels: Sequence[Tensor]) -> None:
-        self.kernels = kernels
-        flat = [torch.nn.Parameter(each.detach().flatten(1)) for each in kernels]  # the same memory in another shape
-        super().__init__(flat, weight_decay=1e-4, adjust_lr_fn="match_rms_adamw")
-
-    def step(self, closure: Any = None) -> None:
-        for flat, kernel in zip(self.param_groups[0]["params"], self.kernels, strict=True):
-            flat.grad = None if kernel.grad is None else kernel.grad.flatten(1)
-        super().step(closure)
-
-
 def muon(model: torch.nn.Module) -> list[torch.optim.Optimizer]:
     """Steps of equal strength in all directions for kernels (Jordan et al., "Muon", 2024); AdamW for all else.
 
-    That takes half the rate: scales of the residual branches begin small, and would soon be anything.
+    A kernel is the matrix of its first axis by all others. Its steps have the size of AdamW's (Liu et al., "Muon is
+    scalable for LLM training", 2025). AdamW itself takes half the rate: scales of the residual branches begin small,
+    and would soon be anything.
     """
     kernels = [each for each in model.parameters() if each.ndim > 1]
-    return [Kernels(kernels), _adam((each for each in model.parameters() if each.ndim < 2), share=0.5)]
+    matrices = [torch.nn.Parameter(each.detach().flatten(1)) for each in kernels]  # the same memory in another shape
+
+    def hand_on(*_: Any) -> None:
+        for matrix, kernel in zip(matrices, kernels, strict=True):
+            matrix.grad = None if kernel.grad is None else kernel.grad.flatten(1)
+
+    optimiser = torch.optim.Muon(matrices, weight_decay=1e-4, adjust_lr_fn="match_rms_adamw")
+    optimiser.register_step_pre_hook(hand_on)
+    return [optimiser, _adam((each for each in model.parameters() if each.ndim < 2), share=0.5)]
 
 
 def adam(model: torch.nn.Module) -> list[torch.optim.Optimizer]:
