@@ -19,7 +19,7 @@ from stream_restore.models.export import export_model
 
 from .corpus import gather
 from .fit import Plan, Trainer
-from .material import Material
+from .material import FRAMES, Material
 from .validation import Validation
 from .variants import HEAD, compare
 
@@ -107,7 +107,7 @@ def _options() -> argparse.Namespace:
         "--synthetic", type=int, default=1, metavar="TIMES", help="times as much synthetic sound (default 1: two hours)"
     )
     parser.add_argument("--batch", type=int, default=4, help="crops in a batch (default 4)")
-    parser.add_argument("--frames", type=int, default=64 * 1024, help="length of a crop (default 65536)")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="length of a crop (default %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(default: all cores)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(

@@ -55,7 +55,7 @@ class Plan:
         seed: of the initial weights.
     """
 
-    steps: int = 12500
+    steps: int = 7000
     rate: float = 4e-3
     warmup: int = 100
     average: float = 0.998
@@ -82,7 +82,8 @@ def muon(model: torch.nn.Module) -> list[torch.optim.Optimizer]:
     """Steps of equal strength in all directions for kernels (Jordan et al., "Muon", 2024); AdamW for all else.
 
     A kernel is the matrix of its first axis by all others. Its steps have the size of AdamW's (Liu et al., "Muon is
-    scalable for LLM training", 2025). AdamW itself takes half the rate: scales of the residual branches begin small,
+    scalable for LLM training", 2025), and as large where there is little to learn: without a decay, kernels grow and
+    layers that matter little explode. AdamW itself takes half the rate: scales of the residual branches begin small,
     and would soon be anything.
     """
     kernels = [each for each in model.parameters() if each.ndim > 1]
@@ -92,7 +93,7 @@ def muon(model: torch.nn.Module) -> list[torch.optim.Optimizer]:
         for matrix, kernel in zip(matrices, kernels, strict=True):
             matrix.grad = None if kernel.grad is None else kernel.grad.flatten(1)
 
-    optimiser = torch.optim.Muon(matrices, weight_decay=1e-4, adjust_lr_fn="match_rms_adamw")
+    optimiser = torch.optim.Muon(matrices, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
     optimiser.register_step_pre_hook(hand_on)
     return [optimiser, _adam((each for each in model.parameters() if each.ndim < 2), share=0.5)]
 

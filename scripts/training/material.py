@@ -19,7 +19,7 @@ from stream_restore.spec import Audio
 from .corpus import ENCODERS, Kind, Piece
 from .damage import Damage, click, clip, hiss, hum
 
-__all__ = ["Batch", "Material", "both"]
+__all__ = ["FRAMES", "Batch", "Material", "both"]
 
 SHARES: dict[Kind, float] = {"music": 0.38, "samples": 0.07, "composed": 0.1, "orchestra": 0.35, "speech": 0.1}
 """How often a crop comes from each kind of sound."""
@@ -29,6 +29,11 @@ MARGIN = 2048
 
 QUIET = 1e-5
 """Mean square below which a crop counts as a pause: its noise is that of a passage this loud."""
+
+FRAMES = 64 * 1024 + 4 * SAMPLE_RATE % 1024
+"""Of a crop: it ends within a column, and within what one step of the waveform branch hears, as a segment of 4 s does.
+
+A network that never met such an end may make anything of it."""
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .corpus import Corpus
 from .fit import NETWORK, Criterion, Plan, Trainer, absolute, adam, loss, muon
-from .material import Material
+from .material import FRAMES, Material
 from .validation import Validation
 
 __all__ = ["HEAD", "VARIANTS", "Variant", "compare"]
@@ -31,7 +31,7 @@ class Variant:
     """
 
     network: dict[str, Any] = field(default_factory=dict)
-    frames: int = 64 * 1024
+    frames: int = FRAMES
     size: int = 4
     criterion: Criterion = loss
     optimise: Callable[[Any], list[Any]] = muon
@@ -49,7 +49,7 @@ VARIANTS = {
     "half the channels in the dilated convolutions": Variant({"dconv_comp": 8}),
     "spectra of 2048": Variant({"nfft": 2048}),
     "depth 3": Variant({"depth": 3}),
-    "crops of 3 s, two a batch": Variant(frames=128 * 1024, size=2),
+    "crops of 3 s, two a batch": Variant(frames=2 * FRAMES, size=2),
     "mean absolute error": Variant(criterion=absolute),
 }
 
