@@ -78,7 +78,7 @@ def test_it_raises_si_sdr_of_composed_music(model: Model, composed: Audio, chann
     assert si_sdr(clean, restore(model, degraded)) > si_sdr(clean, degraded) + 1.0
 
 
-@pytest.mark.parametrize(("kind", "gain"), [("hum", 2.0), ("crackle", 4.0), ("pink_hiss", 1.0)])
+@pytest.mark.parametrize(("kind", "gain"), [("hum", 3.5), ("crackle", 6.0), ("pink_hiss", 3.0), ("brown_hiss", 4.0)])
 def test_it_takes_away_what_old_recordings_suffer_from(model: Model, composed: Audio, kind: str, gain: float) -> None:
     """At an SDR of 15 dB, which is far from drowning the music."""
     damaged = getattr(import_module("benchmarks.damage"), kind)(composed, np.random.default_rng(1), 15.0)
