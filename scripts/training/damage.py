@@ -53,10 +53,10 @@ def click(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:
     return _beside(sound, clicks * balance, rng.uniform(5.0, 30.0))
 
 
-def clip(sound: Audio, sample_rate: int, rng: np.random.Generator, least: float = 0.003, most: float = 0.3) -> Audio:
-    """Flattened above the level that a part of the samples exceeds, from `least` to `most`; never to silence."""
+def clip(sound: Audio, sample_rate: int, rng: np.random.Generator) -> Audio:
+    """Flattened above the level that 0.3 to 30 % of the samples exceed; never to silence."""
     magnitudes = np.abs(sound)
-    limit = float(np.quantile(magnitudes, 1 - np.exp(rng.uniform(np.log(least), np.log(most)))))
+    limit = float(np.quantile(magnitudes, 1 - np.exp(rng.uniform(np.log(0.003), np.log(0.3)))))
     limit = max(limit, 0.02 * float(magnitudes.max(initial=0.0)))
     return np.clip(sound, -limit, limit)
 

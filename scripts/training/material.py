@@ -37,7 +37,6 @@ A network that never met such an end may make anything of it."""
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 
-
 DAMAGED: Sequence[tuple[Damage, float]] = ((hiss, 0.2), (hum, 0.32), (click, 0.2), (clip, 0.28))
 """What else there is than chains and encoders, and how often it is chosen. Hum takes the network longest, to tell it
 from a bass, and clipping, to tell a peak that was cut from one that was not."""

@@ -35,8 +35,8 @@ class Validation:
             heard = [damage(sound, SAMPLE_RATE, np.random.default_rng(n)) for n, sound in enumerate(middles)]
             self.damaged[damage.__name__] = _pairs(middles, heard)
         for encoder in ENCODERS:
-            pairs = [_middle_pair(piece, encoder) for piece in pieces if piece.coded[encoder].shape[1] > FRAMES]
-            self.damaged[encoder] = [(clean, coded) for coded, clean in pairs]
+            coded = [piece for piece in pieces if piece.coded[encoder].shape[1] > FRAMES]
+            self.damaged[encoder] = [_middle_pair(piece, encoder) for piece in coded]
 
     def report(self, model: Any) -> str:
         """One line: mean and least gain in SI-SDR for each damage, and the SI-SDR of clean input put through."""
@@ -84,6 +84,6 @@ def _middle(sound: Stored) -> Audio:
 
 
 def _middle_pair(piece: Piece, encoder: str) -> tuple[Audio, Audio]:
-    """As an encoder left it, and as it was."""
+    """As it was, and as an encoder left it."""
     coded, was = piece.pair(encoder, (piece.coded[encoder].shape[1] - FRAMES) // 2, FRAMES)
-    return coded, was
+    return was, coded
