@@ -8,15 +8,15 @@ import typer
 
 from . import network_options as network
 from . import options
+from .messages import print_message
 from .progress import progress as meter
-from .say import say
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from ..batch import Item, Summary
-    from ..job import Report
-    from ..run import Progress
+    from ..batch.batch import Item, Summary
+    from ..engine.loop import Progress
+    from ..passes.job import Report
 
 __all__ = ["command"]
 
@@ -54,7 +54,7 @@ def command(
 ) -> None:
     """Restore every recording of a folder. One that fails does not stop the others; then the exit code is 3."""
     from ..api import Output
-    from ..batch import Batch
+    from ..batch.batch import Batch
     from ..models import load
 
     restoration = network.restoration(
@@ -71,14 +71,14 @@ def command(
         stored=stored,
         resume=resume,
     ) as batch:
-        voice = _Voice(quiet, progress, len(batch.items))
+        voice = _Member(quiet, progress, len(batch.items))
         summary = batch.run(voice.begin, voice.end)
     voice.sum_up(summary)
     if summary.failed:
         raise typer.Exit(3)
 
 
-class _Voice:
+class _Member:
     """What is said on stderr, to a person or with `json` to a program."""
 
     def __init__(self, quiet: bool, mode: str, files: int) -> None:
@@ -86,24 +86,24 @@ class _Voice:
 
     def begin(self, number: int, item: "Item") -> "AbstractContextManager[Progress | None]":
         if self._json and not self._quiet:
-            say(json.dumps({"input": str(item.source), "file": number, "files": self._files}))
+            print_message(json.dumps({"input": str(item.source), "file": number, "files": self._files}))
         elif not self._quiet:
-            say(f"{number}/{self._files} {item.source}")
+            print_message(f"{number}/{self._files} {item.source}")
         return meter(self._mode, self._quiet)
 
     def end(self, item: "Item", outcome: "Report | str") -> None:
         if not isinstance(outcome, str):
             options.report_to_stderr(outcome, str(item.target), self._quiet, self._json)
         elif self._json:
-            say(json.dumps({"input": str(item.source), "error": outcome}))
+            print_message(json.dumps({"input": str(item.source), "error": outcome}))
         else:
-            say(f"stream-restore: {outcome}")
+            print_message(f"stream-restore: {outcome}")
 
     def sum_up(self, summary: "Summary") -> None:
         counts = {name: len(getattr(summary, name)) for name in ("restored", "skipped", "failed")}
         if self._json:
-            say(json.dumps(counts))
+            print_message(json.dumps(counts))
         elif not self._quiet or summary.failed:
-            say(", ".join(f"{count} {name}" for name, count in counts.items()))
+            print_message(", ".join(f"{count} {name}" for name, count in counts.items()))
             for source in summary.failed:
-                say(f"failed: {source}")
+                print_message(f"failed: {source}")

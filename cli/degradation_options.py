@@ -7,7 +7,7 @@ import typer
 from .options import number_or_none, whole_or_none
 
 if TYPE_CHECKING:
-    from ..degradation import Degradation
+    from ..degradation.degradation import Degradation
 
 __all__ = ["Bits", "Cutoff", "Order", "Phase", "Rate", "Seed", "Snr", "degradation"]
 
@@ -26,7 +26,7 @@ def degradation(
     *, cutoff: str, order: int, phase: Literal["zero", "causal"], rate: str, bits: str, snr: str, seed: int
 ) -> "Degradation":
     """The options as the engine takes them."""
-    from ..degradation import Degradation
+    from ..degradation.degradation import Degradation
 
     return Degradation(
         cutoff_hz=number_or_none(cutoff, "--cutoff"),

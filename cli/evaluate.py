@@ -9,8 +9,8 @@ from ..errors import ConfigError
 from . import degradation_options as chain
 from . import network_options as network
 from . import options
+from .messages import print_path, warn
 from .progress import progress as meter
-from .say import print_place, warn
 
 __all__ = ["command"]
 
@@ -45,11 +45,11 @@ def command(
     progress: options.ProgressMode = "auto",
 ) -> None:  # fmt: skip
     """The paper's experiment: degrade and restore clips, measure, draw, and write a report to read and to listen to."""
-    from ..display import prepare
-    from ..evaluation import Experiment, evaluate
-    from ..examples import librosa_examples
+    from ..experiment.evaluation import Experiment, evaluate
+    from ..experiment.examples import librosa_examples
+    from ..experiment.report import write_report
     from ..models import load
-    from ..report import write_report
+    from ..show.viewer import prepare
 
     chosen = list(clips or [])
     if librosa:
@@ -69,7 +69,7 @@ def command(
     with meter(progress, quiet) as shown:
         found = evaluate(chosen, output, models, experiment, resume=resume, progress=shown)
         page = write_report(output, found)
-    print_place(page)
+    print_path(page)
 
 
 def _label(name: str) -> str:

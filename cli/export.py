@@ -7,7 +7,7 @@ import typer
 
 from . import network_options as network
 from . import options
-from .say import say
+from .messages import print_message
 
 __all__ = ["command"]
 
@@ -29,4 +29,4 @@ def command(
 
     manifest = export_model(name, output, repo=repo, segment=segment, force=force)
     parity = f"largest difference to PyTorch {manifest.parity:.1e} of the peak"
-    say(f"{output}: {manifest.architecture}, {', '.join(manifest.stems)}; {parity}")
+    print_message(f"{output}: {manifest.architecture}, {', '.join(manifest.stems)}; {parity}")

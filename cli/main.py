@@ -14,7 +14,7 @@ import typer
 
 from ..errors import ClosedPipeError, RestoreError, SourceError
 from . import batch, degrade, evaluate, export, metrics, models, restore, spectrogram
-from .say import hold_standard_streams, named_stdout, say
+from .messages import hold_standard_streams, named_stdout, print_message
 
 __all__ = ["app", "main"]
 
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         return _failed(f"not enough memory; a shorter --segment or fewer --jobs take less ({error})", 1)
     except (KeyboardInterrupt, typer.Abort):
-        say("stream-restore: interrupted")
+        print_message("stream-restore: interrupted")
         return 130
 
 
@@ -91,5 +91,5 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _failed(error: Exception | str, code: int) -> int:
-    say(f"stream-restore: {error}")
+    print_message(f"stream-restore: {error}")
     return code

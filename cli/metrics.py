@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import options
+from .messages import warn
 from .progress import progress as meter
-from .say import warn
 
 if TYPE_CHECKING:
-    from ..comparison import Findings
+    from ..measure.comparison import Findings
 
 __all__ = ["command"]
 
@@ -36,7 +36,7 @@ def command(
     progress: options.ProgressMode = "auto",
 ) -> None:  # fmt: skip
     """Figures of one recording against another: SDR, SI-SDR, BSS-eval SDR and more, in bounded memory."""
-    from ..comparison import compare
+    from ..measure.comparison import compare
 
     options.refuse_stdin_twice([reference, estimate])
     with meter(progress, quiet) as shown:

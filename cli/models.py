@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .say import print_place
+from .messages import print_path
 
 __all__ = ["app"]
 
@@ -49,4 +49,4 @@ def fetch(name: Name) -> None:
     """Download a model's files, check them, and say where they are."""
     from ..models import fetch as download
 
-    print_place(download(name))
+    print_path(download(name))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 
 if TYPE_CHECKING:
-    from ..restoration import Restoration
+    from ..restoration.restoration import Restoration
 
 __all__ = [
     "Backend",
@@ -80,7 +80,7 @@ def restoration(
     stems: str | None,
 ) -> "Restoration":
     """The options as the engine takes them."""
-    from ..restoration import Restoration
+    from ..restoration.restoration import Restoration
 
     return Restoration(
         overlap=overlap,

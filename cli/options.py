@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 
 from ..errors import ConfigError
-from .say import say, warn
+from .messages import print_message, warn
 
 if TYPE_CHECKING:
     from ..audio import RawFormat
-    from ..job import Report
+    from ..passes.job import Report
 
 __all__ = [
     "ClipMode",
@@ -144,4 +144,4 @@ def report_to_stderr(report: "Report", output: str, quiet: bool, as_json: bool) 
     for warning in [*report.warnings, *clipped]:
         warn(warning, as_json)
     if output != "-" and not as_json and sys.stderr.isatty():
-        say(f"{output}: {report.frames} frames")
+        print_message(f"{output}: {report.frames} frames")

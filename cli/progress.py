@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .say import say
+from .messages import print_message
 
 if TYPE_CHECKING:
-    from ..run import Progress
+    from ..engine.loop import Progress
 
 __all__ = ["Counter", "progress"]
 
@@ -58,7 +58,7 @@ class _Meter:
         if self._last:
             self._show(*self._last)
         if not self._json:
-            say("")
+            print_message("")
 
     def _show(self, done: int, total: int | None) -> None:
         self._shown = time.monotonic()
@@ -66,11 +66,11 @@ class _Meter:
         left = elapsed * (total - done) / done if total and done else None
         if self._json:
             fields = {"frames": done, "total": total, "elapsed_seconds": elapsed, "eta_seconds": left}
-            say(json.dumps(fields))
+            print_message(json.dumps(fields))
         else:
             share = f"{min(100, 100 * done // total):3d} %" if total else f"{done} frames"
             eta = f", {_clock(left)} left" if left is not None else ""
-            say(f"{share}, {_clock(elapsed)}{eta}", start="\r\x1b[K", end="")
+            print_message(f"{share}, {_clock(elapsed)}{eta}", start="\r\x1b[K", end="")
 
 
 def _clock(seconds: float) -> str:

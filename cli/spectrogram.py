@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 import typer
 
 from . import options
+from .messages import print_path
 from .progress import Counter
 from .progress import progress as meter
-from .say import print_place
 
 __all__ = ["command"]
 
@@ -30,8 +30,8 @@ def command(
 ) -> None:
     """Spectrograms to look at and listen to: a folder whose index.html opens in any browser, with no server."""
     from ..audio import open_source
-    from ..display import Track, prepared, show
-    from ..tiles import Axes
+    from ..show.tiles import Axes
+    from ..show.viewer import Track, prepared, write_viewer
 
     options.refuse_stdin_twice(inputs)
     axes = Axes(scale, rows, quietest, loudest)
@@ -42,5 +42,5 @@ def command(
         tracks = [Track(name, source) for name, source in zip(names, sources, strict=True)]
         lengths = [source.estimate for source in sources]
         counter = Counter(shown, None if None in lengths else sum(length or 0 for length in lengths))
-        page = show(output, " · ".join(names), tracks, axes=axes, progress=counter)
-    print_place(page)
+        page = write_viewer(output, " · ".join(names), tracks, axes=axes, progress=counter)
+    print_path(page)

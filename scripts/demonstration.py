@@ -10,7 +10,7 @@ from pathlib import Path
 from music import compose
 
 from stream_restore.audio import open_sink, open_source
-from stream_restore.picture import Difference, Mel, draw, mel
+from stream_restore.show.picture import Difference, Mel, draw, mel
 from stream_restore.spec import Spec
 
 __all__ = ["main"]

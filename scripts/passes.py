@@ -12,8 +12,8 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import sosfreqz
 
 from stream_restore.degradation import Degradation, mean_power
+from stream_restore.engine.stage import Stage
 from stream_restore.spec import Audio, Spec
-from stream_restore.stage import Stage
 
 __all__ = ["SAMPLE_RATE", "degrade", "whole", "with_phase_of"]
 

@@ -6,22 +6,23 @@
     stream_restore.restore("bad.wav", "restored.wav")
     figures = stream_restore.compare("clean.wav", "restored.wav").figures
 
-For a loop of your own, take the stages: `stream_restore.stage` holds their law, `stream_restore.degradation`,
-`stream_restore.restoration` and the modules beside them the stages, `stream_restore.testing` the check for new ones.
+For a loop of your own, take the stages: `stream_restore.engine` holds their law, `stream_restore.degradation` and
+`stream_restore.restoration` the stages, `stream_restore.testing` the check for new ones.
 Importing the package loads nothing heavy; what is named here is imported when it is used.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import _moved
+
 if TYPE_CHECKING:
     from .api import Output, Report, degrade, restore
-    from .comparison import compare
     from .degradation import Degradation
-    from .metrics import Distortion, Metrics
+    from .engine import Chain, Stage
+    from .measure import Distortion, Metrics, compare
     from .restoration import Restoration
     from .spec import Audio, Spec
-    from .stage import Chain, Stage
 
 __all__ = [
     "Audio",
@@ -40,17 +41,18 @@ __all__ = [
     "restore",
 ]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "api": ("Output", "Report", "degrade", "restore"),
-    "comparison": ("compare",),
     "degradation": ("Degradation",),
-    "metrics": ("Distortion", "Metrics"),
+    "engine": ("Chain", "Stage"),
+    "measure": ("Distortion", "Metrics", "compare"),
     "restoration": ("Restoration",),
     "spec": ("Audio", "Spec"),
-    "stage": ("Chain", "Stage"),
 }
+
+_moved.install()
 
 
 def __getattr__(name: str) -> Any:

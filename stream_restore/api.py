@@ -5,14 +5,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from .audio import RawFormat, open_source, spool
-from .combine import through
-from .degradation import Degradation, power_of
-from .exact import MeanSquare
-from .job import Job, Output, Report, Target
+from .audio.outputs.atomic_file import make_folder
+from .degradation.degradation import Degradation, power_of
+from .engine.channels import identity
+from .engine.exact_sum import MeanSquare
+from .engine.loop import Progress, Ticker
 from .models import Model, load
-from .restoration import Moments, Restoration
-from .run import Progress, Ticker
-from .whole import make_folder
+from .passes.job import Job, Output, Report, Target
+from .restoration.restoration import LevelMeter, Restoration
 
 __all__ = ["Output", "Report", "Target", "degrade", "restore"]
 
@@ -44,7 +44,7 @@ def restore(
         save_stems: a folder for one file a stem, called by its name.
         raw: what headerless input is.
         stored: how outputs are stored.
-        resume: go on with a run that was stopped, see `stream_restore.job`.
+        resume: go on with a run that was stopped, see `stream_restore.passes.job`.
         progress: told how far it is.
 
     Raises:
@@ -64,8 +64,8 @@ def restore(
         work |= {"normalise": normalise, **model.facts()}
         job = Job(input, targets, stored, work, resume)
         if normalise:
-            moments = Moments()
-            job.first_pass(source, through(source.spec), moments, ticker)
+            moments = LevelMeter()
+            job.first_pass(source, identity(source.spec), moments, ticker)
             restoration = replace(restoration, level=moments.level())
         stage = restoration.stage(source.spec, model, residual=residual is not None, save_stems=stems)
         if save_stems:

@@ -79,7 +79,7 @@ def stereo_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def every_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints after every block, so that a short recording has many."""
-    from stream_restore import journal
+    from stream_restore.passes import journal
 
     monkeypatch.setattr(journal, "EVERY_SECONDS", 0.0)
     monkeypatch.setattr(journal, "SHARE", 0)

@@ -9,9 +9,9 @@ from identity import Identity, identity
 from stopping import StoppedError
 
 from stream_restore.degradation import Degradation
-from stream_restore.evaluation import Experiment, evaluate
+from stream_restore.experiment.evaluation import Experiment, evaluate
+from stream_restore.experiment.report import write_report
 from stream_restore.models import Model
-from stream_restore.report import write_report
 
 __all__ = ["FAST", "Evaluation", "heard", "in_the_middle"]
 

@@ -14,8 +14,8 @@ from typing import Any
 from identity import identity
 
 from stream_restore import api
-from stream_restore.job import Output
 from stream_restore.models import Model
+from stream_restore.passes.job import Output
 
 __all__ = ["DEAD", "KILLS", "StoppedError", "dies", "interrupt", "killed", "restore", "stop_after", "under_way"]
 

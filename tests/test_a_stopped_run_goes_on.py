@@ -17,10 +17,10 @@ from stopping import DEAD, StoppedError, dies, interrupt, killed, restore, stop_
 
 from stream_restore import api
 from stream_restore.degradation import Degradation
-from stream_restore.exact import MeanSquare
-from stream_restore.job import Output
-from stream_restore.restoration import Moments, Restoration
-from stream_restore.run import BLOCK
+from stream_restore.engine.exact_sum import MeanSquare
+from stream_restore.engine.loop import BLOCK
+from stream_restore.passes.job import Output
+from stream_restore.restoration import LevelMeter, Restoration
 from stream_restore.spec import Audio
 
 pytestmark = pytest.mark.usefixtures("every_block")
@@ -58,7 +58,7 @@ def test_a_first_pass_goes_on_too_and_is_not_done_again(
     work: Callable[..., None], recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[int] = []
-    for measure in (MeanSquare, Moments):
+    for measure in (MeanSquare, LevelMeter):
         monkeypatch.setattr(measure, "add", counted(measure.add, heard))
     work(recording, tmp_path / "whole")
     in_all = sum(heard)

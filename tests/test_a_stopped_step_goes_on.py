@@ -10,14 +10,14 @@ from folders import files
 from stopped_evaluations import Evaluation
 from stopping import StoppedError
 
-from stream_restore.comparison import Comparison
 from stream_restore.degradation import AddNoise
+from stream_restore.engine.exact_sum import MeanSquare
+from stream_restore.engine.resample import SoxrResampler
 from stream_restore.errors import ConfigError
-from stream_restore.exact import MeanSquare
-from stream_restore.metrics import Distortion
-from stream_restore.picture import _Columns
-from stream_restore.resample import SoxrResampler
-from stream_restore.tiles import Tiles
+from stream_restore.measure import Distortion
+from stream_restore.measure.comparison import Comparison
+from stream_restore.show.picture import _Columns
+from stream_restore.show.tiles import Tiles
 
 pytestmark = pytest.mark.usefixtures("every_block")
 

@@ -9,10 +9,10 @@ from identity import identity
 from stopped_evaluations import FAST, Evaluation, in_the_middle
 from stopping import StoppedError
 
-from stream_restore.audio.lock import Lock
+from stream_restore.audio.outputs.lock import Lock
 from stream_restore.errors import ConfigError, SinkError, SpecError
-from stream_restore.evaluation import evaluate
-from stream_restore.ledger import Ledger
+from stream_restore.experiment.evaluation import evaluate
+from stream_restore.passes.step_log import StepLog
 
 pytestmark = pytest.mark.usefixtures("every_block")
 
@@ -46,7 +46,7 @@ def test_what_changed_is_named(finished: bool, evaluation: Evaluation, tmp_path:
 
 @pytest.mark.parametrize("name", ["clip.json", "clip.journal"])
 @pytest.mark.parametrize("damage", [b"3\n", b"[]\n", b'{"work": 3}\n{"step"}\n', b"\xff\n"])
-def test_a_damaged_ledger_is_named(name: str, damage: bytes, evaluation: Evaluation, tmp_path: Path) -> None:
+def test_a_damaged_log_is_named(name: str, damage: bytes, evaluation: Evaluation, tmp_path: Path) -> None:
     (tmp_path / "clip").mkdir()
     (tmp_path / "clip" / name).write_bytes(damage)
     with pytest.raises(ConfigError, match=rf"{name}: (is damaged|cannot go on)"):
@@ -55,14 +55,14 @@ def test_a_damaged_ledger_is_named(name: str, damage: bytes, evaluation: Evaluat
 
 def test_a_line_that_was_being_written_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "work.journal"
-    with Ledger(path, {}, resume=False) as ledger:
-        assert ledger.once("first", lambda: [1, (2.5, None)]) == [1, [2.5, None]]
+    with StepLog(path, {}, resume=False) as log:
+        assert log.once("first", lambda: [1, (2.5, None)]) == [1, [2.5, None]]
     with path.open("ab") as file:
         file.write(b'{"step": "second", "ga')
     for _ in range(2):
-        with Ledger(path, {}, resume=True) as ledger:
-            assert ledger.once("second", lambda: 2) == 2
-            assert ledger.once("first", lambda: 3) == [1, [2.5, None]]
+        with StepLog(path, {}, resume=True) as log:
+            assert log.once("second", lambda: 2) == 2
+            assert log.once("first", lambda: 3) == [1, [2.5, None]]
     assert len(path.read_bytes().splitlines()) == 3
 
 

@@ -16,7 +16,7 @@ from stream_restore import api
 from stream_restore.audio import parse_raw
 from stream_restore.degradation import Degradation
 from stream_restore.errors import SourceError
-from stream_restore.job import Output
+from stream_restore.passes.job import Output
 
 RAW = parse_raw("s16:8000:1")
 

@@ -11,15 +11,15 @@ import pytest
 from identity import identity
 
 import stream_restore
-from stream_restore.combine import Beside, Mix, SameLength
 from stream_restore.degradation import AddNoise, Degradation, Quantise
-from stream_restore.filters import CausalLowPass, ZeroPhaseLowPass
+from stream_restore.degradation.filters import CausalLowPass, ZeroPhaseLowPass
+from stream_restore.engine.channels import Mix, SameLength, WithInput
+from stream_restore.engine.resample import PolyphaseResampler, SoxrResampler
+from stream_restore.engine.stage import Chain, Stage
 from stream_restore.models.torch_backend import from_torch
-from stream_restore.resample import PolyphaseResampler, SoxrResampler
 from stream_restore.restoration import Restoration
-from stream_restore.separation import Separate
+from stream_restore.restoration.separate import Separate
 from stream_restore.spec import Spec
-from stream_restore.stage import Chain, Stage
 from stream_restore.testing import check_stage
 
 MONO, STEREO = Spec(32000, 1), Spec(44100, 2)
@@ -43,7 +43,7 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
     "Quantise": (lambda: Quantise(STEREO, 8, seed=3), 4096, 0),
     "AddNoise": (lambda: AddNoise(STEREO, 20, power=0.06, seed=3), 4096, 0),
     "Mix": (lambda: Mix(STEREO, [[0.5, 0.5], [1.0, -1.0], [0.0, 0.25]]), 256, None),
-    "Beside": (lambda: Beside(CausalLowPass(STEREO, 7000)), 256, 0),
+    "Beside": (lambda: WithInput(CausalLowPass(STEREO, 7000)), 256, 0),
     "SameLength, a third and back": (
         lambda: SameLength(Chain(PolyphaseResampler(Spec(48000, 1), 16000), PolyphaseResampler(Spec(16000, 1), 48000))),
         4098,

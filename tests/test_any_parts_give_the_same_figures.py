@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream_restore import comparison, metrics
-from stream_restore.comparison import Comparison
+from stream_restore import measure as metrics
+from stream_restore.engine.exact_sum import ExactSum
 from stream_restore.errors import ConfigError, SpecError
-from stream_restore.exact import ExactSum
-from stream_restore.metrics import DelayFinder, Distortion, Projection, Segmental, Spectral
-from stream_restore.metrics.cells import CELL
-from stream_restore.metrics.sums import ExactSums
+from stream_restore.measure import DelayFinder, Distortion, Projection, Segmental, Spectral, comparison
+from stream_restore.measure.comparison import Comparison
+from stream_restore.measure.exact_sums import ExactSums
+from stream_restore.measure.fixed_windows import CELL
 from stream_restore.spec import Spec
 from stream_restore.testing import example_signal
 
@@ -106,7 +106,7 @@ def test_a_part_alone_has_the_figures_of_its_frames(name: str) -> None:
     assert part(name, CELL, 3 * CELL + 5).result() == alone.result()
 
 
-# The others keep up to `stream_restore.metrics.segments.MOST` segments, "Segmental, joined" 8.
+# The others keep up to `stream_restore.measure.segmental.MOST` segments, "Segmental, joined" 8.
 @pytest.mark.parametrize("name", [name for name in ACCUMULATORS if name not in ("Segmental", "Comparison")])
 def test_memory_does_not_grow(name: str) -> None:
     accumulator, sizes = ACCUMULATORS[name](12345), []

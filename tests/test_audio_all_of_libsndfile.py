@@ -9,7 +9,7 @@ import soundfile
 from audio_helpers import NOT_OF_LIBSNDFILE, drip, read_all
 
 from stream_restore.audio import open_source
-from stream_restore.audio.raw import parse_raw
+from stream_restore.audio.pcm.raw import parse_raw
 from stream_restore.errors import SourceError
 from stream_restore.spec import Audio, Spec
 from stream_restore.testing import example_signal

@@ -12,8 +12,8 @@ from audio_helpers import NOT_OF_LIBSNDFILE, read_all, write_all
 
 from stream_restore.audio import Format, Sink, open_sink, open_source
 from stream_restore.audio.formats import CODECS, CONTAINERS, choose
-from stream_restore.audio.raw import RawFormat
-from stream_restore.audio.sndfile_sink import SUBTYPES
+from stream_restore.audio.pcm.raw import RawFormat
+from stream_restore.audio.sndfile.sink import SUBTYPES
 from stream_restore.errors import ConfigError, SinkError
 from stream_restore.spec import Audio, Spec
 from stream_restore.testing import example_signal

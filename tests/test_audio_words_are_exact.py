@@ -10,9 +10,9 @@ from audio_helpers import noise, only_write, read_all, write_all
 from numpy.typing import NDArray
 
 from stream_restore.audio import Format, open_sink, open_source
-from stream_restore.audio.g711 import DECODED, compress
+from stream_restore.audio.samples.g711 import DECODED, compress
+from stream_restore.engine.noise import Noise, tpdf
 from stream_restore.errors import ConfigError, SinkError, SpecError
-from stream_restore.noise import Noise, tpdf
 from stream_restore.spec import Audio, Spec
 
 STEREO = Spec(44100, 2)

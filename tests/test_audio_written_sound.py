@@ -12,8 +12,8 @@ from audio_helpers import ffmpeg, noise, only_write, rate_of, read_all, sox, wri
 
 from stream_restore.audio import Format, open_sink, open_source
 from stream_restore.audio.formats import CODECS, CONTAINERS, choose
-from stream_restore.audio.ogg_pages import checksum
-from stream_restore.audio.wav_writer import WavHead
+from stream_restore.audio.ogg.pages import checksum
+from stream_restore.audio.pcm.wav_writer import WavHead
 from stream_restore.spec import Audio, Spec
 
 STEREO = Spec(44100, 2)

@@ -18,8 +18,8 @@ from stream_restore import api
 from stream_restore.audio import open_sink
 from stream_restore.batch import Batch
 from stream_restore.errors import ConfigError
-from stream_restore.job import Output
 from stream_restore.models import load
+from stream_restore.passes.job import Output
 from stream_restore.restoration import Restoration
 from stream_restore.spec import Spec
 from stream_restore.testing import example_signal

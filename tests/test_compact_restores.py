@@ -11,11 +11,11 @@ import soundfile
 import soxr
 
 from stream_restore.degradation import Degradation, mean_power
-from stream_restore.metrics import Distortion
+from stream_restore.engine.stage import Stage
+from stream_restore.measure import Distortion
 from stream_restore.models import Model, load
 from stream_restore.restoration import Restoration
 from stream_restore.spec import Audio, Spec
-from stream_restore.stage import Stage
 
 RATE = 44100
 FOLDER = os.environ.get("STREAM_RESTORE_AUDIO")

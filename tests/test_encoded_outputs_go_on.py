@@ -20,7 +20,7 @@ from stream_restore.audio import Position, Sink, open_sink
 from stream_restore.audio.formats import CODECS, CONTAINERS, WORDS
 from stream_restore.degradation import Degradation
 from stream_restore.errors import ConfigError, SinkError
-from stream_restore.job import Output
+from stream_restore.passes.job import Output
 from stream_restore.spec import Audio, Spec
 
 RATE, FRAMES = 44100, 600_000

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from stream_restore.audio import open_source
-from stream_restore.display import Track, show
+from stream_restore.show.viewer import Track, write_viewer
 
 
 def gains(folder: Path, *levels: float) -> list[float]:
@@ -21,7 +21,7 @@ def gains(folder: Path, *levels: float) -> list[float]:
             soundfile.write(path, np.full(1000, level), 8000, subtype="FLOAT")
             source = stack.enter_context(open_source(path))
             tracks.append(Track(str(number), source, path.name, matched=number < len(levels)))
-        show(folder, "levels", tracks)
+        write_viewer(folder, "levels", tracks)
     data = json.loads((folder / "recording.js").read_text("utf-8").partition(" = ")[2].rstrip(";\n"))
     return [track["gain_db"] for track in data["tracks"]]
 

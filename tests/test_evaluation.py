@@ -18,9 +18,9 @@ from identity import identity
 import stream_restore
 from stream_restore.degradation import Degradation
 from stream_restore.errors import ConfigError, SourceError
-from stream_restore.evaluation import Experiment, evaluate
+from stream_restore.experiment.evaluation import Experiment, evaluate
+from stream_restore.experiment.report import PRINTED, write_report
 from stream_restore.models import Model
-from stream_restore.report import PRINTED, write_report
 from stream_restore.spec import Audio
 from stream_restore.testing import example_signal
 

@@ -13,9 +13,9 @@ from torchmetrics.functional.audio import scale_invariant_signal_distortion_rati
 from torchmetrics.functional.audio import signal_distortion_ratio as tm_sdr
 from torchmetrics.functional.audio import signal_noise_ratio as tm_snr
 
-from stream_restore.comparison import Comparison
-from stream_restore.metrics import Distortion, Projection, Spectral
-from stream_restore.metrics.cells import CELL
+from stream_restore.measure import Distortion, Projection, Spectral
+from stream_restore.measure.comparison import Comparison
+from stream_restore.measure.fixed_windows import CELL
 from stream_restore.spec import Audio, Spec
 from stream_restore.testing import example_signal
 

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from stream_restore.comparison import compare
 from stream_restore.errors import ConfigError, SourceError
+from stream_restore.measure.comparison import compare
 from stream_restore.spec import Audio
 from stream_restore.testing import example_signal
 

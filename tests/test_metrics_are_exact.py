@@ -10,9 +10,9 @@ import torch
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio as tm_si_sdr
 from torchmetrics.functional.audio import signal_noise_ratio as tm_snr
 
+from stream_restore.engine.exact_sum import ExactSum
 from stream_restore.errors import SpecError
-from stream_restore.exact import ExactSum
-from stream_restore.metrics import Distortion, Metrics
+from stream_restore.measure import Distortion, Metrics
 from stream_restore.spec import Audio
 from stream_restore.testing import example_signal, partitions
 

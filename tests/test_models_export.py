@@ -28,7 +28,7 @@ from stream_restore.models.graph import exportable
 from stream_restore.models.moments import StagedMoments
 from stream_restore.models.spectrum import Spectrum
 from stream_restore.models.torch_backend import stft_of
-from stream_restore.separation import Separate
+from stream_restore.restoration.separate import Separate
 from stream_restore.spec import Spec
 from stream_restore.testing import example_signal
 

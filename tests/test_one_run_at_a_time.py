@@ -16,7 +16,7 @@ from folders import files
 from stopping import under_way
 
 from stream_restore.audio import open_sink
-from stream_restore.audio.lock import Lock, refuse_busy
+from stream_restore.audio.outputs.lock import Lock, refuse_busy
 from stream_restore.errors import SinkError
 from stream_restore.spec import Spec
 from stream_restore.testing import example_signal

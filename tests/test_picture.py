@@ -9,9 +9,9 @@ import librosa
 import numpy as np
 import pytest
 
-from stream_restore import picture
 from stream_restore.errors import ConfigError, SinkError, SpecError
-from stream_restore.picture import BANDS, Difference, Mel, draw, mel
+from stream_restore.show import picture
+from stream_restore.show.picture import BANDS, Difference, Mel, draw, mel
 from stream_restore.spec import Audio, Spec
 from stream_restore.testing import example_signal
 

@@ -21,8 +21,8 @@ from torchmetrics.functional.audio import scale_invariant_signal_distortion_rati
 
 from stream_restore import api
 from stream_restore.degradation import Degradation
-from stream_restore.filters import butterworth
-from stream_restore.metrics import Distortion, Spectral
+from stream_restore.degradation.filters import butterworth
+from stream_restore.measure import Distortion, Spectral
 from stream_restore.spec import Audio, Spec
 
 RATE = 44100

@@ -11,11 +11,11 @@ from demucs.api import Separator
 from identity import identity
 from numpy.typing import NDArray
 
+from stream_restore.engine.loop import run
 from stream_restore.errors import ConfigError
 from stream_restore.models.model import Model
 from stream_restore.models.torch_backend import from_torch
 from stream_restore.restoration import Level, Restoration, measure
-from stream_restore.run import run
 from stream_restore.spec import Audio, Spec
 from stream_restore.testing import example_signal
 

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from scipy.signal import butter, firwin, lfilter, resample_poly, sosfilt, sosfiltfilt
 
 from stream_restore.degradation import AddNoise, Degradation, Quantise, mean_power
+from stream_restore.degradation.filters import CausalLowPass, ZeroPhaseLowPass, butterworth, decay_frames
+from stream_restore.engine.noise import Noise, tpdf
+from stream_restore.engine.resample import PolyphaseResampler, SoxrResampler
+from stream_restore.engine.stage import Stage
 from stream_restore.errors import ConfigError
-from stream_restore.filters import CausalLowPass, ZeroPhaseLowPass, butterworth, decay_frames
-from stream_restore.metrics import Distortion
-from stream_restore.noise import Noise, tpdf
-from stream_restore.resample import PolyphaseResampler, SoxrResampler
+from stream_restore.measure import Distortion
 from stream_restore.spec import Audio, Spec
-from stream_restore.stage import Stage
 from stream_restore.testing import example_signal
 
 

@@ -17,7 +17,7 @@ import soundfile
 from folders import files, names
 
 from stream_restore.cli.main import main
-from stream_restore.display import STATIC
+from stream_restore.show.viewer import STATIC
 from stream_restore.spec import Audio
 from stream_restore.testing import example_signal
 

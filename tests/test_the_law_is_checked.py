@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stream_restore.engine.stage import Chain, Stage
 from stream_restore.spec import Audio, Spec, empty
-from stream_restore.stage import Chain, Stage
 from stream_restore.testing import check_stage
 
 SPEC = Spec(8000, 2)

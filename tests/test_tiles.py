@@ -12,12 +12,12 @@ import pytest
 from folders import files
 from PIL import Image
 
-from stream_restore import mel
 from stream_restore.errors import ConfigError, SinkError, SpecError
-from stream_restore.png import PALETTE, encode_png
+from stream_restore.show import mel
+from stream_restore.show.png import PALETTE, encode_png
+from stream_restore.show.tiles import TILE, Axes, Tiles
 from stream_restore.spec import Audio, Spec
 from stream_restore.testing import example_signal, partitions
-from stream_restore.tiles import TILE, Axes, Tiles
 
 RATE = 8000
 SIZE, HOP = 512, 128

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from browser import Browser, chromium
 
-from stream_restore.display import Track, prepare, show
-from stream_restore.metrics import Segments
+from stream_restore.measure import Segments
+from stream_restore.show.tiles import Axes
+from stream_restore.show.viewer import Track, prepare, write_viewer
 from stream_restore.spec import Audio, Spec
-from stream_restore.tiles import Axes
 
 if chromium() is None:
     pytest.skip("no chromium is installed: apt-get install chromium", allow_module_level=True)
@@ -39,7 +39,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prepare(folder, force=False)
     tracks = [Track("original", Tone(0.5)), Track("restored", Tone(0.25)), Track("residual", Tone(0.01), matched=False)]
     sdr = {"restored": Segments(RATE, tuple(10 + (second % 60) / 10 for second in range(SECONDS)))}
-    return show(folder, "A rising tone", tracks, sdr=sdr, axes=Axes(rows=ROWS))
+    return write_viewer(folder, "A rising tone", tracks, sdr=sdr, axes=Axes(rows=ROWS))
 
 
 @pytest.fixture(scope="module")

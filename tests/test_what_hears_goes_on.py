@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_restore.comparison import Comparison
+from stream_restore.engine.exact_sum import ExactSum, MeanSquare
+from stream_restore.engine.loop import BLOCK
+from stream_restore.engine.state import load_state_dict, state_dict
 from stream_restore.errors import ConfigError, SourceError, StreamError
-from stream_restore.exact import ExactSum, MeanSquare
-from stream_restore.journal import Journal
-from stream_restore.metrics import DelayFinder, Distortion, Projection, Segmental, Spectral
-from stream_restore.metrics.cells import CELL
-from stream_restore.passage import passage
-from stream_restore.picture import _Columns
-from stream_restore.run import BLOCK
-from stream_restore.snapshot import put, take
+from stream_restore.measure import DelayFinder, Distortion, Projection, Segmental, Spectral
+from stream_restore.measure.comparison import Comparison
+from stream_restore.measure.fixed_windows import CELL
+from stream_restore.passes.journal import Journal
+from stream_restore.passes.resumable_pass import run_pass
+from stream_restore.show.picture import _Columns
+from stream_restore.show.tiles import Tiles
 from stream_restore.spec import Audio, Spec
 from stream_restore.testing import example_signal
-from stream_restore.tiles import Tiles
 
 SPEC = Spec(8000, 2)
 CUTS = (0, 1, 20_000, 20_001, 70_000, 130_000)
@@ -46,10 +46,10 @@ def sounds(frames: int = CUTS[-1]) -> tuple[Audio, Audio]:
 
 def through_a_file(state: object, fresh: Any, folder: Path) -> Any:
     """`fresh` with the state of another, as a journal gives it back."""
-    Journal(folder / "state", {}).save(0, [], take(state))
+    Journal(folder / "state", {}).save(0, [], state_dict(state))
     checkpoint = Journal(folder / "state", {}).load()
     assert checkpoint is not None
-    return put(fresh, checkpoint.state)
+    return load_state_dict(fresh, checkpoint.state)
 
 
 @pytest.mark.parametrize("start", [0, 12_345])
@@ -109,12 +109,14 @@ def test_a_mean_square_goes_on(tmp_path: Path) -> None:
 
 @given(st.dictionaries(st.integers(-(2**63), 2**63 - 1), st.integers()), st.integers())
 def test_integers_of_any_size_come_back(numbers: dict[int, int], single: int) -> None:
-    found = put([defaultdict(int, {3: 4}), ExactSum(5), 0], take([defaultdict(int, numbers), ExactSum(single), single]))
+    found = load_state_dict(
+        [defaultdict(int, {3: 4}), ExactSum(5), 0], state_dict([defaultdict(int, numbers), ExactSum(single), single])
+    )
     assert found == [numbers, ExactSum(single), single]
 
 
 def kept_bytes(state: object) -> int:
-    return sum(array.nbytes for array in take(state).values())
+    return sum(array.nbytes for array in state_dict(state).values())
 
 
 @pytest.mark.parametrize("name", [name for name in HEARS if name not in ("Segmental", "Comparison")])
@@ -140,19 +142,19 @@ def test_what_is_kept_does_not_grow(name: str) -> None:
 )
 def test_the_state_of_something_else_is_refused(state: object, other: object) -> None:
     with pytest.raises(StreamError, match="does not fit"):
-        put(other, take(state))
+        load_state_dict(other, state_dict(state))
 
 
 def test_integers_that_are_cut_short_are_refused() -> None:
-    taken = take(defaultdict(int, {1: 2, 3: 1 << 100}))
+    taken = state_dict(defaultdict(int, {1: 2, 3: 1 << 100}))
     for length in (0, 13):
         with pytest.raises(StreamError, match=r"does not fit.*\.values"):
-            put(defaultdict(int), {**taken, ".values": taken[".values"][:length]})
+            load_state_dict(defaultdict(int), {**taken, ".values": taken[".values"][:length]})
 
 
 def test_what_cannot_be_kept_is_not_passed_over() -> None:
     with pytest.raises(TypeError, match="str"):
-        take(["text"])
+        state_dict(["text"])
 
 
 class Tape:
@@ -174,7 +176,7 @@ class StoppedError(Exception):
 def listen(tapes: list[Tape], power: MeanSquare, journal: Journal | None, most: int = 1000) -> int:
     """Hear the first tape, up to `most` blocks; how many there were."""
     count = 0
-    for block, *_ in passage(tapes, [power], journal):
+    for block, *_ in run_pass(tapes, [power], journal):
         if count == most:
             raise StoppedError
         power.add(block)
@@ -184,8 +186,8 @@ def listen(tapes: list[Tape], power: MeanSquare, journal: Journal | None, most: 
 
 @pytest.mark.parametrize("stop", [0, 1, 3, 4])
 def test_a_passage_goes_on_where_it_was(stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream_restore.journal.EVERY_SECONDS", 0.0)
-    monkeypatch.setattr("stream_restore.journal.SHARE", 0)
+    monkeypatch.setattr("stream_restore.passes.journal.EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("stream_restore.passes.journal.SHARE", 0)
     sound, longer = example_signal(1, 4 * BLOCK + 5), example_signal(2, 4 * BLOCK + 77)
     whole, power = MeanSquare(), MeanSquare()
     whole.add(sound)
@@ -205,6 +207,6 @@ def test_a_passage_goes_on_where_it_was(stop: int, tmp_path: Path, monkeypatch: 
 
 
 def test_a_journal_of_something_else_is_named(tmp_path: Path) -> None:
-    Journal(tmp_path / "step", {}).save(0, [], take([Distortion()]))
+    Journal(tmp_path / "step", {}).save(0, [], state_dict([Distortion()]))
     with pytest.raises(ConfigError, match=r"step\.journal: .*does not fit.*start again without it"):
         listen([Tape(sounds()[0])], MeanSquare(), Journal(tmp_path / "step", {}))

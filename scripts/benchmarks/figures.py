@@ -10,7 +10,7 @@ from passes import SAMPLE_RATE
 from scipy.fft import rfft
 from scipy.signal import get_window
 
-from stream_restore.metrics.spectral import FLOOR, HOP, SIZE
+from stream_restore.measure.spectral import FLOOR, HOP, SIZE
 from stream_restore.spec import Audio
 
 __all__ = ["log_spectral_distance_db", "loudness_lufs", "si_sdr_db"]
@@ -23,7 +23,7 @@ COLUMNS = 1024
 
 
 def si_sdr_db(reference: Audio, estimate: Audio) -> float:
-    """Scale-invariant signal-to-distortion ratio, as `stream_restore.metrics.Distortion` defines it.
+    """Scale-invariant signal-to-distortion ratio, as `stream_restore.measure.Distortion` defines it.
 
     In plain float64, which is 20 times as fast as its exact sums and agrees with them to some 1e-9 dB.
     """
@@ -37,7 +37,7 @@ def log_spectral_distance_db(reference: Audio, estimate: Audio, above_hz: float 
     """Root mean square over the frequencies from `above_hz` on of the difference of levels in dB, averaged over time.
 
     Gray and Markel, "Distance measures for speech processing", 1976. Spectra, floor and columns are those of
-    `stream_restore.metrics.Spectral`, which gives this figure for all frequencies.
+    `stream_restore.measure.Spectral`, which gives this figure for all frequencies.
     """
     band = np.arange(SIZE // 2 + 1) * SAMPLE_RATE >= above_hz * SIZE
     distances = [_distances(r, e, band) for r, e in zip(reference, estimate, strict=True)]

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 from passes import SAMPLE_RATE
 
-from stream_restore.metrics import DelayFinder
+from stream_restore.measure import DelayFinder
 from stream_restore.spec import Audio
 
 __all__ = ["aligned", "coded", "filtered", "version"]

@@ -18,7 +18,7 @@ from passes import SAMPLE_RATE
 from stream_restore.models import Model, load
 from stream_restore.models.export import export_model
 from stream_restore.models.torch_backend import from_torch
-from stream_restore.separation import Separate
+from stream_restore.restoration.separate import Separate
 from stream_restore.spec import Audio, Spec
 
 from . import child

@@ -14,7 +14,7 @@ import numpy as np
 from passes import SAMPLE_RATE, degrade, whole, with_phase_of
 
 from stream_restore.degradation import Degradation
-from stream_restore.filters import butterworth
+from stream_restore.degradation.filters import butterworth
 from stream_restore.models import Model, load
 from stream_restore.restoration import Restoration
 from stream_restore.spec import Audio, Spec

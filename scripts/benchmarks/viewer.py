@@ -13,8 +13,8 @@ import numpy as np
 from music import compose
 from numpy.typing import NDArray
 
-from stream_restore.display import Track, prepare, show
-from stream_restore.metrics import Segments
+from stream_restore.measure import Segments
+from stream_restore.show.viewer import Track, prepare, write_viewer
 from stream_restore.spec import Audio, Spec
 
 from .table import table
@@ -96,7 +96,9 @@ def _page(folder: Path, seconds: float) -> Path:
     prepare(folder / "page", force=False)
     tracks = [Track(name, Loop(seconds, *gains), matched=name != "residual") for name, gains in LOOSE.items()]
     curve = Segments(RATE, tuple(12 + 6 * np.sin(np.arange(int(seconds)) / 20)))
-    page = show(folder / "page", f"{seconds / 60:g} minutes", tracks, sdr={"degraded": curve, "restored": curve})
+    page = write_viewer(
+        folder / "page", f"{seconds / 60:g} minutes", tracks, sdr={"degraded": curve, "restored": curve}
+    )
     print(f"the page took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     return page
 

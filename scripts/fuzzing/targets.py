@@ -21,9 +21,9 @@ from stream_restore.audio import Source, open_source, parse_raw
 from stream_restore.audio.formats import WORDS
 from stream_restore.cli.main import main
 from stream_restore.errors import ConfigError, ModelError, RestoreError, SourceError
-from stream_restore.journal import Journal
 from stream_restore.models.container import MANIFEST_KEY, SEAL_KEY, ZEROS, read_manifest, seal
 from stream_restore.models.manifest import Manifest
+from stream_restore.passes.journal import Journal
 
 __all__ = ["BOUND", "OPTIONS", "SEEDS", "TARGETS"]
 

@@ -13,7 +13,7 @@ from passes import SAMPLE_RATE, degrade, with_phase_of
 from scipy.signal import lfilter
 
 from stream_restore.degradation import Degradation
-from stream_restore.filters import butterworth
+from stream_restore.degradation.filters import butterworth
 from stream_restore.spec import Audio
 
 from .corpus import ENCODERS, Kind, Piece

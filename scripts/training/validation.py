@@ -8,7 +8,7 @@ import torch
 from passes import SAMPLE_RATE, degrade
 
 from stream_restore.degradation import Degradation
-from stream_restore.metrics import Distortion
+from stream_restore.measure import Distortion
 from stream_restore.spec import Audio
 
 from .corpus import ENCODERS, Piece, Stored

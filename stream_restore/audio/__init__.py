@@ -9,14 +9,14 @@ array([[0., 0.],
 """
 
 from .formats import Format
-from .output import refuse_same_file
-from .place import clock, place
-from .raw import RawFormat, parse_raw
+from .outputs.output import refuse_same_file
+from .pcm.raw import RawFormat, parse_raw
+from .positions import format_position, format_timestamp
+from .readers import open_source
 from .sink import Position, Sink
-from .sinks import open_sink
 from .source import Source
-from .sources import open_source
 from .spool import spool
+from .writers import open_sink
 
 __all__ = [
     "Format",
@@ -24,11 +24,11 @@ __all__ = [
     "RawFormat",
     "Sink",
     "Source",
-    "clock",
+    "format_position",
+    "format_timestamp",
     "open_sink",
     "open_source",
     "parse_raw",
-    "place",
     "refuse_same_file",
     "spool",
 ]

@@ -9,9 +9,9 @@ import numpy as np
 from ..errors import ConfigError, SinkError, SpecError, StreamError
 from ..spec import Audio, Spec
 from .formats import CONTAINERS, Format, word_of
-from .output import Output
-from .pcm import Quantiser, Values
-from .place import place
+from .outputs.output import Output
+from .positions import format_position
+from .samples.coding import Quantiser, Values
 
 __all__ = ["Position", "Sink"]
 
@@ -145,7 +145,7 @@ class Sink(ABC):
         if np.isfinite(block).all():
             return
         channel, frame = min(np.argwhere(~np.isfinite(block)).tolist(), key=lambda found: found[1])
-        where = place(self._frames + frame, self.spec.sample_rate)
+        where = format_position(self._frames + frame, self.spec.sample_rate)
         raise SinkError(
             f"{self.name}: {block[channel, frame]} at {where}, channel {channel + 1}, was to be written;"
             " a model or an option makes the sound too loud for numbers"

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import SourceError, StreamError
 from ..spec import Audio, Spec, empty
 from .formats import Format
-from .place import place
+from .positions import format_position
 
 __all__ = ["MAX_CHANNELS", "MAX_RATE", "PIECE", "Source", "checked_spec"]
 
@@ -104,7 +104,7 @@ class Source(ABC):
         """Go back to the first frame; only called when rereadable."""
 
     def _here(self) -> str:
-        return place(self._position, self.spec.sample_rate)
+        return format_position(self._position, self.spec.sample_rate)
 
     def _ends_early(self, declared: int) -> None:
         self._warn(f"ends at {self._here()}, its header says {declared}; read to its real end")
@@ -118,7 +118,7 @@ class Source(ABC):
         finite = np.isfinite(block)
         if not finite.all():
             first = int(np.flatnonzero(~finite.all(axis=0))[0])
-            where = place(self._position + first, self.spec.sample_rate)
+            where = format_position(self._position + first, self.spec.sample_rate)
             channel = int(np.flatnonzero(~finite[:, first])[0])
             value = block[channel, first]
             raise SourceError(f"{self.name}: {value} at {where}, channel {channel + 1}; every sample must be a number")

@@ -6,8 +6,8 @@ from typing import BinaryIO
 from ..errors import SinkError
 from .bytestream import ByteStream
 from .formats import WORDS, Format
-from .pcm import Quantiser, encode
-from .pcm_source import PcmSource
+from .pcm.source import PcmSource
+from .samples.coding import Quantiser, encode
 from .source import Source
 
 __all__ = ["Spool", "spool", "spool_bytes"]

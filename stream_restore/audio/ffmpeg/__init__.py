@@ -1,0 +1,9 @@
+"""What FFmpeg decodes and encodes, through PyAV. Imported only when needed."""
+
+from .sink import AvSink
+from .source import AvSource
+
+__all__ = [
+    "AvSink",
+    "AvSource",
+]

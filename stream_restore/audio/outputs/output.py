@@ -1,0 +1,295 @@
+"""Where bytes go: a file that has its name only when it is complete, or a pipe."""
+
+import contextlib
+import filecmp
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ...errors import ClosedPipeError, ConfigError, SinkError
+from .lock import Lock
+
+__all__ = ["PART", "Output", "claimed", "open_output", "part_of", "refuse_existing", "refuse_same_file"]
+
+PART = ".part"
+"""What is behind the name of a file that is not complete."""
+
+
+class Output:
+    """Bytes on their way to a file or a pipe, in the shape libraries expect of a file object.
+
+    Libraries written in C call back into `write` and cannot carry an exception; so the first error is kept
+    in `error`, later writes are swallowed, and `check` raises it.
+
+    Attributes:
+        name: for messages.
+        error: the first failure, already in the words of `stream_restore.errors`.
+    """
+
+    def __init__(
+        self,
+        raw: BinaryIO,
+        name: str,
+        part: Path | None = None,
+        final: Path | None = None,
+        lock: Lock | None = None,
+    ) -> None:
+        self._raw = raw
+        self.name = name
+        self._part = part
+        self._final = final
+        self._lock = lock
+        self._written = 0
+        self.error: SinkError | None = None
+
+    def seekable(self) -> bool:
+        """Whether what is written can be gone back to."""
+        return self._part is not None
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Take all of `data`; a failure shows in `check`."""
+        view = memoryview(data).cast("B")
+        done = 0
+        while done < len(view) and self.error is None:
+            try:
+                # A raw stream may take less than it is given, a foreign one may say nothing.
+                done += self._raw.write(view[done:]) or (len(view) - done)
+            except (OSError, ValueError) as error:
+                self.error = self._translated(error)
+        self._written += len(view)
+        return len(view)
+
+    def read(self, size: int = -1) -> bytes:
+        """Bytes already written; for libraries that patch what they wrote."""
+        return self._raw.read(size)
+
+    def seek(self, position: int, whence: int = 0) -> int:
+        """Go to a byte already written; a pipe stays where it is."""
+        return self._raw.seek(position, whence) if self.seekable() else self._written
+
+    def tell(self) -> int:
+        """The byte that is written next."""
+        return self._raw.tell() if self.seekable() else self._written
+
+    def check(self) -> None:
+        """Raise the first failure.
+
+        Raises:
+            ClosedPipeError: the reader went away.
+            SinkError: the disk is full, or whatever else the system says.
+        """
+        if self.error is not None:
+            raise self.error
+
+    def sync(self) -> None:
+        """Everything so far to the disk.
+
+        Raises:
+            SinkError: whatever the system says.
+        """
+        self.check()
+        try:
+            self._raw.flush()
+            os.fsync(self._raw.fileno())
+        except (OSError, ValueError) as error:
+            self.error = self._translated(error)
+            raise self.error from error
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """What is in the file, `size` bytes at a time; the place of the next write stays.
+
+        Raises:
+            SinkError: it cannot be read.
+        """
+        if self._part is None:
+            return
+        try:
+            with open(self._part, "rb") as file:
+                while data := file.read(size):
+                    yield data
+        except OSError as error:
+            raise SinkError(f"{self._part}: cannot be read: {error.strerror or error}") from error
+
+    def cut(self, size: int) -> None:
+        """Keep `size` bytes and go on behind them.
+
+        Raises:
+            SinkError: there are not so many.
+        """
+        if self._raw.seek(0, os.SEEK_END) < size:
+            raise SinkError(f"{self._part}: is shorter than its journal says; start again without --resume")
+        self._raw.truncate(size)
+        self._raw.seek(size)
+
+    def leave(self) -> None:
+        """Close, and leave NAME.part as it is."""
+        with contextlib.suppress(OSError, ValueError):
+            self._raw.close()
+        self._release()
+
+    def commit(self, replace: bool) -> None:
+        """Everything to the disk, then its name to the file."""
+        self.check()
+        try:
+            self._raw.flush()
+            if self._part is not None and self._final is not None:
+                self._publish(self._part, self._final, replace)
+        except (OSError, ValueError) as error:
+            self.error = self._translated(error)
+            raise self.error from error
+
+    def discard(self) -> None:
+        """Leave nothing behind. Any number of times."""
+        if self._part is not None:
+            with contextlib.suppress(OSError):
+                self._raw.close()
+            self._part.unlink(missing_ok=True)
+        self._release()
+
+    def _publish(self, part: Path, final: Path, replace: bool) -> None:
+        os.fsync(self._raw.fileno())
+        self._raw.close()
+        # The same bytes are those of this very work, stopped between the name and what comes after it.
+        if not replace and final.exists() and not filecmp.cmp(part, final, shallow=False):
+            self._release()  # the work of hours is not thrown away
+            raise OSError(f"came to exist meanwhile; the finished sound is kept as {part}")
+        os.replace(part, final)
+        _sync_folder(final.parent)
+        self._release()
+
+    def _release(self) -> None:
+        """From now on NAME.part is no longer ours: others may write it."""
+        self._part = None
+        if self._lock is not None:
+            self._lock.release()
+
+    def _translated(self, error: Exception) -> SinkError:
+        if isinstance(error, BrokenPipeError | ConnectionResetError):
+            return ClosedPipeError(f"{self.name}: its reader went away")
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return SinkError(f"{self.name}: cannot write: {reason}")
+
+
+def part_of(path: Path, suffix: str = PART) -> Path:
+    """Where a file is written until it is complete: beside what its name leads to."""
+    final = path.resolve()
+    return final.with_name(final.name + suffix)
+
+
+def open_output(target: str | Path | BinaryIO, force: bool, resume: bool = False, suffix: str = PART) -> Output:
+    """Open a file, "-" for stdout, or a binary stream; with `resume` a NAME.part that was left.
+
+    A regular file is written as NAME with a `suffix` until it is complete; nobody else can write that meanwhile, see
+    `stream_restore.audio.outputs.lock`. Devices and named pipes are written directly.
+
+    Raises:
+        SinkError: it exists and `force` is off, it is a folder, its folder is missing, it cannot be opened, or another
+            run is writing it.
+    """
+    if not isinstance(target, str | Path):
+        return Output(target, str(getattr(target, "name", "output stream")))
+    if str(target) == "-":
+        return _stdout()
+    path = Path(target)
+    try:
+        return _opened(path, force, resume, suffix)
+    except OSError as error:
+        if isinstance(error, SinkError):
+            raise
+        if resume and isinstance(error, FileNotFoundError):
+            raise SinkError(
+                f"{path}.part: is gone, it cannot be continued; --force without --resume starts again"
+            ) from error
+        raise _uncreated(path, error) from error
+
+
+@contextlib.contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """As long as it lasts, no other run writes this file; what it leaves is what was there.
+
+    Raises:
+        SinkError: its folder is missing, it cannot be made there, or another run is writing it.
+    """
+    part = part_of(path)
+    _require_folder(path, part)
+    there = part.exists()
+    try:
+        lock = Lock(part)
+    except OSError as error:
+        raise error if isinstance(error, SinkError) else _uncreated(path, error) from error
+    try:
+        yield
+    finally:
+        if not there:
+            part.unlink(missing_ok=True)
+        lock.release()
+
+
+def _require_folder(path: Path, part: Path) -> None:
+    if not part.parent.is_dir():
+        raise SinkError(f"{path}: the folder {part.parent} does not exist; make it first")
+
+
+def _uncreated(path: Path, error: OSError) -> SinkError:
+    return SinkError(f"{path}: cannot be created: {error.strerror or error}")
+
+
+def _opened(path: Path, force: bool, resume: bool, suffix: str) -> Output:
+    mode = path.stat().st_mode if path.exists() else None
+    if mode is not None and stat.S_ISDIR(mode):
+        raise SinkError(f"{path}: is a folder; give the name of a file")
+    if mode is not None and not stat.S_ISREG(mode):
+        return Output(open(path, "wb", buffering=0), str(path))
+    if not force:
+        refuse_existing(path)
+    part = part_of(path, suffix)
+    _require_folder(path, part)
+    lock = Lock(part, create=not resume)
+    return Output(open(part, "rb+" if resume else "wb+", buffering=0), str(path), part, path.resolve(), lock)
+
+
+def refuse_existing(path: Path) -> None:
+    """Refuse to replace a file.
+
+    Raises:
+        SinkError: it exists.
+    """
+    if path.exists():
+        raise SinkError(f"{path}: exists; --force replaces it")
+
+
+def _stdout() -> Output:
+    if sys.stdout is None:
+        raise SinkError("stdout is closed; name a file with -o")
+    stream = sys.stdout.buffer
+    if stream.isatty():
+        raise SinkError("stdout is a terminal, sound belongs into a file or a pipe; name one with -o")
+    stream.flush()
+    # Unbuffered, so that nothing is left to fail when the interpreter ends.
+    return Output(getattr(stream, "raw", stream), "stdout")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name survive a power cut, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def refuse_same_file(source: str | Path | BinaryIO, target: str | Path | BinaryIO) -> None:
+    """Refuse an output that is the input, by whatever name or link.
+
+    Raises:
+        ConfigError: they are one file.
+    """
+    if not (isinstance(source, str | Path) and isinstance(target, str | Path)):
+        return
+    first, second = Path(source), Path(target)
+    if first.is_file() and second.is_file() and first.samefile(second):
+        raise ConfigError(f"{target}: is the input itself; give the output another name")

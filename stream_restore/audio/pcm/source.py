@@ -1,0 +1,134 @@
+"""Plain samples from a file or a pipe: headerless ones, and those of the WAV family."""
+
+from dataclasses import replace
+
+from ...spec import Audio, Spec, empty
+from ..bytestream import ByteStream
+from ..formats import WORDS, Format
+from ..samples.coding import decode
+from ..source import Source, checked_spec
+from .raw import RawFormat
+from .wav_header import WavHeader, chunk_follows, read_header, trailing_tags
+
+__all__ = ["PcmSource", "WavSource", "open_pcm", "open_wav"]
+
+
+class PcmSource(Source):
+    """Interleaved samples from byte `start` of a stream: `size` bytes of them, or until its end."""
+
+    def __init__(self, stream: ByteStream, spec: Spec, format: Format, start: int, size: int | None) -> None:
+        self._stream = stream
+        self._start = start
+        self._size = size
+        self._left = size
+        self._stored = format
+        self._frame_bytes = WORDS[format.encoding].size * spec.channels
+        super().__init__(stream.name, spec, self._whole_frames(), format, rereadable=stream.seekable)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def _restart(self) -> None:
+        self._stream.seek(self._start)
+        self._left = self._size
+
+    def _whole_frames(self) -> int | None:
+        available = self._stream.size()
+        if available is None:
+            return None
+        rest = max(0, available - self._start)
+        return (rest if self._size is None else min(rest, self._size)) // self._frame_bytes
+
+    def _pull(self, frames: int) -> Audio:
+        if self._left is not None and self._left < self._frame_bytes:
+            self._reached()
+        if self._left is not None:
+            frames = min(frames, self._left // self._frame_bytes)
+        asked = frames * self._frame_bytes
+        data = self._stream.read(asked)
+        if self._left is not None:
+            self._left -= len(data)
+        block = self._decoded(data)
+        if len(data) < asked and not block.shape[1]:
+            self._ended()
+        return block
+
+    def _decoded(self, data: bytes) -> Audio:
+        whole = len(data) - len(data) % self._frame_bytes
+        if not whole:
+            if data:
+                self._warn(f"ends in the middle of {self._here()}, which is left out")
+            return empty(self.spec.channels)
+        if whole < len(data):
+            self._warn(f"ends in the middle of its last frame, {len(data) - whole} bytes behind it are left out")
+        return decode(data[:whole], self._stored.encoding, self.spec.channels, self._stored.big_endian)
+
+    def _reached(self) -> None:
+        """All declared bytes are taken; a subclass may know that more is sound."""
+
+    def _ended(self) -> None:
+        """The stream is at its end, before the declared one if there is one."""
+
+
+class WavSource(PcmSource):
+    """The sound of a WAV, RF64, BW64, RIFX or W64, the same from a file and from a pipe."""
+
+    def __init__(self, stream: ByteStream, header: WavHeader) -> None:
+        form = Format(header.container, header.encoding, header.tags, header.channel_mask, header.big_endian)
+        super().__init__(stream, header.spec, form, header.start, header.size)
+        self._doubtful = header.doubtful
+        believed = header.size is not None and not header.doubtful
+        self._declared = header.size // self._frame_bytes if header.size is not None and believed else None
+        if not stream.seekable:
+            self.estimate = self._declared
+
+    def _reached(self) -> None:
+        if self._left is None:
+            return
+        if not chunk_follows(self._stream, self._left):
+            if self._doubtful:
+                self._left = None
+            else:
+                self._warn(f"goes on behind {self._here()}, where its header ends it; read as raw samples to have all")
+        elif not self._stream.seekable and self._stream.peek(self._left + 4).endswith(b"LIST"):
+            self._warn("its tags stand behind the sound, too late for a pipe; open the file itself to keep them")
+
+    def _ended(self) -> None:
+        if self._declared is not None and self._position < self._declared:
+            self._ends_early(self._declared)
+
+
+def open_wav(stream: ByteStream) -> WavSource | None:
+    """The WAV at the front of a stream; None, with the stream where it was, for a codec that is not plain samples."""
+    header = read_header(stream)
+    if header is None:
+        return None
+    return WavSource(stream, _settled(stream, header) if stream.seekable else header)
+
+
+def _settled(stream: ByteStream, header: WavHeader) -> WavHeader:
+    """The header of a file after a look behind its sound: is the size true, and are there tags?
+
+    The rule is the one a pipe follows when it comes to that place, so both give the same sound.
+    """
+    size, tags = header.size, header.tags
+    if size is not None and header.start + size <= (stream.size() or 0):
+        stream.seek(header.start + size)
+        if chunk_follows(stream):
+            tags = tags | trailing_tags(stream, header)
+        elif header.doubtful:
+            size = None
+    elif header.doubtful:
+        size = None
+    stream.seek(header.start)
+    return replace(header, size=size, tags=tags, doubtful=False)
+
+
+def open_pcm(stream: ByteStream, raw: RawFormat) -> PcmSource:
+    """Headerless samples.
+
+    Raises:
+        SourceError: a rate or number of channels that no recording has.
+    """
+    spec = checked_spec(stream.name, raw.spec.sample_rate, raw.spec.channels)
+    return PcmSource(stream, spec, Format("raw", raw.encoding, big_endian=raw.big_endian), stream.position, None)

@@ -1,0 +1,67 @@
+"""The header of a WAV whose length is not known when it is written.
+
+Room for the 64-bit sizes of RF64 is kept in a JUNK chunk (EBU Tech 3306, "on the fly" conversion): a file that
+stays below 4 GiB is a plain WAV, a larger one becomes RF64 at the end. In a pipe the sizes stay 0xFFFFFFFF,
+which FFmpeg, SoX and libsndfile all read to the end; with 0 two of them read nothing. Beyond 4 GiB FFmpeg still does;
+SoX (`sox --ignore-length`, or AU) and libsndfile then need another way.
+"""
+
+import struct
+
+from ...spec import Spec
+from ..formats import WORDS, Format
+from .info_tags import pack_info
+
+__all__ = ["WavHead"]
+
+_UNKNOWN = 0xFFFFFFFF
+_TAGS = {"ulaw": 7, "alaw": 6, "f32": 3, "f64": 3}
+_SUBTYPE = bytes.fromhex("000000001000800000aa00389b71")
+_USUAL_MASKS = {1: 4, 2: 3}
+"""Front centre; front left and right: what everybody assumes of one and two channels."""
+
+
+class WavHead:
+    """RIFF header, JUNK or ds64, fmt, fact, tags, and the head of the data chunk.
+
+    `limit` is the largest size a plain WAV may have; a smaller one makes RF64 testable.
+    """
+
+    def __init__(self, spec: Spec, form: Format, limit: int = _UNKNOWN - 1) -> None:
+        self._align = spec.channels * WORDS[form.encoding].size
+        self._fmt = _fmt(spec, form)
+        self._tags = pack_info(form.tags)
+        self._limit = limit if form.container == "wav" else -1
+
+    def start(self) -> bytes:
+        """All sizes unknown."""
+        return self._head(b"RIFF", _UNKNOWN, _UNKNOWN, _UNKNOWN, struct.pack("<4sI28x", b"JUNK", 28))
+
+    def final(self, size: int) -> bytes:
+        """The sizes for `size` bytes of sound, in RF64's way if they need 64 bits."""
+        frames = size // self._align
+        riff = len(self.start()) - 8 + size + size % 2
+        if riff <= self._limit:
+            return self._head(b"RIFF", riff, size, frames, struct.pack("<4sI28x", b"JUNK", 28))
+        large = struct.pack("<4sIQQQI", b"ds64", 28, riff, size, frames, 0)
+        return self._head(b"RF64", _UNKNOWN, _UNKNOWN, min(frames, _UNKNOWN), large)
+
+    def padding(self, size: int) -> bytes:
+        """Chunks begin at even bytes."""
+        return b"\0" * (size % 2)
+
+    def _head(self, family: bytes, riff: int, data: int, frames: int, sizes: bytes) -> bytes:
+        fact = struct.pack("<4sII", b"fact", 4, frames)
+        front = struct.pack("<4sI4s", family, riff, b"WAVE")
+        return front + sizes + self._fmt + fact + self._tags + struct.pack("<4sI", b"data", data)
+
+
+def _fmt(spec: Spec, form: Format) -> bytes:
+    word = WORDS[form.encoding]
+    tag = _TAGS.get(form.encoding, 1)
+    align = spec.channels * word.size
+    common = (spec.channels, spec.sample_rate, min(spec.sample_rate * align, _UNKNOWN), align, 8 * word.size)
+    if spec.channels <= 2 and form.channel_mask in (0, _USUAL_MASKS[spec.channels]):
+        return struct.pack("<4sIHHIIHHH", b"fmt ", 18, tag, *common, 0)
+    extension = struct.pack("<HHIH", 22, 8 * word.size, form.channel_mask, tag) + _SUBTYPE
+    return struct.pack("<4sIHHIIHH", b"fmt ", 40, 0xFFFE, *common) + extension

@@ -1,0 +1,176 @@
+"""Which reader opens what.
+
+A WAV, or a relative of it, is read here, from a file and from a pipe alike. Everything else goes to FFmpeg, and what
+FFmpeg does not know, or decodes wrongly, to libsndfile. Containers that can be read in one pass are read so from a
+pipe; others go to a temporary file first. Either way the samples are those of the same bytes in a file.
+"""
+
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import SourceError
+from .bytestream import ByteStream, OnePass
+from .formats import CODECS
+from .ogg.watch import OggWatch
+from .pcm.raw import RawFormat
+from .pcm.source import open_pcm, open_wav
+from .pcm.wav_header import is_wav
+from .sniff import Kind, sniff
+from .source import Source
+from .spool import spool_bytes
+
+__all__ = ["open_source"]
+
+
+def open_source(target: str | Path | BinaryIO, *, raw: RawFormat | None = None) -> Source:
+    """Open a file, "-" for stdin, or a binary stream; `raw` describes samples without a header.
+
+    Raises:
+        SourceError: missing, unreadable, a folder, empty, or no sound.
+    """
+    stream = _stream(target)
+    try:
+        return _opened(stream, raw, Path(target) if isinstance(target, str | Path) else None)
+    except BaseException:
+        stream.close()
+        raise
+
+
+def _stream(target: str | Path | BinaryIO) -> ByteStream:
+    if not isinstance(target, str | Path):
+        return ByteStream(target, str(getattr(target, "name", "input stream")), owned=False)
+    if str(target) == "-":
+        if sys.stdin is None:
+            raise SourceError("stdin is closed; give the name of a file")
+        return ByteStream(sys.stdin.buffer, "stdin", owned=False)
+    return _file(Path(target))
+
+
+def _file(path: Path) -> ByteStream:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise SourceError(f"{path}: is a folder; give a file in it")
+        return ByteStream(path.open("rb"), str(path), seekable=stat.S_ISREG(mode))
+    except (OSError, ValueError) as error:
+        if isinstance(error, SourceError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise SourceError(f"{path}: cannot be opened: {reason}") from error
+
+
+def _opened(stream: ByteStream, raw: RawFormat | None, path: Path | None) -> Source:
+    if raw is not None:
+        return _codec(stream, raw, path) if raw.encoding in CODECS else open_pcm(stream, raw)
+    head = stream.peek(40)
+    if not head:
+        raise SourceError(f"{stream.name}: is empty")
+    if is_wav(head):
+        wav = open_wav(stream)
+        if wav is not None:
+            return wav
+    return _foreign_file(stream, path) if stream.seekable and path else _foreign_pipe(stream)
+
+
+def _codec(stream: ByteStream, raw: RawFormat, path: Path | None) -> Source:
+    """What a codec made, without a header; from a pipe by way of a temporary file."""
+    if stream.seekable and path:
+        stream.close()
+        return _by_libsndfile(stream.name, path.open("rb"), rereadable=True, raw=raw)
+    with spool_bytes(stream) as file:
+        stream.close()
+        return _by_libsndfile(stream.name, _again(file), rereadable=False, raw=raw)
+
+
+def _foreign_file(stream: ByteStream, path: Path) -> Source:
+    kind, exact = sniff(stream), _exact(stream)
+    stream.close()
+    if path.suffix.lower() == ".sd2":
+        return _sound_designer(path)
+    if exact:
+        return _by_libsndfile(stream.name, path.open("rb"), rereadable=True)
+    return (_ogg_file if kind.ogg else _foreign)(stream.name, lambda: path.open("rb"), kind, rereadable=True)
+
+
+def _exact(stream: ByteStream) -> bool:
+    """Whether libsndfile decodes it, and FFmpeg (version 8) to something else.
+
+    FFmpeg reads the words of G.721 and G.723 in the other order (AU's encodings 23, 25 and 26, WAV's 0x40), does not
+    know NMS ADPCM (WAV's 0x38), rounds MS ADPCM (0x02) as neither libsndfile nor SoX does, drops the last, shorter
+    packet of an ALAC in CAF, and keeps what fills the last one of a GSM in AIFF.
+    """
+    head = stream.peek(66)
+    if head[:4] == b".snd":
+        return int.from_bytes(head[12:16], "big") in (23, 25, 26)
+    if head[8:16] == b"WAVEfmt ":
+        return int.from_bytes(head[20:22], "little") in (0x02, 0x38, 0x40)
+    if head[:4] == b"riff" and head[40:44] == b"fmt ":
+        return int.from_bytes(head[64:66], "little") == 0x02
+    if head[:4] == b"FORM":
+        return b"GSM " in head
+    return head[:4] == b"caff" and head[28:32] == b"alac"
+
+
+def _sound_designer(path: Path) -> Source:
+    """Sound Designer II: samples in one file, all about them in the resource fork that lies beside it."""
+    forks = (path.with_name(f"._{path.name}"), path.with_name(".AppleDouble") / path.name)
+    if not any(fork.is_file() for fork in forks):
+        raise SourceError(
+            f"{path}: its sample rate and channels are in {forks[0].name}, which is not beside it; copy that, too, or"
+            f" say them: --raw s16be:44100:2"
+        )
+    return _by_libsndfile(str(path), path, rereadable=True)
+
+
+def _ogg_file(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool) -> Source:
+    """An Ogg is read in one pass, for an eye on every page; its length stands at its end."""
+    from .ffmpeg.source import AvSource
+
+    with AvSource(name, reopen, rereadable) as ends:
+        source = AvSource(name, lambda: OggWatch(reopen()), rereadable)
+        source.frames, source.estimate = ends.frames, ends.estimate
+        return source
+
+
+def _foreign_pipe(stream: ByteStream) -> Source:
+    kind, exact = sniff(stream), _exact(stream)
+    if kind.streams and not exact:
+        from .ffmpeg.source import AvSource
+
+        one_pass = OnePass(stream)
+        return AvSource(stream.name, lambda: OggWatch(one_pass) if kind.ogg else one_pass, rereadable=False)
+    with spool_bytes(stream) as file:
+        stream.close()
+        if exact:
+            return _by_libsndfile(stream.name, _again(file), rereadable=False)
+        return _foreign(stream.name, lambda: _again(file), kind, rereadable=False)
+
+
+def _again(file: BinaryIO) -> BinaryIO:
+    """The same file once more, from its front; it outlives `file`."""
+    copy = os.fdopen(os.dup(file.fileno()), "rb")
+    copy.seek(0)
+    return copy
+
+
+def _foreign(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool) -> Source:
+    """By FFmpeg, or else by libsndfile."""
+    from .ffmpeg.source import AvSource
+
+    try:
+        return AvSource(name, reopen, rereadable, kind.exact)
+    except SourceError as unknown:
+        try:
+            return _by_libsndfile(name, reopen(), rereadable)
+        except SourceError:
+            raise unknown from None
+
+
+def _by_libsndfile(name: str, file: BinaryIO | Path, rereadable: bool, raw: RawFormat | None = None) -> Source:
+    from .sndfile.source import SndfileSource
+
+    return SndfileSource(name, file, rereadable, raw)

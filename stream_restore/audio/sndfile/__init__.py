@@ -1,0 +1,9 @@
+"""What libsndfile reads and writes, through soundfile. Imported only when needed."""
+
+from .sink import SndfileSink
+from .source import SndfileSource
+
+__all__ = [
+    "SndfileSink",
+    "SndfileSource",
+]

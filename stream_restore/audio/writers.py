@@ -1,0 +1,115 @@
+"""Which writer writes what."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import ConfigError
+from ..spec import Spec
+from .formats import CODECS, CONTAINERS, Format, choose, names
+from .outputs.output import Output, open_output
+from .pcm.headers import AuHead, NoHead
+from .pcm.sink import PcmSink
+from .pcm.wav_writer import WavHead
+from .resumable_encoder import ENCODED, ReplayedSink
+from .samples.coding import Quantiser, needs_dither
+from .sink import Position, Sink, refuse_too_long
+
+__all__ = ["open_sink"]
+
+
+def open_sink(
+    target: str | Path | BinaryIO,
+    spec: Spec,
+    *,
+    like: Format | None = None,
+    container: str | None = None,
+    encoding: str | None = None,
+    clip_mode: str = "clamp",
+    seed: int = 0,
+    force: bool = False,
+    frames: int | None = None,
+    continuable: bool = False,
+    resume: Position | None = None,
+) -> Sink:
+    """Open a file, "-" for stdout, or a binary stream, for sound of `spec`.
+
+    * `like` is the input's format: what is not asked for otherwise is kept from it, as `formats.choose` says.
+    * Integer words get TPDF dither, a function of `seed` and the absolute frame, exactly when they are shorter
+      than the input's (floats, s32, lossy codecs and an absent `like` count as 32 bits, so an output of 24 bits
+      or fewer is dithered then). Otherwise samples are rounded, and what came from the same word is bit-exact.
+    * `clip_mode`: integers are limited in every mode; "tanh" bends integers and floats alike; with "clamp" and
+      "none" floats, and lossy codecs, are given as they are, beyond full scale too.
+    * `continuable`: of a file, another sink can go on where this one stops. Plain samples always can; beside what an
+      encoder makes, the numbers it gets are then kept until it is complete, 2 bytes a sample up to 16 bits, else 4.
+    * `resume`: go on at this position of an earlier sink that was `continuable` and left its NAME.part.
+    * `frames`, the expected length, is only used to refuse at once what the container cannot hold: the bytes
+      written never depend on it.
+
+    Raises:
+        ConfigError: a container, encoding, rate, number of channels or clip mode that cannot be had, or a pipe that
+            cannot be continued.
+        SinkError: it exists and `force` is off, or cannot be created; see `Sink` for what follows.
+    """
+    name = str(target) if isinstance(target, str | Path) else "-"
+    form = choose(name, container, encoding, like, pipe=Path(name).exists() and not Path(name).is_file())
+    if spec.sample_rate >= 2**32:
+        raise ConfigError(f"{name}: no file says a rate of {spec.sample_rate} Hz; resample it")
+    dither = needs_dither(form.encoding, like)
+    quantiser = Quantiser(form.encoding, spec, clip_mode, seed, dither)
+    refuse_too_long(name, spec, form, frames or 0)
+    # A file that goes on may have its name already, if it was stopped right behind that: `close` compares.
+    goes_on = resume is not None
+    unheeding = force or goes_on
+    with ExitStack() as undo:
+        output = open_output(target, unheeding, goes_on)
+        undo.callback(output.leave if goes_on else output.discard)
+        how = (spec, form, quantiser, force)
+        if (continuable or goes_on) and output.seekable() and _writes(form) != "pcm":
+            encoded = open_output(target, unheeding, suffix=ENCODED)
+            undo.callback(encoded.discard)
+            encoder = _writer(encoded, *how)
+            undo.callback(encoder.abort)
+            sink: Sink = ReplayedSink(output, *how, encoder)
+        else:
+            sink = _writer(output, *how)
+        if resume is not None:
+            sink.go_on(resume)
+        undo.pop_all()
+        return sink
+
+
+def _writer(output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> Sink:
+    writer = _writes(form)
+    if not output.seekable() and (not CONTAINERS[form.container].pipe or form.encoding in CODECS):
+        what, cure = form.container, f"{names(pipe=True)} can"
+        if form.encoding in CODECS:
+            what, cure = f"{form.encoding} in {what}", "plain samples can (--int16)"
+        raise ConfigError(f"{output.name}: {what} cannot be written to a pipe; {cure}")
+    if form.container == "sd2":
+        from .sndfile.sd2_sink import Sd2Sink
+
+        return Sd2Sink(output, spec, form, quantiser, force)
+    if writer == "pcm":
+        return PcmSink(output, spec, form, quantiser, force, _HEADS[form.container](spec, form))
+    if writer == "sndfile":
+        from .sndfile.sink import SndfileSink
+
+        return SndfileSink(output, spec, form, quantiser, force)
+    from .ffmpeg.sink import AvSink
+
+    return AvSink(output, spec, form, quantiser, force)
+
+
+def _writes(form: Format) -> str:
+    """Which writer writes a format."""
+    return "sndfile" if form.encoding in CODECS else CONTAINERS[form.container].writer
+
+
+_HEADS: dict[str, Callable[[Spec, Format], WavHead | AuHead | NoHead]] = {
+    "wav": WavHead,
+    "rf64": WavHead,
+    "au": AuHead,
+    "raw": lambda spec, form: NoHead(),
+}

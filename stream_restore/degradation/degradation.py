@@ -1,0 +1,166 @@
+"""The degradation chain of the evaluation: low-pass, down-sampling, quantisation, noise, up-sampling.
+
+It is F_up(F_noise(F_quantise(F_down(F_lowpass(x))))) of "Un'analisi quantitativa e visiva del restauro audio
+zero-shot con Demucs" (Di Giovanna, 2025). Every step can be left out and every parameter set.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ..engine.channels import SameLength, identity
+from ..engine.exact_sum import MeanSquare
+from ..engine.noise import Noise, gaussian, tpdf
+from ..engine.resample import PolyphaseResampler
+from ..engine.stage import Chain, Stage
+from ..errors import ConfigError
+from ..spec import Audio, Spec, empty
+from .filters import CausalLowPass, ZeroPhaseLowPass
+
+__all__ = ["AddNoise", "Degradation", "Quantise", "mean_power", "power_of"]
+
+_DITHER, _NOISE = 1, 2
+"""Purposes: dither and noise are independent of each other under one seed."""
+
+
+@dataclass
+class _NoisyState:
+    noise: Noise
+    frame: int = 0
+
+
+class Quantise(Stage[_NoisyState]):
+    """Round to `bits` bits after adding triangular (TPDF) dither of one step's amplitude.
+
+    Full scale +-1 is +-(2**(bits - 1) - 1) steps; what lies beyond is clipped.
+
+    Raises:
+        ConfigError: bits outside 2..24.
+    """
+
+    def __init__(self, input: Spec, bits: int = 8, seed: int = 0) -> None:
+        if bits not in range(2, 25):
+            raise ConfigError(f"bits must be 2 to 24, got {bits}")
+        self.steps = 2 ** (bits - 1) - 1
+        self.seed = seed
+        super().__init__(input, input)
+
+    def initial_state(self) -> _NoisyState:
+        return _NoisyState(Noise(self.seed, _DITHER, self.input.channels, tpdf))
+
+    def advance(self, state: _NoisyState, block: Audio) -> Audio:
+        dither = state.noise.read(state.frame, block.shape[1])
+        state.frame += block.shape[1]
+        # In float64: with 24 bits, a product in float32 would be off by more than a step.
+        levels = np.clip(np.rint(block.astype(np.float64) * self.steps + dither), -self.steps, self.steps)
+        return np.asarray(levels / self.steps, np.float32)
+
+    def drain(self, state: _NoisyState) -> Audio:
+        return empty(self.output.channels)
+
+
+class AddNoise(Stage[_NoisyState]):
+    """Add Gaussian noise `snr_db` below a signal whose mean square is `power`.
+
+    Raises:
+        ConfigError: an SNR outside -300..300 dB, a power that is negative or not finite.
+    """
+
+    def __init__(self, input: Spec, snr_db: float, power: float, seed: int = 0) -> None:
+        if not abs(snr_db) <= 300:
+            raise ConfigError(f"an SNR lies between -300 and 300 dB, got {snr_db:g}")
+        if not 0 <= power < np.inf:
+            raise ConfigError(f"the power of a signal is 0 or more and finite, got {power:g}")
+        self.deviation = float(np.sqrt(power / 10 ** (snr_db / 10)))
+        self.seed = seed
+        super().__init__(input, input)
+
+    def initial_state(self) -> _NoisyState:
+        return _NoisyState(Noise(self.seed, _NOISE, self.input.channels, gaussian))
+
+    def advance(self, state: _NoisyState, block: Audio) -> Audio:
+        noise = state.noise.read(state.frame, block.shape[1])
+        state.frame += block.shape[1]
+        return (block + self.deviation * noise).astype(np.float32)
+
+    def drain(self, state: _NoisyState) -> Audio:
+        return empty(self.output.channels)
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """The parameters of the chain; None leaves a step out. The defaults are the paper's.
+
+    Attributes:
+        cutoff_hz: of the Butterworth low-pass.
+        order: of the low-pass.
+        phase: "zero" filters forward and backward, "causal" forward only.
+        sample_rate: rate in Hz at which quantisation and noise happen.
+        bits: word length.
+        snr_db: level of the noise below the power of the signal it is added to.
+        seed: of dither and noise.
+    """
+
+    cutoff_hz: float | None = 7000.0
+    order: int = 6
+    phase: Literal["zero", "causal"] = "zero"
+    sample_rate: int | None = 16000
+    bits: int | None = 8
+    snr_db: float | None = 20.0
+    seed: int = 0
+
+    def stage(self, input: Spec, power: float | None = None) -> Stage[Any]:
+        """The whole chain as one stage; its output is as long as its input.
+
+        Args:
+            input: what will be degraded.
+            power: mean square of what the noise is added to, see `mean_power` and `before_noise`; needed
+                unless `snr_db` is None.
+
+        Raises:
+            ConfigError: a parameter that cannot work, or noise without `power`.
+        """
+        steps = self._before_noise(input)
+        inner = steps[-1].output if steps else input
+        if self.snr_db is not None:
+            if power is None:
+                raise ConfigError("noise at an SNR needs the power of the signal: measure it first")
+            steps.append(AddNoise(inner, self.snr_db, power, self.seed))
+        if inner.sample_rate != input.sample_rate:
+            steps.append(PolyphaseResampler(inner, input.sample_rate))
+        return SameLength(Chain(*steps)) if steps else Chain(identity(input))
+
+    def before_noise(self, input: Spec) -> Stage[Any]:
+        """The part of the chain whose output the noise is added to; its power sets the noise."""
+        return Chain(*(self._before_noise(input) or [identity(input)]))
+
+    def _before_noise(self, input: Spec) -> list[Stage[Any]]:
+        steps: list[Stage[Any]] = []
+        if self.cutoff_hz is not None:
+            steps.append(self._low_pass(input, self.cutoff_hz))
+        if self.sample_rate is not None and self.sample_rate != input.sample_rate:
+            steps.append(PolyphaseResampler(input, self.sample_rate))
+        if self.bits is not None:
+            steps.append(Quantise(steps[-1].output if steps else input, self.bits, self.seed))
+        return steps
+
+    def _low_pass(self, input: Spec, cutoff_hz: float) -> Stage[Any]:
+        if self.phase not in ("zero", "causal"):
+            raise ConfigError(f"phase must be 'zero' or 'causal', got {self.phase!r}")
+        kind = ZeroPhaseLowPass if self.phase == "zero" else CausalLowPass
+        return kind(input, cutoff_hz, self.order)
+
+
+def mean_power(blocks: Iterable[Audio]) -> float:
+    """Mean square of all samples, plus 1e-12, exact: the same for any cuts. An empty stream has 1e-12."""
+    heard = MeanSquare()
+    for block in blocks:
+        heard.add(block)
+    return power_of(heard)
+
+
+def power_of(heard: MeanSquare) -> float:
+    """`mean_power` of what was heard."""
+    return float(heard) + 1e-12

@@ -1,0 +1,229 @@
+"""The law of a stage, and `Chain`, which joins stages.
+
+A stage turns a stream of blocks into a stream of blocks. An author writes three methods about a state
+that is an ordinary value (best a small dataclass):
+
+    initial_state() -> state         a new stream
+    advance(state, block) -> Audio   what can be said after this block
+    drain(state) -> Audio            what remains at the end
+
+and sets its parameters before calling `super().__init__`. The base class gives users `process`, `flush`,
+`reset`, `output_frames` and `state_bytes`. With r = output rate / input rate, n frames given so far and m
+frames returned so far, every stage obeys:
+
+partition    for any cuts of x, empty ones included, concat(process(b) for b) + flush() is the same
+             array, bit for bit
+length       at the end m == output_frames(n): the nearest integer to n*r; a chain composes its stages
+alignment    output frame k is the sound at k / output rate; there is no leading delay
+latency      after every call floor(max(0, n - latency)*r) <= m <= output_frames(n)
+memory       state_bytes() has a bound that does not depend on n
+flush        ends the stream once; later calls raise FinishedError; the tail uses the live state
+reset        at any time; afterwards the stage equals a new one: it makes the state again
+restart      a new stage that takes over a checkpoint goes on as the first would have, bit for bit
+ownership    a block is never modified and never kept by reference
+determinism  no clocks and no unseeded randomness
+
+"Bit for bit" is possible because whatever depends on the length of an array (FFT, BLAS, a network, a
+pairwise sum) works only on blocks of a fixed size anchored at frame 0; because recursions go frame by
+frame; and because random numbers are a function of seed and absolute frame. A stage that is not ready
+returns fewer frames. `stream_restore.engine.check.check_stage` enforces every line.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from fractions import Fraction
+from itertools import pairwise
+from math import ceil
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError, FinishedError, SpecError
+from ..spec import Audio, Spec, empty, nearest
+from .state import Arrays, load_state_dict, state_dict
+
+__all__ = ["Chain", "Stage", "state_bytes"]
+
+StateT = TypeVar("StateT")
+
+PIECE = 65536
+"""Frames worked on at once: a caller's huge block must not make a state huge."""
+
+
+class Stage(ABC, Generic[StateT]):
+    """A stream of blocks in, a stream of blocks out. The module's docstring is the law.
+
+    Attributes:
+        input: what blocks must be.
+        output: what blocks will be.
+        latency: frames at the input rate by which the output may lag; an upper bound.
+    """
+
+    def __init__(self, input: Spec, output: Spec, latency: int = 0) -> None:
+        self.input = input
+        self.output = output
+        self.latency = latency
+        self.reset()
+
+    @property
+    def ratio(self) -> Fraction:
+        """Output rate over input rate."""
+        return Fraction(self.output.sample_rate, self.input.sample_rate)
+
+    @abstractmethod
+    def initial_state(self) -> StateT:
+        """The state of a stream of which nothing was heard."""
+
+    @abstractmethod
+    def advance(self, state: StateT, block: Audio) -> Audio:
+        """Take `block` into `state`; return the frames that are ready, shape (output channels, any)."""
+
+    @abstractmethod
+    def drain(self, state: StateT) -> Audio:
+        """The frames that remain when the stream ends, shape (output channels, any)."""
+
+    def process(self, block: Audio) -> Audio:
+        """Give the next block, shape (input channels, frames); get what is ready.
+
+        Raises:
+            SpecError: wrong number of dimensions or channels, or samples that are not floats.
+            FinishedError: the stream was flushed.
+        """
+        self._check_open()
+        block = self._checked(block)
+        starts = range(0, max(1, block.shape[1]), PIECE)
+        pieces = [self.advance(self._state, block[:, start : start + PIECE]) for start in starts]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
+
+    def flush(self) -> Audio:
+        """End the stream; get the rest.
+
+        Raises:
+            FinishedError: the stream was flushed before.
+        """
+        self._check_open()
+        self._finished = True
+        return self.drain(self._state)
+
+    def reset(self) -> None:
+        """Forget the stream and begin a new one."""
+        self._state = self.initial_state()
+        self._finished = False
+
+    def settle(self, state: StateT) -> None:
+        """Finish what is under way elsewhere, in other threads say, so that `state` holds all there is."""
+
+    def checkpoint(self) -> dict[str, NDArray[Any]]:
+        """The state as named arrays. They may share memory with the state: save them before the next block."""
+        self._check_open()
+        self.settle(self._state)
+        return state_dict(self._state)
+
+    def resume(self, checkpoint: Arrays) -> None:
+        """Go on where a stage with the same parameters stood when it gave `checkpoint`.
+
+        Raises:
+            StreamError: a checkpoint of another stage.
+        """
+        self.reset()
+        self._state = load_state_dict(self._state, checkpoint)
+
+    def output_frames(self, frames: int) -> int:
+        """Length of the whole output for an input of `frames`."""
+        return nearest(frames * self.ratio)
+
+    def state_bytes(self) -> int:
+        """Bytes of audio that the state holds now."""
+        return state_bytes(self._state)
+
+    def _check_open(self) -> None:
+        if self._finished:
+            raise FinishedError(f"{type(self).__name__} was flushed; call reset() to start a new stream")
+
+    def _checked(self, block: Audio) -> Audio:
+        block = np.asarray(block)
+        if block.ndim != 2 or block.shape[0] != self.input.channels:
+            raise SpecError(
+                f"{type(self).__name__} takes blocks of shape ({self.input.channels}, frames), got {block.shape}"
+            )
+        if not np.issubdtype(block.dtype, np.floating):
+            raise SpecError(f"{type(self).__name__} takes float samples at full scale +-1, got {block.dtype}")
+        return block.astype(np.float32, copy=False)
+
+
+class Chain(Stage[list[Any]]):
+    """Stages one after the other, as one stage. Every property is derived from the parts.
+
+    Raises:
+        ConfigError: no stages.
+        SpecError: an output that is not the next input; both are named.
+    """
+
+    def __init__(self, *stages: Stage[Any]) -> None:
+        if not stages:
+            raise ConfigError("a Chain needs at least one stage")
+        for left, right in pairwise(stages):
+            if left.output != right.input:
+                raise SpecError(
+                    f"{type(left).__name__} gives {left.output} but {type(right).__name__} takes {right.input}"
+                )
+        self.stages = stages
+        super().__init__(stages[0].input, stages[-1].output, _latency(stages))
+
+    def initial_state(self) -> list[Any]:
+        return [stage.initial_state() for stage in self.stages]
+
+    def advance(self, state: list[Any], block: Audio) -> Audio:
+        for stage, own in zip(self.stages, state, strict=True):
+            block = stage.advance(own, block)
+        return block
+
+    def drain(self, state: list[Any]) -> Audio:
+        tail = empty(self.input.channels)
+        for stage, own in zip(self.stages, state, strict=True):
+            tail = np.concatenate([stage.advance(own, tail), stage.drain(own)], axis=1)
+        return tail
+
+    def settle(self, state: list[Any]) -> None:
+        for stage, own in zip(self.stages, state, strict=True):
+            stage.settle(own)
+
+    def output_frames(self, frames: int) -> int:
+        for stage in self.stages:
+            frames = stage.output_frames(frames)
+        return frames
+
+
+def _latency(stages: Sequence[Stage[Any]]) -> int:
+    """Latency of a chain in frames at its input.
+
+    A stage that returned at least floor((n - a)*r) frames is followed by one that lags b frames at the
+    rate between them. The floor loses less than one frame there unless r is whole, so the two together lag at most
+    a + (b + 1)/r, or a + b/r.
+    """
+    total, rate = 0, Fraction(1)
+    for stage in stages:
+        lost = 0 if rate.denominator == 1 else 1
+        total += ceil((stage.latency + lost) / rate) if stage.latency or lost else 0
+        rate *= stage.ratio
+    return total
+
+
+def state_bytes(state: object) -> int:
+    """Bytes held by the arrays in `state`, wherever they lie in it.
+
+    >>> state_bytes([np.zeros(3), {"past": np.zeros((2, 2), np.float32)}])
+    40
+    """
+    size = getattr(state, "nbytes", None)
+    if isinstance(size, int):
+        return size
+    if is_dataclass(state):
+        return sum(state_bytes(getattr(state, field.name)) for field in fields(state))
+    if isinstance(state, Mapping):
+        return sum(map(state_bytes, state.values()))
+    if isinstance(state, Sequence) and not isinstance(state, str | bytes):
+        return sum(map(state_bytes, state))
+    return 0

@@ -1,0 +1,91 @@
+"""The experiment of "Un'analisi quantitativa e visiva del restauro audio zero-shot con Demucs" (Di Giovanna, 2025).
+
+Each clip is loaded at 32 kHz, degraded, restored by one or more models, measured and drawn; a report puts the figures
+beside those that were printed. Clips may have any length: everything streams.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+from ..audio import open_source
+from ..engine.loop import Progress
+from ..errors import ConfigError
+from ..models import Model
+from ..show.picture import check
+from .clip import Clip, Experiment, Steps, work_of
+
+__all__ = ["Experiment", "evaluate"]
+
+
+def evaluate(
+    clips: Sequence[Path],
+    folder: Path,
+    models: Mapping[str, Model],
+    experiment: Experiment | None = None,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Run the experiment on every clip; return what was found, clip by clip, as it stands in `clip.json`.
+
+    A run that was stopped at any instant goes on with `resume`, within the clip that was under way, and gives the same
+    files; without it, all is done again.
+
+    Args:
+        clips: recordings of any format and length.
+        folder: exists; gets a folder for each clip, with WAV files, `spectrograms-MODEL.png`, `index.html` (the viewer)
+            and `clip.json`.
+        models: by label, which is part of file names.
+        resume: keep what an earlier run has done; it must have been the same.
+        progress: told (done, total), in thousandths of a second of work.
+
+    Raises:
+        ConfigError: no clips or no models, a label that is taken; matplotlib is not installed; names the extra; nothing
+            to go on with since clip, experiment or models changed: says what.
+        RestoreError: as `stream_restore.errors` says.
+    """
+    if not clips or not models:
+        raise ConfigError("an evaluation needs at least one clip and one model")
+    if taken := models.keys() & {"original", "degraded"}:
+        raise ConfigError(f"a model cannot be called {taken.pop()!r} here, a file has that name: rename the model")
+    check()
+    experiment = experiment or Experiment()
+    meter = _Meter(progress, clips, len(models))
+    return [
+        Clip(clip, folder / name, name, experiment, models, meter.clip(clip)).result(resume)
+        for name, clip in zip(_names(clips), clips, strict=True)
+    ]
+
+
+def _names(clips: Sequence[Path]) -> list[str]:
+    """A folder for each clip; where one has that name, in whatever case, the first number that is free is added."""
+    names: dict[str, str] = {}
+    for clip in clips:
+        stem = clip.name.split(".")[0] or "clip"
+        numbered = (f"{stem}-{number}" for number in count(2))
+        name = next(name for name in chain([stem], numbered) if name.casefold() not in names)
+        names[name.casefold()] = name
+    return list(names.values())
+
+
+class _Meter:
+    """Adds up the work on all clips, by their durations as their headers say them."""
+
+    def __init__(self, progress: Progress | None, clips: Sequence[Path], models: int) -> None:
+        self._progress, self._done = progress, 0.0
+        self._total = sum(map(_seconds, clips)) * work_of(models)
+
+    def clip(self, clip: Path) -> Steps:
+        def step(seconds: float) -> None:
+            self._done += seconds
+            if self._progress:
+                self._progress(round(1000 * self._done), round(1000 * max(self._total, self._done)))
+
+        return step
+
+
+def _seconds(clip: Path) -> float:
+    with open_source(clip) as source:
+        return source.spec.seconds(source.estimate or 0)

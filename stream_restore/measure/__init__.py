@@ -1,0 +1,30 @@
+"""Figures of an estimate against its reference, all of them running: `update` block by block, `merge`, `result`.
+
+Memory does not grow with duration, and the figures are equal, bit for bit, however recordings are cut into parts and
+blocks, and however the parts are merged. `Accumulator` holds the law.
+"""
+
+from .accumulator import Accumulator
+from .bss_eval import Projection
+from .comparison import Comparison, Figures, compare
+from .delay import Delay, DelayFinder
+from .distortion import Distortion, Metrics, decibels
+from .segmental import Segmental, Segments
+from .spectral import Spectral, SpectralFigures
+
+__all__ = [
+    "Accumulator",
+    "Comparison",
+    "Delay",
+    "DelayFinder",
+    "Distortion",
+    "Figures",
+    "Metrics",
+    "Projection",
+    "Segmental",
+    "Segments",
+    "Spectral",
+    "SpectralFigures",
+    "compare",
+    "decibels",
+]

@@ -1,0 +1,87 @@
+"""BSS-eval SDR in bounded memory: projection by correlations that are accumulated, and solved once at the end.
+
+The estimate is split into what filters of 512 taps can make of the reference, and the rest (Vincent, Gribonval and
+Fevotte, "Performance measurement in blind audio source separation", IEEE TASLP 2006; the filters span the whole
+recording, as in version 4 of the toolkit: Stoter, Liutkus and Ito, "The 2018 signal separation evaluation campaign").
+The filters solve the normal equations G c = d, with the reference's auto-correlation in G and the cross-correlation
+with the estimate in d. Both are sums over frames; the energy that the filters explain is <d, c>.
+"""
+
+from math import inf, log10, nan
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft
+from scipy.linalg import lstsq, toeplitz
+
+from ..errors import ConfigError
+from .fixed_windows import CELL, LEFT, FixedWindowAccumulator
+
+__all__ = ["TAPS", "Projection"]
+
+TAPS = 512
+MOST = 16
+"""Channels: the matrix of the normal equations then takes half a gigabyte."""
+_SIZE = next_fast_len(CELL + TAPS - 1, real=True)
+_NOTHING = 1e-13
+"""A part of the estimate's energy below this is rounding."""
+
+
+class Projection(FixedWindowAccumulator[float]):
+    """Accumulates correlations block by block; `result` is the SDR in dB of all channels together.
+
+    Each channel of the estimate is projected on delayed copies (0 to 511 frames) of all channels of the reference.
+    Recordings are followed by silence, so a delayed copy has to ring out. A filtered, scaled or sign-flipped reference:
+    inf. A silent estimate, or one without any of the reference: -inf. A silent reference: nan.
+
+    Raises:
+        ConfigError: more than `MOST` channels.
+
+    >>> reference = np.random.default_rng(0).standard_normal((1, 20000)).astype(np.float32)
+    >>> reference[:, -3:] = 0
+    >>> projection = Projection(1)
+    >>> projection.update(reference, -0.5 * np.roll(reference, 3))
+    >>> projection.result()
+    inf
+    """
+
+    def __init__(self, channels: int, start: int = 0) -> None:
+        if channels > MOST:
+            raise ConfigError(f"at most {MOST} channels can be compared at once, got {channels}; take fewer of them")
+        super().__init__(channels, start, size=2 * channels * (channels * TAPS + 1))
+
+    def compute(self, window: NDArray[np.float32], cell: int) -> None:
+        sound = window.astype(np.float64)
+        now, past = sound[:, LEFT:], sound[: self.channels, LEFT - TAPS + 1 :]
+        # Of <now[n], past[n - lag]>, place TAPS - 1 - lag; the transform is long enough that nothing wraps around.
+        spectra = np.conj(rfft(now, _SIZE))[:, None] * rfft(past, _SIZE)
+        found = irfft(spectra, _SIZE)[..., TAPS - 1 :: -1]
+        self.sums.add(np.concatenate([found.ravel(), np.square(now).sum(axis=1)]))
+
+    def figures(self) -> float:
+        sums, count = self.sums.values(), 2 * self.channels
+        # found[i, k, lag]: of signal i with channel k of the reference, `lag` frames earlier.
+        found, energies = sums[:-count].reshape(count, self.channels, TAPS), sums[-count:]
+        energy = float(energies[self.channels :].sum())
+        if not energies[: self.channels].any():
+            return nan
+        wanted = found[self.channels :].reshape(self.channels, -1).T
+        filters = lstsq(_gram(found[: self.channels]), wanted, cond=1e-14, lapack_driver="gelsy")[0]
+        return _decibels(float((wanted * filters).sum()), energy)
+
+
+def _gram(found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The matrix of the normal equations, shape (channels*TAPS, channels*TAPS).
+
+    Row (i, a), column (k, b) is <channel i delayed by a, channel k delayed by b>, which depends on b - a only: a
+    Toeplitz block, whose first row is found[i, k] and whose first column is found[k, i].
+    """
+    channels = range(len(found))
+    return np.block([[toeplitz(found[k, i], found[i, k]) for k in channels] for i in channels])
+
+
+def _decibels(explained: float, energy: float) -> float:
+    if explained <= _NOTHING * energy:
+        return -inf
+    rest = energy - explained
+    return 10 * log10(explained / rest) if rest > _NOTHING * energy else inf

@@ -1,0 +1,285 @@
+"""One recording against another: every figure, and what would make the figures meaningless."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from math import isnan, log10
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..audio import RawFormat, Source, open_source, spool
+from ..engine.loop import BLOCK, Progress, Ticker
+from ..errors import ConfigError, SourceError
+from ..passes.journal import Journal
+from ..passes.resumable_pass import run_pass
+from ..spec import Audio, Spec, duration
+from .accumulator import Accumulator
+from .bss_eval import Projection
+from .delay import Delay, DelayFinder
+from .distortion import Distortion, Metrics
+from .segmental import Segmental, Segments
+from .spectral import Spectral, SpectralFigures
+
+__all__ = ["Comparison", "Figures", "Findings", "compare"]
+
+LONGEST_DELAY_SECONDS = 2.0
+GAIN_DB = 1.0
+"""What SI-SDR or SDR must gain by a delay or a factor before it is called one."""
+UNRELATED = 0.05
+"""Recordings whose correlation stays below this have nothing in common."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All figures of an estimate against its reference; `stream_restore.measure` says what each is."""
+
+    metrics: Metrics
+    bss_sdr_db: float
+    spectral: SpectralFigures
+    segments: Segments
+
+    def as_dict(self) -> dict[str, float]:
+        """The single figures by name."""
+        return {
+            **asdict(self.metrics),
+            "bss_sdr_db": self.bss_sdr_db,
+            "segmental_sdr_db": self.segments.mean_db,
+            **asdict(self.spectral),
+        }
+
+
+class Comparison(Accumulator[Figures]):
+    """Accumulates all figures block by block, in memory that does not grow.
+
+    Args:
+        spec: of both recordings.
+        split_hz: where the bands of `sdr_below_db` and `sdr_above_db` meet.
+        every_seconds: length of a segment of `segments`.
+        start: frame at which this part begins.
+
+    Raises:
+        ConfigError: a parameter that cannot work.
+    """
+
+    kept = (*Accumulator.kept, "_distortion", "_projection", "_spectral", "_segmental")
+
+    def __init__(self, spec: Spec, *, split_hz: float = 7000.0, every_seconds: float = 1.0, start: int = 0) -> None:
+        super().__init__(spec.channels, start, spec=spec, split_hz=split_hz, every_seconds=every_seconds)
+        self._distortion = Distortion()
+        self._projection = Projection(spec.channels, start)
+        self._spectral = Spectral(spec, split_hz, start)
+        self._segmental = Segmental(spec.channels, round(duration(every_seconds) * spec.sample_rate), start)
+
+    def hear(self, both: NDArray[np.float32]) -> None:
+        self._distortion.update(both[: self.channels], both[self.channels :])
+        for part in (self._projection, self._spectral, self._segmental):
+            part.take(both)
+
+    def join(self, other: Self) -> None:
+        self._distortion.merge(other._distortion)
+        self._projection.merge(other._projection)
+        self._spectral.merge(other._spectral)
+        self._segmental.merge(other._segmental)
+
+    def result(self) -> Figures:
+        return Figures(
+            self._distortion.result(), self._projection.result(), self._spectral.result(), self._segmental.result()
+        )
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What `compare` found.
+
+    Attributes:
+        spec: of both recordings.
+        figures: after compensation, if that was asked for.
+        delay: before compensation.
+        gain: by which the estimate was multiplied; 1 without compensation.
+        shift: frames by which it was moved earlier; 0 without compensation.
+        warnings: what makes the figures say something else than one would think.
+    """
+
+    spec: Spec
+    figures: Figures
+    delay: Delay
+    gain: float
+    shift: int
+    warnings: tuple[str, ...]
+
+
+def compare(
+    reference: str | Path | BinaryIO,
+    estimate: str | Path | BinaryIO,
+    *,
+    split_hz: float = 7000.0,
+    every_seconds: float = 1.0,
+    align: bool = False,
+    raw: RawFormat | None = None,
+    progress: Progress | None = None,
+    journal: Journal | None = None,
+) -> Findings:
+    """Compare two recordings of any length, and look for a delay, a factor and a sign flip.
+
+    Args:
+        split_hz: where the bands of `sdr_below_db` and `sdr_above_db` meet.
+        every_seconds: length of a segment of `segments`.
+        align: move the estimate by the delay and divide it by the factor (with its sign) that fit it to the
+            reference best, and compare the frames that both then have. Reads both recordings three times; a
+            pipe goes through a temporary file.
+        raw: what headerless input is.
+        progress: told (done, total) frames of all passes.
+        journal: of a comparison that can go on where it was stopped; without `align`.
+
+    Raises:
+        ConfigError: rates or channels that differ; lengths that differ, unless `align`; the message says how.
+        SourceError: a recording that cannot be read, or no sound to compare.
+    """
+    with ExitStack() as stack:
+        pair = [stack.enter_context(open_source(each, raw=raw)) for each in (reference, estimate)]
+        if align:
+            pair = [stack.enter_context(spool(each)) for each in pair]
+        wanted, got = pair
+        _check_alike(wanted, got)
+        ticker = Ticker(progress, wanted.estimate, passes=3 if align else 1)
+        comparison = Comparison(wanted.spec, split_hz=split_hz, every_seconds=every_seconds)
+        if align:
+            return _aligned(wanted, got, comparison, ticker)
+        return _as_they_are(wanted, got, comparison, ticker, journal)
+
+
+def _as_they_are(
+    wanted: Source, got: Source, comparison: Comparison, ticker: Ticker, journal: Journal | None
+) -> Findings:
+    finder, spec = _finder(wanted.spec), wanted.spec
+    for block, other in run_pass([wanted, got], [comparison, finder], journal, progress=ticker):
+        if block.shape != other.shape:
+            frames = comparison.frames + min(block.shape[1], other.shape[1])
+            raise _lengths(wanted, got, frames, ended=wanted if block.shape[1] < other.shape[1] else got)
+        comparison.update(block, other)
+        finder.update(block, other)
+    if not comparison.frames:
+        raise SourceError(f"{wanted.name}: holds no sound to compare")
+    figures, delay = comparison.result(), finder.result()
+    return Findings(spec, figures, delay, 1.0, 0, _warnings(figures.metrics, delay, spec))
+
+
+def _aligned(wanted: Source, got: Source, comparison: Comparison, ticker: Ticker) -> Findings:
+    """Find the delay, then the factor at that delay, then compare."""
+    finder, spec = _finder(wanted.spec), wanted.spec
+    for block, other in _pairs(wanted, got, 0, ticker):
+        frames = max(block.shape[1], other.shape[1])
+        finder.update(_lengthened(block, frames), _lengthened(other, frames))
+    delay = finder.result()
+    shift = delay.frames if _is_delayed(delay) else 0
+    scale = _scale(wanted, got, shift, ticker)
+    gain = 1 / scale if scale and not isnan(scale) else 1.0
+    for block, other in _common(wanted, got, shift, ticker):
+        comparison.update(block, (other * gain).astype(np.float32))
+    figures = comparison.result()
+    if not figures.metrics.frames:
+        raise SourceError(f"{wanted.name}: holds no sound to compare with {got.name}")
+    return Findings(spec, figures, delay, gain, shift, tuple(_meaningless(figures.metrics, delay)))
+
+
+def _scale(wanted: Source, got: Source, shift: int, ticker: Ticker) -> float:
+    distortion = Distortion()
+    for block, other in _common(wanted, got, shift, ticker):
+        distortion.update(block, other)
+    return distortion.result().scale
+
+
+def _common(wanted: Source, got: Source, shift: int, ticker: Ticker) -> Iterator[tuple[Audio, Audio]]:
+    """The frames that both have when the estimate is moved `shift` frames earlier."""
+    for block, other in _pairs(wanted, got, shift, ticker):
+        frames = min(block.shape[1], other.shape[1])
+        yield block[:, :frames], other[:, :frames]
+
+
+def _pairs(wanted: Source, got: Source, shift: int, ticker: Ticker) -> Iterator[tuple[Audio, Audio]]:
+    """Blocks of both from the start to the end of the longer one."""
+    wanted.rewind()
+    got.rewind()
+    for source, skipped in ((got, shift), (wanted, -shift)):
+        while skipped > 0 and (block := source.read(min(skipped, BLOCK))).shape[1]:
+            skipped -= block.shape[1]
+    for block, other in run_pass([wanted, got], None, progress=ticker):
+        yield block, other
+
+
+def _lengthened(block: Audio, frames: int) -> Audio:
+    """Followed by silence: a finder hears both side by side."""
+    return np.pad(block, ((0, 0), (0, frames - block.shape[1])))
+
+
+def _finder(spec: Spec) -> DelayFinder:
+    return DelayFinder(spec.channels, max(1, spec.frames(LONGEST_DELAY_SECONDS)))
+
+
+def _is_delayed(delay: Delay) -> bool:
+    """Whether moving the estimate raises SI-SDR, r^2 / (1 - r^2) of a correlation r, by more than GAIN_DB."""
+    return _si_sdr(delay.correlation) > _si_sdr(delay.undelayed) + GAIN_DB and abs(delay.correlation) >= UNRELATED
+
+
+def _si_sdr(correlation: float) -> float:
+    explained = min(correlation * correlation, 1 - 1e-12)
+    return 10 * log10(max(explained, 1e-12) / (1 - explained))
+
+
+def _warnings(found: Metrics, delay: Delay, spec: Spec) -> tuple[str, ...]:
+    """What makes these figures say something else than one would think, each with its size and its cure."""
+    if nothing := _meaningless(found, delay):
+        return tuple(nothing)
+    if not _is_delayed(delay):
+        return tuple(_of_scale(found))
+    late = "late" if delay.frames > 0 else "early"
+    return (
+        f"the estimate is {abs(delay.frames)} frames ({1000 * abs(delay.frames) / spec.sample_rate:.2f} ms) {late}:"
+        f" SI-SDR would be about {_si_sdr(delay.correlation):.1f} dB instead of {found.si_sdr_db:.1f} dB; --align"
+        " compensates it",
+    )
+
+
+def _meaningless(found: Metrics, delay: Delay) -> list[str]:
+    """What no compensation mends."""
+    if isnan(found.si_sdr_db):
+        return ["the reference is silent: there is nothing to compare with"]
+    if not delay.correlation:
+        return ["the estimate is silent"]
+    if abs(delay.correlation) < UNRELATED:
+        return [
+            f"the recordings have nothing in common at any delay up to {LONGEST_DELAY_SECONDS:g} s (correlation"
+            f" {delay.correlation:.3f}): these are the figures of unrelated sounds"
+        ]
+    return []
+
+
+def _of_scale(found: Metrics) -> list[str]:
+    if found.scale < 0:
+        return [f"the estimate is sign-flipped (scale {found.scale:.4g}); --align compensates it"]
+    if found.si_sdr_db > found.sdr_db + GAIN_DB and found.scale:
+        level = 20 * log10(found.scale)
+        return [
+            f"the estimate is {abs(level):.1f} dB too {'loud' if level > 0 else 'quiet'} (scale {found.scale:.4g}): SDR"
+            " measures that, SI-SDR does not; --align compensates it"
+        ]
+    return []
+
+
+def _check_alike(wanted: Source, got: Source) -> None:
+    if wanted.spec != got.spec:
+        said = [
+            f"{each.name} has {each.spec.channels} channels at {each.spec.sample_rate} Hz" for each in (wanted, got)
+        ]
+        raise ConfigError(f"{', '.join(said)}; convert one of them first")
+
+
+def _lengths(wanted: Source, got: Source, frames: int, ended: Source) -> ConfigError:
+    longer = got if ended is wanted else wanted
+    return ConfigError(
+        f"{ended.name} ends after {frames} frames, {longer.name} goes on; cut both to one length, or compare what they"
+        " have in common with --align"
+    )

@@ -1,0 +1,104 @@
+"""Accumulators that hear two recordings in cells of one fixed size, anchored at frame 0.
+
+What an FFT returns depends on the length it is given. Here it only ever sees the same windows of the recordings,
+and what it returns is summed without rounding. So figures are equal, bit for bit, however the recordings were cut into
+blocks and into parts, and however the parts were merged.
+"""
+
+from abc import abstractmethod
+from copy import copy, deepcopy
+from typing import Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.window import Window
+from .accumulator import Accumulator
+from .exact_sums import ExactSums
+
+__all__ = ["CELL", "LEFT", "FixedWindowAccumulator"]
+
+CELL = 16384
+"""Frames of a cell, unless an accumulator says otherwise."""
+LEFT = 1536
+"""Frames before a cell that its computation also hears, unless an accumulator says otherwise."""
+
+ResultT = TypeVar("ResultT")
+
+
+class FixedWindowAccumulator(Accumulator[ResultT]):
+    """Hears reference and estimate cell by cell.
+
+    A part computes the cells of which it hears all, and keeps the frames that it shares with cells of its neighbours:
+    `_head`, up to the first cell it computes, for the part before; `_held`, from the next cell on, for what follows.
+
+    An author writes `compute`, which adds a cell's share to `sums`, and `figures`.
+
+    Args:
+        channels: of each of the two recordings.
+        start: frame of the recordings at which this part begins.
+        size: number of sums.
+        cell_frames: length of a cell.
+        left: frames before a cell that its computation also hears.
+        parameters: what parts must agree on to be merged.
+    """
+
+    kept = (*Accumulator.kept, "sums", "_next", "_head", "_held")
+
+    def __init__(
+        self, channels: int, start: int, size: int, cell_frames: int = CELL, left: int = LEFT, **parameters: object
+    ) -> None:
+        super().__init__(channels, start, **parameters)
+        self.sums = ExactSums(size)
+        self._cell_frames, self._left = cell_frames, left
+        # Silence lies before frame 0, so nothing is missing there.
+        self._first = self._next = -(-(start + left) // cell_frames) if start else 0
+        self._head, self._held = Window(2 * channels), Window(2 * channels)
+        # For `result`, the head begins with the silence that its first cell is to hear.
+        before = max(0, start // cell_frames * cell_frames - left)
+        self._head.restart(before, np.zeros((2 * channels, start - before)))
+        self._held.restart(start, np.zeros((2 * channels, 0)))
+
+    @abstractmethod
+    def compute(self, window: NDArray[np.float32], cell: int) -> None:
+        """Add what cell number `cell` says.
+
+        Args:
+            window: frames [cell*cell_frames - left, (cell + 1)*cell_frames) of reference and estimate, shape
+                (2*channels, left + cell_frames); zeros outside the recordings.
+            cell: its number, counted from frame 0.
+        """
+
+    @abstractmethod
+    def figures(self) -> ResultT:
+        """What the sums say when all cells were heard."""
+
+    def hear(self, both: NDArray[np.float32]) -> None:
+        self._head.append(both[:, : max(0, self._first * self._cell_frames - self._head.stop)])
+        self._held.append(both)
+        while (self._next + 1) * self._cell_frames <= self.stop:
+            self._compute(self._held, self._next)
+            self._next += 1
+        self._held.forget(self._next * self._cell_frames - self._left)
+
+    def join(self, other: Self) -> None:
+        self.take(other._head.read(other.start, other._head.stop))
+        if self.stop < other.stop:
+            # All cells before the other's first are computed now.
+            self.sums.merge(other.sums)
+            self._held.restart(other._held.start, other._held.read(other._held.start, other.stop))
+            self._next = other._next
+
+    def result(self) -> ResultT:
+        ended = copy(self)
+        ended.sums = deepcopy(self.sums)
+        stop = -(-(self.stop + self._left) // self._cell_frames) if self.frames else 0
+        for cell in range(self.start // self._cell_frames, min(self._first, stop)):
+            ended._compute(self._head, cell)
+        for cell in range(self._next, stop):
+            ended._compute(self._held, cell)
+        return ended.figures()
+
+    def _compute(self, held: Window, cell: int) -> None:
+        begin = cell * self._cell_frames
+        self.compute(held.read(begin - self._left, begin + self._cell_frames), cell)

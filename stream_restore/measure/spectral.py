@@ -1,0 +1,110 @@
+"""Figures from spectra: log-spectral distance, and SDR below and above a frequency."""
+
+from dataclasses import dataclass
+from math import inf, log10, nan
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy.fft import rfft
+
+from ..errors import ConfigError
+from ..spec import Spec
+from .fixed_windows import CELL, FixedWindowAccumulator
+
+__all__ = ["FLOOR", "HOP", "SIZE", "Spectral", "SpectralFigures"]
+
+SIZE, HOP = 2048, 512
+COLUMNS = CELL // HOP
+FLOOR = 1e-10
+"""Powers below this count as this: -100 dB of a sine at full scale."""
+_WINDOW = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(SIZE) / SIZE)
+_FULL_SCALE = 4 / _WINDOW.sum() ** 2
+"""Makes the power of a sine at full scale 1 in its bin."""
+
+
+@dataclass(frozen=True)
+class SpectralFigures:
+    """Figures from spectra of 2048 frames under a Hann window, every 512 frames, all channels together.
+
+    Attributes:
+        lsd_db: log-spectral distance: the root mean square, over frequency, of the difference of the two levels in dB,
+            averaged over time (Gray and Markel, "Distance measures for speech processing", 1976). Levels below -100 dB
+            of a sine at full scale count as -100 dB. 0 for identical signals, nan when nothing was heard.
+        sdr_below_db: SDR of what lies below `split_hz`.
+        sdr_above_db: SDR of what lies at and above it. Both: inf without distortion; -inf for a band of which the
+            reference has nothing; nan where neither has anything, or no frequency lies there.
+        split_hz: where the bands meet.
+    """
+
+    lsd_db: float
+    sdr_below_db: float
+    sdr_above_db: float
+    split_hz: float
+
+
+class Spectral(FixedWindowAccumulator[SpectralFigures]):
+    """Accumulates spectra block by block.
+
+    Squared Hann windows, a quarter of their length apart, add up to a constant: energies of the columns add up
+    to the energy of the signal, so the bands' energies are shares of the whole.
+
+    Raises:
+        ConfigError: a frequency that is not above 0.
+
+    >>> spectral = Spectral(Spec(44100, 1), split_hz=7000)
+    >>> tone = np.sin(np.arange(44100) / 7, dtype=np.float32)[None]
+    >>> spectral.update(tone, 0.5 * tone)
+    >>> round(spectral.result().sdr_below_db, 2)
+    6.02
+    """
+
+    def __init__(self, spec: Spec, split_hz: float = 7000.0, start: int = 0) -> None:
+        if not split_hz > 0:
+            raise ConfigError(f"the frequency that splits bands must be above 0 Hz, got {split_hz}")
+        super().__init__(spec.channels, start, size=6, sample_rate=spec.sample_rate, split_hz=split_hz)
+        self.split_hz = split_hz
+        # Bins on the axis, in units of SIZE: bin k is the frequency k * sample_rate / SIZE.
+        self._below = np.arange(SIZE // 2 + 1) * spec.sample_rate < split_hz * SIZE
+        # A real signal's bins but the first and last stand for two frequencies.
+        self._weight = np.where(np.arange(SIZE // 2 + 1) % (SIZE // 2) == 0, 1.0, 2.0)
+
+    def compute(self, window: NDArray[np.float32], cell: int) -> None:
+        cut = sliding_window_view(window, SIZE, axis=1)[:, ::HOP][:, :COLUMNS]
+        spectra = rfft(cut.astype(np.float64) * _WINDOW)
+        reference, estimate = spectra[: self.channels], spectra[self.channels :]
+        heard = self._heard(cell)
+        distances = _distances(_power(reference), _power(estimate)) * heard
+        energies = [self._energies(spectrum) for spectrum in (reference, reference - estimate)]
+        self.sums.add(np.array([distances.sum(), heard.sum() * self.channels, *energies[0], *energies[1]]))
+
+    def figures(self) -> SpectralFigures:
+        distance, columns, *energies = self.sums.values().tolist()
+        (r_below, r_above), (d_below, d_above) = energies[:2], energies[2:]
+        lsd = distance / columns if columns else nan
+        return SpectralFigures(lsd, _ratio(r_below, d_below), _ratio(r_above, d_above), self.split_hz)
+
+    def _heard(self, cell: int) -> NDArray[np.bool_]:
+        """The columns whose centre was heard. A column ends HOP frames after its place on the grid."""
+        centres = (cell * COLUMNS + np.arange(COLUMNS) - 1) * HOP
+        return (centres >= self.start) & (centres <= self.stop)
+
+    def _energies(self, spectrum: NDArray[np.complex128]) -> tuple[float, float]:
+        energy = _power(spectrum).sum(axis=(0, 1)) * self._weight
+        return float((energy * self._below).sum()), float((energy * ~self._below).sum())
+
+
+def _power(spectrum: NDArray[np.complex128]) -> NDArray[np.float64]:
+    return np.square(spectrum.real) + np.square(spectrum.imag)
+
+
+def _distances(reference: NDArray[np.float64], estimate: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The distance in dB of every column, shape (channels, columns), from powers (channels, columns, bins)."""
+    levels = [10 * np.log10(np.maximum(power * _FULL_SCALE, FLOOR)) for power in (reference, estimate)]
+    return np.asarray(np.sqrt(np.square(levels[0] - levels[1]).mean(axis=-1)))
+
+
+def _ratio(signal: float, distortion: float) -> float:
+    if not distortion:
+        return inf if signal else nan
+    return 10 * log10(signal / distortion) if signal else -inf

@@ -1,0 +1,282 @@
+"""One pass from a source through a stage into its outputs, which can go on where it was stopped."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, TypeAlias, TypeGuard
+
+from ..audio import Format, Position, Sink, Source, open_sink, refuse_same_file
+from ..audio.outputs.lock import refuse_busy
+from ..audio.outputs.output import claimed, part_of, refuse_existing
+from ..engine.loop import run, skip
+from ..engine.stage import Stage
+from ..errors import ClosedPipeError, ConfigError, SinkError, SourceError
+from ..spec import Audio, Spec
+from .journal import Checkpoint, Facts, Journal, file_facts, versions
+from .resumable_pass import run_pass
+
+__all__ = ["Job", "Output", "Report", "Target"]
+
+Target: TypeAlias = str | Path | BinaryIO
+"""The path of a file, "-" for stdin or stdout, or a binary stream."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """How an output is stored. What is not said is kept from the input.
+
+    Attributes:
+        container: "wav", "flac", "raw", ...; None: by the suffix of the name.
+        encoding: "s16", "s24", "f32", ...
+        clip_mode: "clamp", "tanh" or "none", see `stream_restore.audio.open_sink`.
+        seed: of the dither.
+        force: replace a file that exists, or the remains of a run that was stopped.
+    """
+
+    container: str | None = None
+    encoding: str | None = None
+    clip_mode: str = "clamp"
+    seed: int = 0
+    force: bool = False
+
+    def open(
+        self,
+        target: Target,
+        spec: Spec,
+        like: Format,
+        frames: int | None,
+        resume: Position | None,
+        continuable: bool = False,
+    ) -> Sink:
+        """A sink for sound of `spec`, new or going on; if `continuable`, one that can go on later."""
+        return open_sink(
+            target,
+            spec,
+            like=like,
+            container=self.container,
+            encoding=self.encoding,
+            clip_mode=self.clip_mode,
+            seed=self.seed,
+            force=self.force,
+            frames=frames,
+            continuable=continuable,
+            resume=resume,
+        )
+
+
+@dataclass
+class Report:
+    """What happened: frames read, samples clipped in each output, and what a person should know."""
+
+    frames: int = 0
+    clipped: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+class BlockAccumulator(Protocol):
+    """What a first pass fills; `stream_restore.engine.state` can keep it."""
+
+    def add(self, block: Audio) -> None:
+        """Hear the next block, shape (channels, frames)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a pass reads and writes.
+
+    Outputs have their names only when they are complete: the first comes last, and is the sign that all are.
+    Where input and outputs are files, a journal is kept beside the first; a run that was stopped then goes on with
+    `resume`, and gives the same bytes. Meanwhile encoded outputs (FLAC, MP3, ...) need room for their samples, too:
+    2 bytes for one of up to 16 bits, else 4. What one run writes, no other does at the same time.
+
+    Attributes:
+        input, targets: where sound comes from and goes to.
+        stored: how.
+        work: what is done to it, as JSON can hold it; a run goes on only with the same.
+        resume: go on with a run that was stopped; without one, begin.
+    """
+
+    input: Target
+    targets: Sequence[Target]
+    stored: Output
+    work: Facts
+    resume: bool
+
+    def first_pass(
+        self, source: Source, stage: Stage[Any], hearing: BlockAccumulator, ticker: Callable[[int], None]
+    ) -> None:
+        """Give all that `stage` makes of `source` to `hearing`, and go back to the start.
+
+        Where the run can be resumed so can this, until the run is complete; its journal is OUTPUT.first.journal.
+
+        Raises:
+            ConfigError, SinkError: as `run`, for what is known already.
+            SourceError: an input that cannot be read to its end.
+        """
+        self._refuse_clashes()
+        facts = self._input_facts(source)
+        journal, whole = self._journal(facts, ".first"), self._journal(facts)
+        with claimed(Path(str(self.targets[0]))) if journal else nullcontext():
+            if not self.resume:
+                self._refuse_existing()
+                if journal and whole:
+                    self._begin_anew(whole)
+                    journal.remove()
+            state = stage.initial_state()
+            for (block,) in run_pass([source], [state, hearing], journal, progress=ticker):
+                hearing.add(stage.advance(state, block))
+            hearing.add(stage.drain(state))
+        source.rewind()
+
+    def run(self, source: Source, stage: Stage[Any], ticker: Callable[[int], None]) -> Report:
+        """Read `source` from its first frame to its end.
+
+        Raises:
+            ConfigError: an output that is the input or another output; nothing that can be resumed.
+            SinkError: an output that exists, cannot be written or is being written by another run; the remains of one.
+            SourceError: an input that cannot be read to its end.
+        """
+        self._refuse_clashes()
+        facts = self._input_facts(source)
+        journal = self._journal(facts)
+        checkpoint = self._checkpoint(journal)
+        with ExitStack() as stack:
+            sinks = self._sinks(stack, source, stage, checkpoint, continuable=journal is not None)
+            report = Report(checkpoint.frames if checkpoint else 0)
+            if not (checkpoint and checkpoint.finished):
+                try:
+                    self._process(source, stage, sinks, journal, checkpoint, report, ticker)
+                except ClosedPipeError as error:
+                    raise self._if_others_wait(error) from error
+            report.warnings = source.warnings + self._changes_of_input(facts)
+            report.clipped = {sink.name: sink.clipped for sink in sinks if sink.clipped}
+        for done in (journal, self._journal(facts, ".first")):
+            if done:
+                done.remove()
+        return report
+
+    def _process(
+        self,
+        source: Source,
+        stage: Stage[Any],
+        sinks: Sequence[Sink],
+        journal: Journal | None,
+        checkpoint: Checkpoint | None,
+        report: Report,
+        ticker: Callable[[int], None],
+    ) -> None:
+        if checkpoint:
+            skip(source, checkpoint.frames)
+            stage.resume(checkpoint.state)
+            ticker(checkpoint.frames)
+
+        def counted(frames: int) -> None:
+            report.frames += frames
+            ticker(frames)
+            if journal:
+                journal.tick(report.frames, sinks, stage.checkpoint)
+
+        run(source, stage, sinks, counted)
+        if journal and journal.saved:
+            journal.save(report.frames, sinks, None)
+
+    def _if_others_wait(self, error: ClosedPipeError) -> SinkError:
+        """A closed pipe is a quiet end, unless files were to be written beside it."""
+        files = [str(target) for target in self.targets if _is_path(target)]
+        return SinkError(f"{error}; not written: {', '.join(files)}") if files else error
+
+    def _refuse_clashes(self) -> None:
+        paths = [Path(target).resolve() for target in self.targets if _is_path(target)]
+        streams = [target for target in self.targets if not _is_path(target)]
+        if len(set(paths)) < len(paths) or len(set(streams)) < len(streams):
+            raise ConfigError(f"two outputs would be one file: {', '.join(map(str, self.targets))}")
+        for target in self.targets:
+            refuse_same_file(self.input, target)
+        for path in paths:
+            refuse_busy(part_of(path))
+
+    def _refuse_existing(self) -> None:
+        for target in self.targets:
+            if _is_path(target) and _is_regular(target) and not self.stored.force:
+                refuse_existing(Path(target))
+
+    def _input_facts(self, source: Source) -> Facts | None:
+        """What identifies the input, if that is a file."""
+        return file_facts(Path(str(self.input))) if source.rereadable and _is_path(self.input) else None
+
+    def _changes_of_input(self, before: Facts | None) -> list[str]:
+        """A warning, if the input was changed while it was read.
+
+        Raises:
+            SourceError: it became shorter, so that sound may be missing.
+        """
+        path = Path(str(self.input))
+        if before is None or not path.exists():  # a file that was deleted is read to its end
+            return []
+        now = file_facts(path)
+        if now == before:
+            return []
+        change = f"{self.input}: was changed while it was read, from {before['bytes']} to {now['bytes']} bytes"
+        if now["bytes"] < before["bytes"]:
+            raise SourceError(f"{change}; start again when it is complete")
+        return [f"{change}; the result is of what was there at each moment"]
+
+    def _journal(self, facts: Facts | None, suffix: str = "") -> Journal | None:
+        """The journal of this run, or of its pass of this name, where input and outputs are files."""
+        if facts is None or not all(_is_path(target) and _is_regular(target) for target in self.targets):
+            return None
+        stored = {name: value for name, value in asdict(self.stored).items() if name != "force"}
+        outputs = [str(Path(str(target)).resolve()) for target in self.targets]
+        about = {"input": facts, "outputs": outputs, "stored": stored, "work": self.work, "versions": versions()}
+        return Journal(Path(f"{self.targets[0]}{suffix}"), about)
+
+    def _checkpoint(self, journal: Journal | None) -> Checkpoint | None:
+        if journal is None:
+            if self.resume:
+                raise ConfigError("a pipe cannot be continued: --resume needs files for input and outputs")
+            return None
+        if self.resume:
+            return journal.load()
+        self._begin_anew(journal)
+        return None
+
+    def _begin_anew(self, journal: Journal) -> None:
+        if journal.path.exists() and not self.stored.force:
+            raise SinkError(f"{journal.path}: a run was stopped here; --resume goes on with it, --force starts again")
+        journal.remove()
+
+    def _sinks(
+        self,
+        stack: ExitStack,
+        source: Source,
+        stage: Stage[Any],
+        checkpoint: Checkpoint | None,
+        continuable: bool,
+    ) -> list[Sink]:
+        spec = Spec(stage.output.sample_rate, stage.output.channels // len(self.targets))
+        frames = None if source.frames is None else stage.output_frames(source.frames)
+        sinks = []
+        for index, target in enumerate(self.targets):
+            position = checkpoint.outputs[index] if checkpoint else None
+            if checkpoint and not checkpoint.finished and not self.stored.force:
+                refuse_existing(Path(str(target)))
+            if checkpoint and checkpoint.finished and _is_published(target):
+                continue  # it was stopped between giving one name and the next
+            sink = self.stored.open(target, spec, source.format, frames, position, continuable)
+            sinks.append(stack.enter_context(sink))
+        return sinks
+
+
+def _is_path(target: Target) -> TypeGuard[str | Path]:
+    return isinstance(target, str | Path) and str(target) != "-"
+
+
+def _is_regular(target: Target) -> bool:
+    path = Path(str(target))
+    return path.is_file() or not path.exists()
+
+
+def _is_published(target: Target) -> bool:
+    path = Path(str(target))
+    return path.exists() and not part_of(path).exists()

@@ -1,0 +1,210 @@
+"""What a run that was stopped at any instant needs in order to go on: one small file beside the output.
+
+It says what the run is made of (the facts), how far input and outputs were, and the state there of what hears. It
+is replaced as a whole, after the outputs it speaks of are on the disk; so it is always true. Nothing in it can
+be executed.
+"""
+
+import json
+import os
+import struct
+import time
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..audio import Position, Sink
+from ..engine.state import Arrays
+from ..errors import ConfigError, SinkError, SourceError
+
+__all__ = ["Checkpoint", "Facts", "Journal", "changes", "file_facts", "versions"]
+
+Facts = Mapping[str, Any]
+"""What must be the same for a run to go on, as JSON can hold it."""
+
+EVERY_SECONDS = 1.0
+"""Shortest time between two checkpoints."""
+SHARE = 20
+"""The time between two is at least this many times what one takes: journals cost 5 % at most."""
+
+_PACKAGES = ("numpy", "scipy", "soxr", "soundfile", "av")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How far a run was: frames read, the position of each output, and the state there; none if it was finished."""
+
+    frames: int
+    outputs: tuple[Position, ...]
+    finished: bool
+    state: Arrays
+
+
+class Journal:
+    """The journal of one run, at OUTPUT.journal.
+
+    Attributes:
+        path: where it lies.
+        saved: whether there is a checkpoint.
+    """
+
+    def __init__(self, output: Path, facts: Facts) -> None:
+        self.path = output.with_name(output.name + ".journal")
+        self._fresh = self.path.with_name(self.path.name + ".part")
+        self._facts = facts
+        self._due = time.monotonic() + EVERY_SECONDS
+        self.saved = False
+
+    def tick(self, frames: int, sinks: Sequence[Sink], state: Callable[[], Arrays]) -> None:
+        """Save, if it is time to. Call it when all that was made of these frames was written."""
+        began = time.monotonic()
+        if began >= self._due:
+            self.save(frames, sinks, state())
+            ended = time.monotonic()
+            self._due = ended + max(EVERY_SECONDS, SHARE * (ended - began))
+
+    def save(self, frames: int, sinks: Sequence[Sink], state: Arrays | None) -> None:
+        """Bring outputs and then the journal to the disk; `state` is None when all is finished.
+
+        Raises:
+            SinkError: the disk is full, or whatever else the system says.
+        """
+        for sink in sinks:
+            sink.sync()
+        about = {
+            "facts": self._facts,
+            "frames": frames,
+            "outputs": [list(sink.position) for sink in sinks],
+            "finished": state is None,
+        }
+        kept: dict[str, Any] = {f"state{key}": array for key, array in (state or {}).items()}
+        kept["about"] = np.array(json.dumps(about))
+        try:
+            with self._fresh.open("wb") as file:
+                np.savez(file, **kept)
+                file.flush()
+                os.fsync(file.fileno())
+            # First the outputs are kept, then there is a journal: an interrupt between the two loses nothing.
+            for sink in sinks:
+                sink.keep()
+            os.replace(self._fresh, self.path)
+        except OSError as error:
+            raise SinkError(f"{self.path}: cannot write: {error.strerror or error}") from error
+        finally:
+            with suppress(OSError):
+                self._fresh.unlink(missing_ok=True)
+        self.saved = True
+
+    def load(self) -> Checkpoint | None:
+        """The last checkpoint; None if there is none.
+
+        Raises:
+            ConfigError: a damaged journal, or one of another run; says what changed.
+        """
+        try:
+            arrays = _arrays(self.path)
+            about = json.loads(str(arrays["about"]))
+            state = {key.removeprefix("state"): arrays[key] for key in arrays if key.startswith("state")}
+            checkpoint = Checkpoint(
+                int(about["frames"]),
+                tuple(Position(*map(int, position)) for position in about["outputs"]),
+                bool(about["finished"]),
+                state,
+            )
+        except FileNotFoundError:
+            return None
+        except _DAMAGE as error:
+            raise ConfigError(f"{self.path}: is damaged ({error}); delete it to start again") from error
+        changed = changes(about.get("facts"), json.loads(json.dumps(self._facts)))
+        if changed:
+            raise ConfigError(
+                f"{self.path}: cannot go on, since {', '.join(changed)} changed;"
+                " put it back, or start again without --resume"
+            )
+        self.saved = True
+        return checkpoint
+
+    def remove(self) -> None:
+        """Forget the run.
+
+        Raises:
+            SinkError: it cannot be deleted.
+        """
+        try:
+            for each in (self._fresh, self.path):  # the first of a run that was killed while it wrote
+                if each.exists():  # what cannot be written may well hold nothing to delete
+                    each.unlink(missing_ok=True)
+        except OSError as error:
+            raise SinkError(f"{self.path}: cannot be deleted: {error.strerror}") from error
+
+
+_DAMAGE: tuple[type[Exception], ...] = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, ArithmeticError),
+    *(MemoryError, RuntimeError, struct.error, zipfile.BadZipFile),
+)
+"""What reading a file that is no journal, or no longer one, may raise in zipfile, NumPy and json."""
+
+
+def _arrays(path: Path) -> Arrays:
+    """The arrays of an archive as `numpy.savez` writes it, in no more memory than the file is long.
+
+    `numpy.load` believes what an array's header claims, and makes room for it before it reads.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if any(member.compress_type for member in members) or sum(m.file_size for m in members) > path.stat().st_size:
+            raise ValueError("it claims more than it holds")
+        return {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
+
+
+def _array(data: bytes) -> NDArray[Any]:
+    stream = BytesIO(data)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("an array of another version")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    if dtype.hasobject:
+        raise ValueError("it holds objects")
+    values = np.frombuffer(data, dtype, offset=stream.tell()) if stream.tell() < len(data) else np.empty(0, dtype)
+    return values.reshape(shape, order="F" if fortran else "C")
+
+
+def file_facts(path: Path) -> Facts:
+    """What identifies a file without reading it whole.
+
+    Raises:
+        SourceError: it is not there.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise SourceError(f"{path}: is gone: {error.strerror}") from error
+    return {"path": str(path.resolve()), "bytes": found.st_size, "modified": found.st_mtime_ns}
+
+
+def versions() -> Facts:
+    """The versions of this package and of those that compute, read and encode sound: with others, bits may differ."""
+    return {"stream_restore": __version__} | {name: _version(name) for name in _PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # in one bundle with others, say
+        return "unknown"
+
+
+def changes(before: Any, now: Any, name: str = "") -> list[str]:
+    """Names of what differs, as "model.name", with what it was and is."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = sorted(before.keys() | now.keys())
+        return [found for key in keys for found in changes(before.get(key), now.get(key), f"{name}.{key}".strip("."))]
+    return [] if before == now else [f"{name} (was {before}, is {now})"]

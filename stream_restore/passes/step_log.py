@@ -1,0 +1,141 @@
+"""Which steps of a long work are done, and what they gave: so that a work that was stopped does not do them again.
+
+A step log is a file of JSON lines. The first says what the work is made of, each other one names a step that is done.
+A line is written when all that the step made is on the disk; so it is always true. Nothing in it can be executed.
+
+>>> import tempfile
+>>> path = Path(tempfile.mkdtemp()) / "work.journal"
+>>> with StepLog(path, {"clip": "a.wav"}, resume=False) as log:
+...     log.once("count", lambda: 3)
+3
+>>> with StepLog(path, {"clip": "a.wav"}, resume=True) as log:
+...     log.once("count", lambda: 4)
+3
+"""
+
+import json
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+from ..audio.outputs.lock import Lock
+from ..errors import ConfigError, SinkError
+from .journal import Facts, Journal, changes
+
+__all__ = ["StepLog", "refuse_changes"]
+
+
+class StepLog:
+    """The log of one work. Until `close`, or the end of `with`, no other run may have it.
+
+    Args:
+        path: the file.
+        work: what the work is made of.
+        resume: go on with the one that is there; a new one, if there is none or a run was stopped before it had
+            written a line. Without it, a new one in the place of any other.
+
+    Attributes:
+        done: what each step gave.
+
+    Raises:
+        ConfigError: what is there is damaged, or of another work; says what changed.
+        SinkError: it cannot be written, or another run has it.
+    """
+
+    def __init__(self, path: Path, work: Facts, resume: bool) -> None:
+        self.path = path
+        self.done: dict[str, Any] = {}
+        try:
+            self._lock = Lock(path)
+        except OSError as error:
+            raise error if isinstance(error, SinkError) else _unwritable(path, error) from error
+        try:
+            if not (resume and self._load(work)):
+                self._write("wb", work)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another run have it. Any number of times."""
+        self._lock.release()
+
+    def _load(self, work: Facts) -> bool:
+        """Read what is done; False if not even the first line was written."""
+        try:
+            data = self.path.read_bytes()
+            whole = data[: data.rfind(b"\n") + 1]  # a line that was being written when the process was killed is not
+            first, *lines = [json.loads(line) for line in whole.splitlines()] or [None]
+            self.done = {str(line["step"]): line["gave"] for line in lines}
+            if len(whole) < len(data):
+                os.truncate(self.path, len(whole))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ConfigError(f"{self.path}: is damaged ({error}); delete it to start again") from error
+        if whole:
+            refuse_changes(self.path, first, work)
+        return bool(whole)
+
+    def once(self, step: str, work: Callable[[], Any]) -> Any:
+        """What `work` gives, as it comes back from JSON; it is called only if the step is not done yet.
+
+        Raises:
+            SinkError: the disk is full, or whatever else the system says.
+        """
+        if step not in self.done:
+            self.note(step, work())
+        return self.done[step]
+
+    def resumable_step(self, step: str, work: Callable[[Journal], Any]) -> Any:
+        """As `once`, for work that keeps a journal of its own, beside the log, until it is done.
+
+        Raises:
+            SinkError: the disk is full, or whatever else the system says.
+        """
+        journal = Journal(self.path.with_name(step), {"step": step})
+        gave = self.once(step, partial(work, journal))
+        journal.remove()
+        return gave
+
+    def note(self, step: str, gave: Any) -> None:
+        """Keep what a step gave, in the place of what it may have given before.
+
+        Raises:
+            SinkError: the disk is full, or whatever else the system says.
+        """
+        line = {"step": step, "gave": gave}
+        self._write("ab", line)
+        self.done[step] = json.loads(json.dumps(gave))
+
+    def _write(self, mode: str, line: Facts) -> None:
+        try:
+            with open(self.path, mode) as file:
+                file.write(json.dumps(line).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> SinkError:
+    return SinkError(f"{path}: cannot write: {error.strerror or error}")
+
+
+def refuse_changes(path: Path, before: Any, now: Facts) -> None:
+    """Refuse to go on with a work that has become another; `path` is what tells of it.
+
+    Raises:
+        ConfigError: says what changed.
+    """
+    changed = changes(before, json.loads(json.dumps(now)))
+    if changed:
+        raise ConfigError(
+            f"{path}: cannot go on, since {', '.join(changed)} changed; put it back, or start again with --force"
+        )
