@@ -43,7 +43,7 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
     "Quantise": (lambda: Quantise(STEREO, 8, seed=3), 4096, 0),
     "AddNoise": (lambda: AddNoise(STEREO, 20, power=0.06, seed=3), 4096, 0),
     "Mix": (lambda: Mix(STEREO, [[0.5, 0.5], [1.0, -1.0], [0.0, 0.25]]), 256, None),
-    "Beside": (lambda: WithInput(CausalLowPass(STEREO, 7000)), 256, 0),
+    "WithInput": (lambda: WithInput(CausalLowPass(STEREO, 7000)), 256, 0),
     "SameLength, a third and back": (
         lambda: SameLength(Chain(PolyphaseResampler(Spec(48000, 1), 16000), PolyphaseResampler(Spec(16000, 1), 48000))),
         4098,
@@ -92,8 +92,9 @@ def test_a_real_network_gives_the_same_output_for_any_partition() -> None:
 
 
 def test_the_table_lists_every_stage() -> None:
-    for module in pkgutil.iter_modules(stream_restore.__path__):
-        import_module(f"stream_restore.{module.name}")
+    for module in pkgutil.walk_packages(stream_restore.__path__, "stream_restore."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
     concrete = {cls.__name__ for cls in _subclasses(Stage) if not inspect.isabstract(cls)}
     ours = {name for name in concrete if not name.startswith("_")}
     listed = {type(factory()).__name__ for factory, _, _ in STAGES.values()}
