@@ -17,7 +17,7 @@ COMMAND = [sys.executable, "-m", "stream_restore.cli"]
 EAGER = [
     sys.executable,
     "-c",
-    "import sys; from stream_restore import journal; journal.EVERY_SECONDS = journal.SHARE = 0;"
+    "import sys; from stream_restore.passes import journal; journal.EVERY_SECONDS = journal.SHARE = 0;"
     " from stream_restore.cli.main import main; sys.exit(main())",
 ]
 """The command with a checkpoint after every block, so that a short recording has many."""
