@@ -42,6 +42,9 @@ def command(
     normalise: network.Normalise = "constant",
     dry: network.Dry = None,
     stems: network.Stems = None,
+    repair: network.Repair = None,
+    strength: network.Strength = None,
+    max_reduction: network.MaxReduction = None,
     float32: options.Float32 = False,
     int24: options.Int24 = False,
     int16: options.Int16 = False,
@@ -58,8 +61,9 @@ def command(
     from ..models import load
 
     restoration = network.restoration(
-        overlap=overlap, segment=segment, context=context, shifts=shifts, seed=seed, jobs=jobs, dry=dry, stems=stems
-    )
+        overlap=overlap, segment=segment, context=context, shifts=shifts, seed=seed, jobs=jobs, dry=dry, stems=stems,
+        repair=repair, strength=strength, max_reduction=max_reduction,
+    )  # fmt: skip
     stored = Output(container, options.encoding(float32, int24, int16), clip_mode, seed, force)
     model = load(name, repo=repo, backend=backend, device=device, provider=provider, threads=threads)
     with Batch(
@@ -71,14 +75,14 @@ def command(
         stored=stored,
         resume=resume,
     ) as batch:
-        voice = _Member(quiet, progress, len(batch.items))
-        summary = batch.run(voice.begin, voice.end)
-    voice.sum_up(summary)
+        messages = _Messages(quiet, progress, len(batch.items))
+        summary = batch.run(messages.begin, messages.end)
+    messages.sum_up(summary)
     if summary.failed:
         raise typer.Exit(3)
 
 
-class _Member:
+class _Messages:
     """What is said on stderr, to a person or with `json` to a program."""
 
     def __init__(self, quiet: bool, mode: str, files: int) -> None:

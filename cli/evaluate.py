@@ -39,6 +39,9 @@ def command(
     snr: chain.Snr = "20",
     seed: chain.Seed = 0,
     threads: network.Threads = None,
+    repair: network.Repair = None,
+    strength: network.Strength = None,
+    max_reduction: network.MaxReduction = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was stopped.")] = False,
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -64,7 +67,8 @@ def command(
         raise ConfigError(f"the files of two models would be called {min(twice)!r} twice; rename one of the models")
     models = {label: load(name, repo=repo, threads=threads) for label, name in zip(labels, names, strict=True)}
     degradation = chain.degradation(cutoff=cutoff, order=order, phase=phase, rate=rate, bits=bits, snr=snr, seed=seed)
-    experiment = Experiment(options.whole_or_none(sample_rate, "--sample-rate"), not stereo, degradation)
+    restoration = network.restoration(repair=repair, strength=strength, max_reduction=max_reduction)
+    experiment = Experiment(options.whole_or_none(sample_rate, "--sample-rate"), not stereo, degradation, restoration)
     prepare(output, force or resume, "go on with --resume, or start again with --force")
     with meter(progress, quiet) as shown:
         found = evaluate(chosen, output, models, experiment, resume=resume, progress=shown)

@@ -1,9 +1,13 @@
 """What several commands say in the same words about the network and how it is applied."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
+
+from ..errors import ConfigError
 
 if TYPE_CHECKING:
     from ..restoration.restoration import Restoration
@@ -14,15 +18,18 @@ __all__ = [
     "Device",
     "Dry",
     "Jobs",
+    "MaxReduction",
     "Name",
     "Normalise",
     "Overlap",
     "Provider",
+    "Repair",
     "Repo",
     "Seed",
     "Segment",
     "Shifts",
     "Stems",
+    "Strength",
     "Threads",
     "restoration",
 ]
@@ -67,17 +74,33 @@ Stems: TypeAlias = Annotated[
     str | None, typer.Option(metavar="A,B", help="Stems that make up the result.  [default: all]")
 ]
 
+Repair: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="LIST", help="What is repaired: clipping, clicks, hum, noise (the network), joined by commas; "
+                 "or all, or none.  [default: noise]", show_default=False),
+]  # fmt: skip
+Strength: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=PERCENT", help="How much of what a repair changes is changed, 0 to 100; repeatable."),
+]
+MaxReduction: TypeAlias = Annotated[
+    float | None, typer.Option(metavar="DB", help="The most by which noise is lowered.  [default: as the network does]")
+]
+
 
 def restoration(
     *,
-    overlap: float,
-    segment: float | None,
-    context: float,
-    shifts: int,
-    seed: int,
-    jobs: int,
-    dry: float | None,
-    stems: str | None,
+    overlap: float = 0.25,
+    segment: float | None = None,
+    context: float = 0.0,
+    shifts: int = 0,
+    seed: int = 0,
+    jobs: int = 1,
+    dry: float | None = None,
+    stems: str | None = None,
+    repair: str | None = None,
+    strength: Sequence[str] | None = None,
+    max_reduction: float | None = None,
 ) -> "Restoration":
     """The options as the engine takes them."""
     from ..restoration.restoration import Restoration
@@ -91,4 +114,33 @@ def restoration(
         jobs=jobs,
         dry=dry,
         stems=tuple(stem.strip() for stem in stems.split(",") if stem.strip()) if stems is not None else None,
+        repairs=_repairs(repair),
+        strengths=dict(map(_strength, strength or ())),
+        max_reduction_db=max_reduction,
     )
+
+
+def _repairs(text: str | None) -> tuple[str, ...]:
+    """The names in a list, in the order in which repairs act."""
+    from ..restoration.repairs import NAMES, ordered
+
+    if text is None:
+        return ("noise",)
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if words in (["all"], ["none"]):
+        return NAMES if words == ["all"] else ()
+    if not words:
+        raise ConfigError(f"--repair takes all, none, or names among {', '.join(NAMES)}; got {text!r}")
+    return ordered(words)
+
+
+def _strength(text: str) -> tuple[str, float]:
+    """A repair and its strength, 0 to 1, of NAME=PERCENT."""
+    name, _, percent = text.partition("=")
+    try:
+        number = float(percent.removesuffix("%"))
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 100:
+        raise ConfigError(f"--strength takes NAME=PERCENT with 0 to 100 percent, as noise=50; got {text[:100]!r}")
+    return name.strip(), number / 100

@@ -34,6 +34,9 @@ def command(
     normalise: network.Normalise = "constant",
     dry: network.Dry = None,
     stems: network.Stems = None,
+    repair: network.Repair = None,
+    strength: network.Strength = None,
+    max_reduction: network.MaxReduction = None,
     save_stems: Annotated[
         Path | None,
         typer.Option(metavar="DIR", callback=options.named, help="Also write each of these stems as DIR/STEM.SUFFIX."),
@@ -52,16 +55,19 @@ def command(
     quiet: options.Quiet = False,
     progress: options.ProgressMode = "auto",
 ) -> None:  # fmt: skip
-    """Restore a recording with a Demucs network, segment by segment, in bounded memory."""
+    """Restore a recording: clipping, clicks, hum, and noise by a network, segment by segment, in bounded memory."""
     from .. import api
-    from ..models import load
+    from ..models import Model, load
 
     target = options.default_output(input, output, "restored")
     stored = api.Output(container, options.encoding(float32, int24, int16), clip_mode, seed, force)
     restoration = network.restoration(
-        overlap=overlap, segment=segment, context=context, shifts=shifts, seed=seed, jobs=jobs, dry=dry, stems=stems
-    )
-    model = load(name, repo=repo, backend=backend, device=device, provider=provider, threads=threads)
+        overlap=overlap, segment=segment, context=context, shifts=shifts, seed=seed, jobs=jobs, dry=dry, stems=stems,
+        repair=repair, strength=strength, max_reduction=max_reduction,
+    )  # fmt: skip
+    model: str | Model = name
+    if restoration.uses_network:
+        model = load(name, repo=repo, backend=backend, device=device, provider=provider, threads=threads)
     with meter(progress, quiet) as shown:
         report = api.restore(
             input,

@@ -7,12 +7,12 @@ from pathlib import Path
 from .audio import RawFormat, open_source, spool
 from .audio.outputs.atomic_file import make_folder
 from .degradation.degradation import Degradation, power_of
-from .engine.channels import identity
 from .engine.exact_sum import MeanSquare
 from .engine.loop import Progress, Ticker
+from .errors import ConfigError
 from .models import Model, load
 from .passes.job import Job, Output, Report, Target
-from .restoration.restoration import LevelMeter, Restoration
+from .restoration import LevelMeter, Restoration
 
 __all__ = ["Output", "Report", "Target", "degrade", "restore"]
 
@@ -36,8 +36,8 @@ def restore(
     Args:
         input: read to its end.
         output: gets the input's sample rate, channels, length, sample format and tags.
-        model: a name for `stream_restore.models.load`, or a loaded model.
-        restoration: how it is applied.
+        model: a name for `stream_restore.models.load`, or a loaded model; not loaded unless `noise` is repaired.
+        restoration: which repairs, and how the model is applied.
         normalise: by the whole recording's mean and deviation, as the demucs command does: a first pass, for
             which a pipe is spooled to a temporary file.
         residual: gets input - restored.
@@ -50,27 +50,38 @@ def restore(
     Raises:
         RestoreError: as `stream_restore.errors` says; no output then has its final name.
     """
-    model = load(model) if isinstance(model, str) else model
     restoration, stored = restoration or Restoration(), stored or Output()
+    network = _network(model) if restoration.uses_network else None
+    normalise = normalise and network is not None
     with ExitStack() as stack:
         source = stack.enter_context(open_source(input, raw=raw))
-        stems = (restoration.stems or model.manifest.stems) if save_stems else ()
+        stems = _stems(restoration, network) if save_stems else ()
         if normalise:
             source = stack.enter_context(spool(source))
         ticker = Ticker(progress, source.estimate, passes=2 if normalise else 1)
         targets: list[Target] = [output, *([residual] if residual is not None else [])]
         targets += [save_stems / f"{stem}{_suffix(output)}" for stem in stems] if save_stems else []
         work = {"restoration": asdict(replace(restoration, jobs=1)), "residual": residual is not None}
-        work |= {"normalise": normalise, **model.facts()}
+        work |= {"normalise": normalise, **(network.facts() if network else {})}
         job = Job(input, targets, stored, work, resume)
         if normalise:
-            moments = LevelMeter()
-            job.first_pass(source, identity(source.spec), moments, ticker)
-            restoration = replace(restoration, level=moments.level())
-        stage = restoration.stage(source.spec, model, residual=residual is not None, save_stems=stems)
+            meter = LevelMeter()
+            job.first_pass(source, restoration.before_network(source.spec), meter, ticker)
+            restoration = replace(restoration, level=meter.level())
+        stage = restoration.stage(source.spec, network, residual=residual is not None, save_stems=stems)
         if save_stems:
             make_folder(save_stems)
         return job.run(source, stage, ticker)
+
+
+def _network(model: str | Model) -> Model:
+    return load(model) if isinstance(model, str) else model
+
+
+def _stems(restoration: Restoration, network: Model | None) -> tuple[str, ...]:
+    if network is None:
+        raise ConfigError("stems come from the network: save_stems needs the repair noise")
+    return restoration.stems or network.manifest.stems
 
 
 def degrade(

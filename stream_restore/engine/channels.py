@@ -1,5 +1,6 @@
 """Stages made of channels: keep the input beside what a stage makes of it, and mix."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,9 @@ class WithInput(Stage[_WithInputState]):
 
     def settle(self, state: _WithInputState) -> None:
         self.stage.settle(state.inner)
+
+    def describe(self, state: _WithInputState) -> dict[str, Mapping[str, float]]:
+        return self.stage.describe(state.inner)
 
     def _take(self, state: _WithInputState, stop: int) -> Audio:
         start = state.dry.start
@@ -132,3 +136,6 @@ class SameLength(Stage[_WithInputState]):
 
     def settle(self, state: _WithInputState) -> None:
         self._beside.settle(state)
+
+    def describe(self, state: _WithInputState) -> dict[str, Mapping[str, float]]:
+        return self._beside.describe(state)

@@ -138,6 +138,14 @@ class Stage(ABC, Generic[StateT]):
         """Bytes of audio that the state holds now."""
         return state_bytes(self._state)
 
+    def findings(self) -> dict[str, Mapping[str, float]]:
+        """What stages that look for something found and did so far, by name; also after `flush`."""
+        return self.describe(self._state)
+
+    def describe(self, state: StateT) -> dict[str, Mapping[str, float]]:
+        """`findings` of a stream with this state; a stage that looks for nothing has none."""
+        return {}
+
     def _check_open(self) -> None:
         if self._finished:
             raise FinishedError(f"{type(self).__name__} was flushed; call reset() to start a new stream")
@@ -189,6 +197,12 @@ class Chain(Stage[list[Any]]):
     def settle(self, state: list[Any]) -> None:
         for stage, own in zip(self.stages, state, strict=True):
             stage.settle(own)
+
+    def describe(self, state: list[Any]) -> dict[str, Mapping[str, float]]:
+        found: dict[str, Mapping[str, float]] = {}
+        for stage, own in zip(self.stages, state, strict=True):
+            found |= stage.describe(own)
+        return found
 
     def output_frames(self, frames: int) -> int:
         for stage in self.stages:

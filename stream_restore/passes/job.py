@@ -1,6 +1,6 @@
 """One pass from a source through a stage into its outputs, which can go on where it was stopped."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -67,11 +67,12 @@ class Output:
 
 @dataclass
 class Report:
-    """What happened: frames read, samples clipped in each output, and what a person should know."""
+    """What happened: frames read, samples clipped in each output, what repairs found, and warnings for a person."""
 
     frames: int = 0
     clipped: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    found: dict[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 class BlockAccumulator(Protocol):
@@ -149,6 +150,7 @@ class Job:
                     self._process(source, stage, sinks, journal, checkpoint, report, ticker)
                 except ClosedPipeError as error:
                     raise self._if_others_wait(error) from error
+            report.found = stage.findings()
             report.warnings = source.warnings + self._changes_of_input(facts)
             report.clipped = {sink.name: sink.clipped for sink in sinks if sink.clipped}
         for done in (journal, self._journal(facts, ".first")):

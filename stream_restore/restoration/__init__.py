@@ -1,6 +1,7 @@
 """Restoration as one stage: segments of a network with overlap-add, recombined with the input."""
 
-from .restoration import Level, LevelMeter, Restoration, measure
+from .level import Level, LevelMeter, measure
+from .restoration import Restoration
 from .separate import Separate
 
 __all__ = [

@@ -6,32 +6,25 @@ The input is kept at its own rate beside the network's way, so with `dry` = 1 wh
 band passes untouched.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from math import isfinite, sqrt
+from math import isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.channels import Mix, WithInput
-from ..engine.exact_sum import ExactSum
+from ..engine.channels import Mix, WithInput, identity
 from ..engine.resample import SoxrResampler
 from ..engine.stage import Chain, Stage
 from ..errors import ConfigError
 from ..models.model import Model
-from ..spec import Audio, Spec
+from ..spec import Spec
+from .level import Level
+from .repairs.composition import make_repairs, refuse_unknown
 from .separate import Separate
 
-__all__ = ["Level", "LevelMeter", "Restoration", "measure"]
-
-
-@dataclass(frozen=True)
-class Level:
-    """Mean and standard deviation of a whole recording, as Demucs normalises by."""
-
-    mean: float
-    deviation: float
+__all__ = ["Restoration"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +43,12 @@ class Restoration:
         level: normalise by the whole recording, see `measure`; None: by the model's constant gain, which
             needs no look ahead, so that a pipe gives what a file gives. Demucs' networks normalise every
             segment themselves, therefore the two differ by what rounding guards leave, some -100 dB.
+        repairs: names of `stream_restore.restoration.repairs.NAMES`, in any order; `noise` is the network.
+        strengths: by name of a repair, how much of what it changes is changed, 0 to 1; 1 where nothing is said.
+        max_reduction_db: the most by which the network lowers noise; None: as it thinks best.
+
+    Raises:
+        ConfigError: if a repair is unknown, or a strength or reduction is out of range.
     """
 
     overlap: float = 0.25
@@ -61,30 +60,69 @@ class Restoration:
     dry: float | None = None
     stems: tuple[str, ...] | None = None
     level: Level | None = None
+    repairs: tuple[str, ...] = ("noise",)
+    strengths: Mapping[str, float] = field(default_factory=dict)
+    max_reduction_db: float | None = None
 
-    def stage(self, input: Spec, model: Model, *, residual: bool = False, save_stems: Iterable[str] = ()) -> Stage[Any]:
+    def __post_init__(self) -> None:
+        refuse_unknown([*self.repairs, *self.strengths])
+        if any(not 0 <= strength <= 1 for strength in self.strengths.values()):
+            raise ConfigError(f"strengths lie between 0 and 1, got {dict(self.strengths)}")
+        if self.max_reduction_db is not None and not self.max_reduction_db >= 0:
+            raise ConfigError(f"max_reduction_db must be 0 or more, got {self.max_reduction_db}")
+
+    @property
+    def uses_network(self) -> bool:
+        """Whether `noise`, the repair of the network, is among the repairs."""
+        return "noise" in self.repairs
+
+    def stage(
+        self, input: Spec, model: Model | None, *, residual: bool = False, save_stems: Iterable[str] = ()
+    ) -> Stage[Any]:
         """The whole way as one stage; its output is as long as its input, at its rate.
 
         Args:
             input: the recording.
-            model: what restores it.
+            model: of the repair `noise`; None without it.
             residual: add the channels of input - restored.
             save_stems: add the channels of these stems.
 
         The output's channels: those of the restored recording, of the residual, of each saved stem.
 
         Raises:
-            ConfigError: a parameter that cannot work; an unknown stem (lists those there are).
+            ConfigError: if parameters do not fit; if a stem is unknown (lists those there are).
         """
-        chosen = self._stems(model)
-        rows = [self._restored(model, chosen)]
+        before = self._classical(input)
+        network = self._network(input, model, tuple(save_stems), residual=residual and not before)
+        stages = [*before, *network] or [identity(input)]
+        if not (residual and before) and not (residual and not network):
+            return Chain(*stages)
+        # What was taken away is the recording itself minus what came out of all repairs together.
+        whole = WithInput(Chain(*stages))
+        return Chain(whole, _with_residual(input, whole.output))
+
+    def before_network(self, input: Spec) -> Stage[Any]:
+        """What makes of a recording what the network is given."""
+        return Chain(*self._classical(input)) if self._classical(input) else identity(input)
+
+    def _classical(self, input: Spec) -> list[Stage[Any]]:
+        return [*make_repairs(input, self.repairs, self.strengths)]
+
+    def _network(self, input: Spec, model: Model | None, stems: tuple[str, ...], residual: bool) -> list[Stage[Any]]:
+        if not self.uses_network:
+            if stems:
+                raise ConfigError("stems come from the network: --save-stems needs the repair noise")
+            return []
+        if model is None:
+            raise ConfigError("the repair noise needs a network: load one")
+        rows = [self._restored(model, self._stems(model))]
         if residual:
             rows.append(np.eye(1, len(rows[0]))[0] - rows[0])
-        rows += [_only(model, stem) for stem in save_stems]
+        rows += [_only(model, stem) for stem in stems]
         # Recombination is the same for every channel: a matrix over (input, stems) becomes one over channels.
         matrix = np.kron(np.array(rows), np.eye(input.channels))
         beside = WithInput(self._separate(input, model))
-        return Chain(beside, Mix(beside.output, matrix, np.repeat(self._offsets(rows), input.channels)))
+        return [beside, Mix(beside.output, matrix, np.repeat(self._offsets(rows), input.channels))]
 
     def _stems(self, model: Model) -> tuple[str, ...]:
         for stem in self.stems or ():
@@ -98,7 +136,16 @@ class Restoration:
         gains = [gain if stem in chosen else 0.0 for stem, gain in zip(manifest.stems, manifest.gains, strict=True)]
         if not isfinite(dry):
             raise ConfigError(f"dry is a finite factor on the input, got {dry}")
-        return np.array([dry, *gains])
+        strength = self._noise_strength()
+        unchanged = np.eye(1, 1 + len(gains))[0]
+        return np.asarray(strength * np.array([dry, *gains]) + (1 - strength) * unchanged)
+
+    def _noise_strength(self) -> float:
+        """Of what the network changes: as asked, but so that noise is lowered by `max_reduction_db` at most."""
+        strength = self.strengths.get("noise", 1.0)
+        if self.max_reduction_db is None:
+            return strength
+        return min(strength, 1 - 10 ** (-self.max_reduction_db / 20))
 
     def _offsets(self, rows: list[NDArray[np.float64]]) -> list[float]:
         """The mean that the networks did not hear, given back once: to what is not a copy of the input."""
@@ -127,43 +174,14 @@ class Restoration:
         return Chain(SoxrResampler(input, heard.sample_rate), separate, back)
 
 
-def measure(blocks: Iterable[Audio]) -> Level:
-    """Mean and deviation of the mean of all channels, exact: the same for any cuts.
-
-    Fewer than two frames have no deviation; it counts as 1.
-    """
-    moments = LevelMeter()
-    for block in blocks:
-        moments.add(block)
-    return moments.level()
-
-
-@dataclass
-class LevelMeter:
-    """Exact sums over the mean of all channels."""
-
-    total: ExactSum = field(default_factory=ExactSum)
-    squares: ExactSum = field(default_factory=ExactSum)
-    frames: int = 0
-
-    def add(self, block: Audio) -> None:
-        """Add a block, shape (channels, frames)."""
-        # Channel by channel: NumPy's own mean of many channels depends on the number of frames in its last bits.
-        mono = np.zeros(block.shape[1])
-        for channel in block:
-            mono += channel
-        mono /= len(block)
-        self.total.add(mono)
-        self.squares.add(mono * mono)
-        self.frames += block.shape[1]
-
-    def level(self) -> Level:
-        """See `measure`."""
-        if self.frames < 2:
-            return Level(float(self.total), 1.0)
-        mean = self.total.fraction() / self.frames
-        variance = (self.squares.fraction() - self.frames * mean * mean) / (self.frames - 1)
-        return Level(float(mean), sqrt(max(0.0, float(variance))))
+def _with_residual(input: Spec, both: Spec) -> Mix:
+    """From input and results, input channels first: the restored recording, input - restored, the rest."""
+    channels, rest = input.channels, both.channels - 2 * input.channels
+    rows = np.zeros((both.channels, both.channels))
+    rows[:channels, channels : 2 * channels] = np.eye(channels)
+    rows[channels : 2 * channels, : 2 * channels] = np.hstack([np.eye(channels), -np.eye(channels)])
+    rows[2 * channels :, 2 * channels :] = np.eye(rest)
+    return Mix(both, rows)
 
 
 def _index(model: Model, stem: str) -> int:

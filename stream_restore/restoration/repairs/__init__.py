@@ -1,5 +1,6 @@
 """Repairs: stages that take one kind of damage away, each by the method that is best for it."""
 
+from .composition import NAMES, make_repairs, ordered
 from .repair import Repair
 
-__all__ = ["Repair"]
+__all__ = ["NAMES", "Repair", "make_repairs", "ordered"]

@@ -40,6 +40,9 @@ class Repair(Stage[StateT]):
     def summary(self, state: StateT) -> Mapping[str, float]:
         """What was found and changed so far: counts and levels by name, the unit in the name."""
 
+    def describe(self, state: StateT) -> dict[str, Mapping[str, float]]:
+        return {self.name: self.summary(state)}
+
     def report(self) -> Mapping[str, float]:
         """`summary` of the stream under way, or of the one that was flushed."""
         return self.summary(self._state)

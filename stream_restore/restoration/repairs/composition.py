@@ -1,0 +1,50 @@
+"""Which repairs there are, in the order in which they act."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from ...errors import ConfigError
+from ...spec import Spec
+from .repair import Repair
+
+__all__ = ["CLASSICAL", "NAMES", "make_repairs", "ordered", "refuse_unknown"]
+
+CLASSICAL: dict[str, Callable[[Spec, float], Repair[Any]]] = {}
+"""Repairs without a network: how each is made, for recordings of a kind, at a strength of 0 to 1."""
+
+NAMES = (*CLASSICAL, "noise")
+"""All repairs in the order in which they act; `noise` is the network."""
+
+
+def refuse_unknown(names: Collection[str]) -> None:
+    """Refuse names of repairs that do not exist.
+
+    Raises:
+        ConfigError: if there is one; lists those that exist.
+    """
+    for name in names:
+        if name not in NAMES:
+            raise ConfigError(f"there is no repair {name!r}; there are {', '.join(NAMES)}")
+
+
+def ordered(names: Collection[str]) -> tuple[str, ...]:
+    """The names in the order in which repairs act, each once.
+
+    Raises:
+        ConfigError: if a name is unknown.
+
+    >>> ordered(["noise"])
+    ('noise',)
+    """
+    refuse_unknown(names)
+    return tuple(name for name in NAMES if name in names)
+
+
+def make_repairs(input: Spec, names: Collection[str], strengths: Mapping[str, float]) -> list[Repair[Any]]:
+    """The classical repairs among `names`, in order.
+
+    Raises:
+        ConfigError: if a name is unknown, or a strength lies outside 0 to 1.
+    """
+    refuse_unknown([*names, *strengths])
+    return [make(input, strengths.get(name, 1.0)) for name, make in CLASSICAL.items() if name in names]
