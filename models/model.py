@@ -11,7 +11,7 @@ from ..errors import ModelError
 from ..spec import Audio
 from .manifest import Edges, Manifest
 
-__all__ = ["Backend", "Model", "Stems", "Voice"]
+__all__ = ["GAINS", "Backend", "GainNetwork", "Model", "Stems", "Voice"]
 
 Stems = NDArray[np.float32]
 """Sources of one segment, shape (stems, channels, frames)."""
@@ -50,6 +50,22 @@ class Backend(Protocol):
         ...
 
 
+GAINS = "Gains"
+"""The architecture of a `GainNetwork`, as a manifest names it."""
+
+
+class GainNetwork(Protocol):
+    """A network that says of each band and column of a spectrogram how much of it is not noise."""
+
+    def gains(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Gains, 0 to 1, shape (bands, columns), for features of shape (features, bands, columns).
+
+        Raises:
+            ModelError: if the network does not take the shape.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Voice:
     """One network of a bag, with its weight for each stem.
@@ -68,6 +84,7 @@ class Model:
     Attributes:
         digest: sha256 of the weights or of the file that holds them; empty where nobody needs to know.
         runtime: what else may change a bit of the answers: the library and its version, threads, device.
+        gain_network: a network of gains instead of voices.
 
     Raises:
         ModelError: no voices, or voices that disagree on rate, channels or stems; a stem without weight.
@@ -77,9 +94,10 @@ class Model:
     voices: tuple[Voice, ...]
     digest: str = ""
     runtime: Mapping[str, str] = field(default_factory=dict)
+    gain_network: GainNetwork | None = None
 
     def __post_init__(self) -> None:
-        if not self.voices:
+        if not self.voices and self.gain_network is None:
             raise ModelError(f"model {self.manifest.name!r} has no networks")
         expected = (self.manifest.sample_rate, self.manifest.channels, self.manifest.stems)
         for number, voice in enumerate(self.voices):
@@ -89,7 +107,7 @@ class Model:
                     f"network {number} of model {self.manifest.name!r} has (rate, channels, stems) = {found} "
                     f"and {len(voice.weights)} weights, the model says {expected}"
                 )
-        for index, stem in enumerate(self.manifest.stems):
+        for index, stem in enumerate(self.manifest.stems if self.voices else ()):
             if sum(voice.weights[index] for voice in self.voices) == 0:
                 raise ModelError(f"the weights of stem {stem!r} of model {self.manifest.name!r} sum to 0")
 

@@ -12,7 +12,9 @@ from ..errors import ModelError
 from ..spec import Audio, duration
 from .container import read_manifest
 from .manifest import Manifest
-from .model import Model, Stems, Voice
+from .model import GAINS, Model, Stems, Voice
+from .onnx_gains import OnnxGains
+from .onnx_session import open_session
 from .spectrum import Spectrum
 
 __all__ = ["COLUMNS", "FRAMES", "OnnxBackend", "from_onnx"]
@@ -49,7 +51,7 @@ class OnnxBackend:
         self.edges = self.manifest.edges
         self.segment_frames = _segment_frames(self.manifest, segment)
         self._spectrum = self._spectrum_of(self.manifest.input_frames)
-        self._session = _session(path, provider, threads)
+        self._session = open_session(path, provider, threads)
         self._names = [each.name for each in self._session.get_inputs()]
         _check_graph(path, self._session, self.manifest, self._spectrum)
 
@@ -113,11 +115,14 @@ def from_onnx(
     if device is not None and device not in _DEVICES:
         raise ModelError(f"device must be cpu or cuda, got {device!r}")
     chosen = provider or _DEVICES[device or "cpu"]
-    backend = OnnxBackend(path, provider=chosen, threads=threads, segment=segment)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     runtime = {"onnxruntime": onnxruntime.__version__, "provider": chosen}
     runtime |= {"threads": str(threads or f"one per core of {os.cpu_count()} CPUs")}  # it tells nobody how many it took
+    if read_manifest(path).architecture == GAINS:
+        network = OnnxGains(path, provider=chosen, threads=threads)
+        return Model(network.manifest, (), digest, runtime, network)
+    backend = OnnxBackend(path, provider=chosen, threads=threads, segment=segment)
     return Model(backend.manifest, (Voice(backend, (1.0,) * len(backend.stems)),), digest, runtime)
 
 
@@ -127,36 +132,6 @@ def _segment_frames(manifest: Manifest, segment: float | None) -> int:
         longest = manifest.segment_frames / manifest.sample_rate
         raise ModelError(f"a segment of {segment} s cannot be: {manifest.name!r} takes up to {longest:g} s")
     return frames
-
-
-def _session(path: Path, provider: str, threads: int | None) -> Any:
-    there = onnxruntime.get_available_providers()
-    if provider not in there:
-        raise ModelError(f"ONNX Runtime has no provider {provider!r} here; it has: {', '.join(there)}")
-    try:
-        session = onnxruntime.InferenceSession(str(path), _options(threads), providers=[provider])
-    except Exception as error:  # ONNX Runtime's own classes
-        raise ModelError(f"ONNX Runtime cannot run {path}: {error}") from error
-    if session.get_providers()[0] != provider:  # its libraries did not load: ONNX Runtime falls back
-        raise ModelError(f"ONNX Runtime's provider {provider!r} does not start here; choose another")
-    return session
-
-
-def _options(threads: int | None) -> Any:
-    """Options that keep memory near what the tensors need (the default takes twice as much for HTDemucs).
-
-    ONNX Runtime's memory pattern reserves one block for a whole run, apart from the arena that the first
-    run filled. Threads that spin while they wait take cores from whoever else works, as the reader of the
-    next segment does. The optimised graph and its kernels do not depend on either.
-    """
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only: they come as exceptions, too
-    options.intra_op_num_threads = threads or 0
-    options.inter_op_num_threads = 1
-    options.use_deterministic_compute = True
-    options.enable_mem_pattern = False
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
 
 
 def _check_graph(path: Path, session: Any, manifest: Manifest, spectrum: Spectrum | None) -> None:

@@ -7,8 +7,10 @@ from importlib import import_module
 from typing import Any
 
 import networks
+import numpy as np
 import pytest
 from identity import identity
+from numpy.typing import NDArray
 
 import stream_restore
 from stream_restore.degradation import AddNoise, Degradation, Quantise
@@ -18,11 +20,20 @@ from stream_restore.engine.resample import PolyphaseResampler, SoxrResampler
 from stream_restore.engine.stage import Chain, Stage
 from stream_restore.models.torch_backend import from_torch
 from stream_restore.restoration import Restoration
+from stream_restore.restoration.denoise import NoiseEstimate
 from stream_restore.restoration.separate import Separate
 from stream_restore.spec import Spec
 from stream_restore.testing import check_stage
 
 MONO, STEREO = Spec(32000, 1), Spec(44100, 2)
+
+
+class QuietGains:
+    """A network of gains by the level above the floor alone."""
+
+    def gains(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(1 / (1 + np.exp(-4 * (features[0] - 0.8))), np.float32)
+
 
 # name: (factory, grid, frames by which the output may seem late)
 STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
@@ -62,6 +73,7 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
         60,
         0,
     ),
+    "NoiseEstimate": (lambda: NoiseEstimate(STEREO, QuietGains(), cell_columns=16, reach=2), 16384, None),
     "Restoration": (lambda: Restoration().stage(Spec(1600, 1), identity(), residual=True), 120, 0),
     "Chain of the paper": (lambda: Degradation().stage(MONO, power=0.06), 4096, 0),
     "Chain of the paper, causal, 44.1 kHz": (

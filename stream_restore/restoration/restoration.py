@@ -20,6 +20,7 @@ from ..engine.stage import Chain, Stage
 from ..errors import ConfigError
 from ..models.model import Model
 from ..spec import Spec
+from .denoise import NoiseEstimate
 from .level import Level
 from .repairs.composition import make_repairs, refuse_unknown
 from .separate import Separate
@@ -154,10 +155,12 @@ class Restoration:
         return [restored, *(-restored if row[0] else 0.0 for row in rows[1:])]
 
     def _separate(self, input: Spec, model: Model) -> Stage[Any]:
-        heard = replace(input, sample_rate=model.manifest.sample_rate)
+        network_input = replace(input, sample_rate=model.manifest.sample_rate)
+        if model.gain_network is not None:
+            return _at_rate(input, NoiseEstimate(network_input, model.gain_network))
         level = self.level
         separate = Separate(
-            heard,
+            network_input,
             model,
             overlap=self.overlap,
             segment_seconds=self.segment_seconds,
@@ -168,10 +171,14 @@ class Restoration:
             mean=level.mean if level else 0.0,
             gain=1 / (level.deviation + 1e-8) if level else model.manifest.input_gain,
         )
-        if heard == input:
-            return separate
-        back = SoxrResampler(separate.output, input.sample_rate)
-        return Chain(SoxrResampler(input, heard.sample_rate), separate, back)
+        return _at_rate(input, separate)
+
+
+def _at_rate(input: Spec, stage: Stage[Any]) -> Stage[Any]:
+    """A stage for sound of another sample rate: there and back."""
+    if stage.input == input:
+        return stage
+    return Chain(SoxrResampler(input, stage.input.sample_rate), stage, SoxrResampler(stage.output, input.sample_rate))
 
 
 def _with_residual(input: Spec, both: Spec) -> Mix:

@@ -1,0 +1,50 @@
+"""A network of gains under ONNX Runtime: features of a spectrogram in, one gain per band and column out."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ModelError
+from .container import read_manifest
+from .onnx_session import open_session
+
+__all__ = ["OnnxGains"]
+
+
+class OnnxGains:
+    """Gains for every band and column, see `model.GainNetwork`.
+
+    Args:
+        path: a file that `container.read_manifest` accepts.
+        provider: an execution provider of ONNX Runtime that must be there.
+        threads: of one operation; None: ONNX Runtime's choice, one per core.
+
+    Raises:
+        ModelError: if the provider is absent; if the file is damaged or contradicts its manifest.
+    """
+
+    def __init__(self, path: Path, *, provider: str, threads: int | None = None) -> None:
+        self.manifest = read_manifest(path)
+        self._session = open_session(path, provider, threads)
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4 or len(outputs[0].shape) != 3:
+            raise ModelError(f"{path}: a network of gains has one input of four axes and one output of three")
+        self._name, self._shape = inputs[0].name, tuple(inputs[0].shape[1:])
+
+    def gains(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Gains, 0 to 1, shape (bands, columns), for features of shape (features, bands, columns).
+
+        Raises:
+            ModelError: if the shape is another; if ONNX Runtime fails.
+        """
+        if features.shape != self._shape:
+            raise ModelError(
+                f"model {self.manifest.name!r} takes features of shape {self._shape}, got {features.shape}"
+            )
+        try:
+            answers: list[Any] = self._session.run(None, {self._name: features[None]})
+        except Exception as error:  # ONNX Runtime's own classes
+            raise ModelError(f"ONNX Runtime failed on model {self.manifest.name!r}: {error}") from error
+        return np.asarray(answers[0][0], np.float32)

@@ -1,0 +1,147 @@
+"""Steady noise, found by a network that hears the noise floor of a minute.
+
+    noise = sum over columns of (1 - gain) * spectrum,   restored = input - noise
+
+The gain of each band and column comes from a network that sees how far the sound lies above the floor, see
+`noise_floor`. It is at most 1, so nothing is added; where it is 1 the input is returned as it was.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from ..engine.stage import Stage
+from ..engine.window import Window
+from ..models.model import GainNetwork
+from ..spec import Audio, Spec, empty
+from .noise_floor import (
+    BANDS,
+    COLUMNS,
+    HOP,
+    SIZE,
+    WINDOW,
+    Floor,
+    band_powers,
+    features,
+    find_floor,
+    per_bin,
+    quiet_moments,
+    spectra,
+)
+
+__all__ = ["NoiseEstimate"]
+
+CELL_COLUMNS = 256
+"""Columns of a cell: 5.9 s at 44.1 kHz."""
+CONTEXT = 24
+"""Columns that the network also sees on both sides."""
+OVERLAP = SIZE // HOP - 1
+"""Columns before a cell that reach into it."""
+REACH = 5
+"""Cells on both sides of a cell that its floor is found in: 65 s in all."""
+INPUT_COLUMNS = CELL_COLUMNS + OVERLAP + 2 * CONTEXT
+"""What the network is given for a cell."""
+UNTOUCHED = 0.02
+"""A gain that is this near to 1 becomes 1, so that clean sound comes back as it was."""
+REBUILT = 1.5
+"""What squared Hann windows at a quarter of their length sum up to."""
+
+
+@dataclass
+class _State:
+    past: Window
+    moments: list[Window] = field(default_factory=list)
+    heard: int = 0
+    cell: int = 0
+
+
+class NoiseEstimate(Stage[_State]):
+    """The steady noise in a recording, of the same shape.
+
+    The floor of a cell is found in the minute around it, so the output lags by half a minute. All arithmetic works on
+    windows of fixed size anchored at frame 0.
+
+    Args:
+        input: at the network's sample rate; each channel is heard alone.
+        network: what turns features into gains.
+        cell_columns: columns of a cell, a multiple of COLUMNS; the network takes what lies around, too.
+        reach: cells on both sides of a cell that its floor is found in.
+    """
+
+    def __init__(self, input: Spec, network: GainNetwork, cell_columns: int = CELL_COLUMNS, reach: int = REACH) -> None:
+        self._network, self._reach, self._columns = network, reach, cell_columns
+        self._cell, self._moments = cell_columns * HOP, cell_columns // COLUMNS
+        super().__init__(input, input, latency=(reach + 1) * self._cell + SIZE)
+
+    def initial_state(self) -> _State:
+        channels = self.input.channels
+        return _State(Window(channels), [Window(BANDS) for _ in range(channels)])
+
+    def advance(self, state: _State, block: Audio) -> Audio:
+        state.past.append(block)
+        while (state.heard + 1) * self._cell + SIZE - HOP <= state.past.stop:
+            self._hear(state, self._moments)
+        return self._cells(state, state.heard - self._reach)
+
+    def drain(self, state: _State) -> Audio:
+        frames = state.past.stop
+        while state.heard * self._cell < frames:
+            columns = max(0, (frames - state.heard * self._cell - SIZE) // HOP + 1)
+            self._hear(state, min(self._moments, columns // COLUMNS))
+        done = state.cell * self._cell
+        return self._cells(state, -(-frames // self._cell))[:, : frames - done]
+
+    def _hear(self, state: _State, whole: int) -> None:
+        """Take the next cell into the moments; those from number `whole` on lie beyond the end."""
+        start = state.heard * self._cell
+        frames = state.past.read(start, start + self._cell + SIZE - HOP)
+        for channel, moments in zip(frames, state.moments, strict=True):
+            found = quiet_moments(band_powers(spectra(channel[None])[0]))
+            found[whole:] = np.nan
+            moments.append(found.T)
+        state.heard += 1
+
+    def _cells(self, state: _State, stop: int) -> Audio:
+        out = [self._next(state) for _ in range(state.cell, stop)]
+        return np.concatenate(out, axis=1) if out else empty(self.output.channels)
+
+    def _next(self, state: _State) -> Audio:
+        first = (state.cell - self._reach) * self._moments
+        last = min(state.cell + self._reach + 1, state.heard) * self._moments
+        start = state.cell * self._cell - (OVERLAP + CONTEXT) * HOP
+        frames = state.past.read(start, start + ((self._columns + OVERLAP + 2 * CONTEXT) - 1) * HOP + SIZE)
+        out = [
+            self._noise(channel, find_floor(moments.read(max(0, first), last).T, (2 * self._reach + 1) * self._moments))
+            for channel, moments in zip(frames, state.moments, strict=True)
+        ]
+        state.cell += 1
+        state.past.forget(state.cell * self._cell - (OVERLAP + CONTEXT) * HOP)
+        for moments in state.moments:
+            moments.forget((state.cell - self._reach) * self._moments)
+        return np.stack(out)
+
+    def _noise(self, frames: NDArray[np.float32], floor: Floor | None) -> NDArray[np.float32]:
+        """The noise in a cell of one channel, shape (frames of a cell,)."""
+        if floor is None:
+            return np.zeros(self._cell, np.float32)
+        columns = spectra(frames[None])[0]
+        gains = self._network.gains(features(band_powers(columns), floor)).T[CONTEXT:-CONTEXT]
+        taken = per_bin(np.maximum(1 - gains - UNTOUCHED, 0) / (1 - UNTOUCHED))
+        return _overlap_add(columns[CONTEXT:-CONTEXT] * taken)
+
+    def describe(self, state: _State) -> dict[str, Mapping[str, float]]:
+        return {}
+
+
+def _overlap_add(columns: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """The frames of a cell, of the columns that reach into it."""
+    cell_columns = len(columns) - OVERLAP
+    parts = (scipy.fft.irfft(columns, axis=-1) * (WINDOW / REBUILT)).reshape(len(columns), SIZE // HOP, HOP)
+    out = np.zeros((cell_columns, HOP), np.float32)
+    for part in range(SIZE // HOP):
+        first = OVERLAP - part
+        out += parts[first : first + cell_columns, part]
+    return out.ravel()

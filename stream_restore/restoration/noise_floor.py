@@ -1,0 +1,142 @@
+"""The floor of steady noise under music, from the quietest moments of a minute.
+
+Whether something is noise shows in a minute, not in a segment of a network. Noise is always there, and its spectrum is
+smooth; music leaves gaps. So the floor of a band is what it falls to in its quietest moments, and no more than most of
+its neighbours fall to. (After the minimum statistics of Martin, "Noise power spectral density estimation based on
+optimal smoothing and minimum statistics", 2001.) Where music leaves no gap, this errs upwards; how far the quiet
+moments lie below the others says how sure the floor is.
+
+Powers are kept in bands: single bins of the spectrum up to 5.5 kHz, means of two up to 11 kHz, of four above.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+__all__ = [
+    "BANDS",
+    "COLUMNS",
+    "FEATURES",
+    "HOP",
+    "SIZE",
+    "WINDOW",
+    "Floor",
+    "band_powers",
+    "features",
+    "find_floor",
+    "per_bin",
+    "quiet_moments",
+    "spectra",
+]
+
+SIZE = 4096
+"""Frames of a column of the spectrogram."""
+HOP = 1024
+"""Frames between columns."""
+COLUMNS = 8
+"""Columns whose mean power makes one moment."""
+SINGLE, DOUBLE, FOURFOLD = 512, 256, 256
+"""Bands of one, of two and of four bins; the highest bin goes with the band below it."""
+BANDS = SINGLE + DOUBLE + FOURFOLD
+FEATURES = 4
+QUIET = 0.02
+"""Which part of the moments counts as the quietest."""
+MUSIC = 0.3
+"""The quantile with which the quietest are compared."""
+NEIGHBOURS = 81
+PERCENTILE = 15
+SILENCE = 1e-9
+"""Mean power of a column's bins below which it is digital silence, which says nothing about noise."""
+LEAST = 1e-12
+
+WINDOW = np.hanning(SIZE + 1)[:-1].astype(np.float32)
+
+
+def spectra(frames: NDArray[np.float32]) -> NDArray[np.complex64]:
+    """Columns of a spectrogram, shape (channels, columns, SIZE/2 + 1), of frames of shape (channels, frames).
+
+    The first column begins at the first frame; only whole columns are computed.
+    """
+    columns = np.lib.stride_tricks.sliding_window_view(frames, SIZE, axis=-1)[..., ::HOP, :]
+    return np.asarray(scipy.fft.rfft(columns * WINDOW, axis=-1))
+
+
+def band_powers(columns: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """Mean power in each band, shape (..., BANDS), of columns of shape (..., SIZE/2 + 1)."""
+    power = columns.real**2 + columns.imag**2
+    double, fourfold = SINGLE + 2 * DOUBLE, SINGLE + 2 * DOUBLE + 4 * FOURFOLD
+    means = [
+        power[..., :SINGLE],
+        power[..., SINGLE:double].reshape(*power.shape[:-1], DOUBLE, 2).mean(axis=-1),
+        power[..., double:fourfold].reshape(*power.shape[:-1], FOURFOLD, 4).mean(axis=-1),
+    ]
+    return np.asarray(np.concatenate(means, axis=-1), np.float32)
+
+
+def per_bin(bands: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The value of each bin's band, shape (..., SIZE/2 + 1)."""
+    parts = [
+        bands[..., :SINGLE],
+        np.repeat(bands[..., SINGLE : SINGLE + DOUBLE], 2, axis=-1),
+        np.repeat(bands[..., SINGLE + DOUBLE :], 4, axis=-1),
+        bands[..., -1:],
+    ]
+    return np.concatenate(parts, axis=-1)
+
+
+def quiet_moments(powers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean powers of moments, shape (moments, BANDS), of columns of shape (columns, BANDS); NaN where there is silence.
+
+    The number of columns is a multiple of COLUMNS.
+    """
+    grouped = powers.reshape(-1, COLUMNS, BANDS)
+    moments: NDArray[np.float32] = grouped.mean(axis=1)
+    moments[(grouped.mean(axis=2) < SILENCE * SIZE).any(axis=1)] = np.nan
+    return moments
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What a minute says about the noise in it.
+
+    Attributes:
+        power: of the noise in each band, shape (BANDS,).
+        mean: of all sound in each band, shape (BANDS,).
+        spread: how far the quietest moments lie below others, in decades, shape (BANDS,).
+        share: of a whole minute, how much was there to look at.
+    """
+
+    power: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    share: float
+
+
+def find_floor(moments: NDArray[np.float32], whole: int) -> Floor | None:
+    """The floor under moments of shape (moments, BANDS), in any order; None if all are silent.
+
+    Args:
+        whole: number of moments that a whole minute has.
+    """
+    from scipy.ndimage import percentile_filter
+
+    moments = moments[~np.isnan(moments[:, 0])]
+    if not len(moments):
+        return None
+    low, other = int(QUIET * len(moments)), int(MUSIC * len(moments))
+    ranked = np.partition(moments, sorted({low, other}), axis=0)
+    quiet = np.maximum(ranked[low], LEAST)
+    power = percentile_filter(quiet, PERCENTILE, NEIGHBOURS, mode="nearest")
+    spread = np.log10(np.maximum(ranked[other], LEAST) / quiet)
+    return Floor(power, np.maximum(moments.mean(axis=0), LEAST), spread, min(1.0, len(moments) / whole))
+
+
+def features(powers: NDArray[np.float32], floor: Floor) -> NDArray[np.float32]:
+    """What the network sees, shape (FEATURES, BANDS, columns), of powers of shape (columns, BANDS)."""
+    over = np.log10(np.maximum(powers, LEAST).T / floor.power[:, None])
+    under = np.log10(floor.power / floor.mean)
+    shape = over.shape
+    constant = [np.broadcast_to(np.asarray(x)[..., None], shape) for x in (under, floor.spread)]
+    return np.stack([over, *constant, np.full(shape, floor.share)]).astype(np.float32)
