@@ -7,11 +7,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import memory, parity, quality, soak, speed, viewer
+from . import harm, memory, parity, quality, soak, speed, viewer
 
 __all__ = ["main"]
 
 SUBJECTS: dict[str, Callable[[argparse.Namespace, Path], str]] = {
+    "harm": harm.measure,
     "memory": memory.measure,
     "parity": parity.measure,
     "quality": quality.measure,
@@ -32,6 +33,13 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     subjects = parser.add_subparsers(dest="subject", required=True, metavar="SUBJECT")
+    of_harm = subjects.add_parser("harm", help="what repairs do to released music that has nothing wrong")
+    of_harm.add_argument("recordings", type=Path, nargs="*", help="(default: free music from Debian's packages)")
+    of_harm.add_argument("-n", "--name", default="compact", help="of the model (default %(default)s)")
+    of_harm.add_argument("--repair", nargs="+", metavar="LIST", help="(default: each alone, and all together)")
+    of_harm.add_argument("--excerpts", type=int, default=60, help="(default %(default)d)")
+    of_harm.add_argument("--seconds", type=float, default=10.0, help="of each (default %(default)g)")
+    of_harm.add_argument("--json", type=Path, help="also write the figures to this file")
     of_memory = subjects.add_parser("memory", help="peak resident memory against duration, beside demucs")
     of_memory.add_argument("--minutes", type=int, nargs="+", default=[1, 10, 60], help="(default 1 10 60)")
     of_parity = subjects.add_parser("parity", help="stems against demucs.apply.apply_model at the official sizes")
