@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from ..errors import ClosedPipeError, RestoreError, SourceError
-from . import batch, degrade, evaluate, export, metrics, models, restore, spectrogram
+from . import batch, degrade, evaluate, export, metrics, models, mushra, restore, spectrogram
 from .messages import hold_standard_streams, named_stdout, print_message
 
 __all__ = ["app", "main"]
@@ -37,6 +37,7 @@ app.command("metrics")(metrics.command)
 app.command("evaluate")(evaluate.command)
 app.command("spectrogram")(spectrogram.command)
 app.command("export")(export.command)
+app.add_typer(mushra.app, name="mushra")
 app.add_typer(models.app, name="models")
 
 

@@ -124,6 +124,7 @@ ROOMS: dict[str, set[str]] = {
     "batch": {"errors", "spec", "engine", "audio", "models", "restoration", "passes", "api"},
     "experiment": {"errors", "spec", "engine", "audio", "models", "passes", "measure", "show", "api"},
 }
+ROOMS["listening"] = {"errors", "spec", "engine", "audio", "passes", "degradation", "measure", "show"}
 ROOMS["experiment"] |= {"degradation", "restoration"}
 """Each room below the package and what it may import, besides itself: arrows go one way."""
 
