@@ -1,0 +1,241 @@
+"""Loudness and true peak after Recommendation ITU-R BS.1770-5, of any length in bounded memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, exp, inf, log, log10, pi, tan
+from typing import TypeAlias
+
+import numpy as np
+import scipy  # loads scipy.signal, which is slow to import, when it is needed
+from numpy.typing import NDArray
+
+from ..engine.loop import BLOCK, Readable
+from ..engine.window import Window
+from ..spec import Audio, Spec
+
+__all__ = ["Loudness", "LoudnessFigures", "TruePeak", "channel_weights", "k_weighting", "measure_loudness"]
+
+Samples: TypeAlias = NDArray[np.float64]
+
+OFFSET = -0.691
+"""dB: what the K-weighting adds to a sine at 997 Hz, taken back."""
+ABSOLUTE_GATE = -70.0
+"""LUFS."""
+RELATIVE_GATE = -10.0
+"""LU below the mean of what passes the absolute gate."""
+MOMENTARY, SHORT = 4, 30
+"""Steps of a tenth of a second: 400 ms and 3 s."""
+SURROUND = 10**0.15
+"""Weight of the channels at the sides: 1.5 dB."""
+LOUDEST = 100.0
+"""LUFS: all that is louder goes into one class."""
+CLASSES_PER_LU = 100
+SIDE = 24
+"""Frames to either side that are heard for one between them."""
+RATE = 192000
+"""Hz, at which peaks are looked for, at least; and at least four times the rate below 48 kHz, which is no less."""
+CELL = 4096
+
+
+@dataclass(frozen=True)
+class LoudnessFigures:
+    """What was heard.
+
+    Attributes:
+        integrated_lufs: gated loudness of all; -inf of silence, and of less than 400 ms.
+        momentary_lufs: the loudest 400 ms.
+        short_term_lufs: the loudest 3 s; -inf if there are no 3 s.
+        true_peak_dbtp: the highest peak between the samples, in dB below full scale; -inf of silence.
+    """
+
+    integrated_lufs: float
+    momentary_lufs: float
+    short_term_lufs: float
+    true_peak_dbtp: float
+
+
+class Loudness:
+    """Hears a recording block by block; the figures do not depend on the blocks, bit for bit.
+
+    The gate depends on the mean of all that is heard, so the powers of all windows would have to be kept. Here they are
+    counted and summed in classes of a hundredth of a LU, and the relative gate falls between two of them: the gate is
+    off by less than that, and the loudness by far less.
+
+    >>> loudness = Loudness(Spec(48000, 2))
+    >>> tone = 0.1 * np.sin(2 * np.pi * 1000 / 48000 * np.arange(48000))
+    >>> loudness.update(np.array([tone, tone], np.float32))
+    >>> round(loudness.result().integrated_lufs, 1), round(loudness.result().true_peak_dbtp, 1)
+    (-20.0, -20.0)
+    """
+
+    kept = ("_held", "_memory", "_recent", "_classes", "_loudest", "_peak")
+
+    def __init__(self, spec: Spec, weights: Sequence[float] | None = None) -> None:
+        """Begin.
+
+        Args:
+            weights: of the power of each channel; None for those of the usual layouts.
+        """
+        self.spec = spec
+        self._weights = np.array(channel_weights(spec.channels) if weights is None else weights)
+        self._sections = k_weighting(spec.sample_rate)
+        self._step = max(1, (spec.sample_rate + 5) // 10)
+        self._held = Window(spec.channels)
+        self._memory = np.zeros((len(self._sections), spec.channels, 2))
+        self._recent = np.zeros(0)
+        self._classes = np.zeros((2, 1 + round((LOUDEST - ABSOLUTE_GATE) * CLASSES_PER_LU)))
+        self._loudest = np.zeros(2)
+        self._peak = TruePeak(spec)
+
+    def update(self, block: Audio) -> None:
+        """Hear the next block, shape (channels, frames)."""
+        self._peak.update(block)
+        self._held.append(block)
+        while self._held.stop - self._held.start >= self._step:
+            start = self._held.start
+            self._hear(self._held.read(start, start + self._step))
+            self._held.forget(start + self._step)
+
+    def result(self) -> LoudnessFigures:
+        """The figures of all that was heard; more may follow."""
+        momentary, short = (_lufs(power) for power in self._loudest)
+        return LoudnessFigures(_gated(*self._classes), momentary, short, self._peak.result())
+
+    def _hear(self, frames: Audio) -> None:
+        """A tenth of a second: the windows that end with it."""
+        heard, self._memory = scipy.signal.sosfilt(self._sections, frames.astype(np.float64), axis=1, zi=self._memory)
+        power = float(self._weights @ np.square(heard).mean(axis=1))
+        self._recent = np.append(self._recent, power)[-SHORT:]
+        for place, steps in enumerate((MOMENTARY, SHORT)):
+            if len(self._recent) >= steps:
+                window = float(self._recent[-steps:].mean())
+                self._loudest[place] = max(self._loudest[place], window)
+                if steps == MOMENTARY:
+                    self._count(window)
+
+    def _count(self, power: float) -> None:
+        if (above := _lufs(power) - ABSOLUTE_GATE) > 0:
+            number = min(int(above * CLASSES_PER_LU), self._classes.shape[1] - 1)
+            self._classes[:, number] += 1, power
+
+
+class TruePeak:
+    """Hears a recording block by block, oversampled by a windowed sinc; samples themselves count, too.
+
+    The Recommendation's filter has 12 taps for each place between two frames; this one has 48, in a Kaiser window, so
+    it is flat closer to half the rate.
+
+    >>> peak = TruePeak(Spec(48000, 1))
+    >>> tone = np.hanning(9600) * np.sin(np.pi / 2 * np.arange(9600) + np.pi / 4)
+    >>> peak.update(tone[None].astype(np.float32))
+    >>> round(peak.result(), 2)  # the samples never exceed -3 dB
+    -0.0
+    """
+
+    kept = ("_held", "_at", "_highest")
+
+    def __init__(self, spec: Spec) -> None:
+        factor = min(4, ceil(RATE / spec.sample_rate))
+        self._taps = _taps(factor)
+        self._held = Window(spec.channels)
+        self._at = 0
+        self._highest = 0.0
+
+    def update(self, block: Audio) -> None:
+        """Hear the next block, shape (channels, frames)."""
+        self._held.append(block)
+        self._highest = max(self._highest, float(np.abs(block).max(initial=0)))
+        while self._at + CELL + SIDE <= self._held.stop:
+            self._highest = max(self._highest, self._between(self._at))
+            self._at += CELL
+            self._held.forget(self._at - SIDE)
+
+    def result(self) -> float:
+        """In dB of full scale, of all that was heard; -inf of silence. More may follow."""
+        rest = range(self._at, self._held.stop, CELL)
+        highest = max([self._highest, *map(self._between, rest)])
+        return 20 * log10(highest) if highest else -inf
+
+    def _between(self, start: int) -> float:
+        """The highest peak between frames of the cell that begins at `start`."""
+        heard = self._held.read(start - SIDE + 1, start + CELL + SIDE).astype(np.float64)
+        cut = np.lib.stride_tricks.sliding_window_view(heard, 2 * SIDE, axis=1)
+        return float(np.abs(cut @ self._taps.T).max(initial=0)) if len(self._taps) else 0.0
+
+
+def measure_loudness(source: Readable) -> LoudnessFigures:
+    """Read a recording to its end."""
+    loudness = Loudness(source.spec)
+    while (block := source.read(BLOCK)).shape[1]:
+        loudness.update(block)
+    return loudness.result()
+
+
+def channel_weights(channels: int) -> tuple[float, ...]:
+    """Of the power of each channel: 1; 0 for low-frequency effects; 1.5 dB for surround channels at the sides.
+
+    The layouts are those of WAV for this number of channels; of others all channels count alike. What lies behind the
+    listener counts as what lies in front (BS.1770-5, table 4), only in quadraphony as the surround channels of 5.0.
+
+    >>> channel_weights(2), [round(weight, 2) for weight in channel_weights(6)]
+    ((1.0, 1.0), [1.0, 1.0, 1.0, 0.0, 1.41, 1.41])
+    """
+    layouts = {
+        4: (1.0, 1.0, SURROUND, SURROUND),
+        5: (1.0, 1.0, 1.0, SURROUND, SURROUND),
+        6: (1.0, 1.0, 1.0, 0.0, SURROUND, SURROUND),
+        7: (1.0, 1.0, 1.0, 0.0, 1.0, SURROUND, SURROUND),
+        8: (1.0, 1.0, 1.0, 0.0, 1.0, 1.0, SURROUND, SURROUND),
+    }
+    return layouts.get(channels, (1.0,) * channels)
+
+
+def k_weighting(sample_rate: int) -> Samples:
+    """Second-order sections of the two filters, shape (2, 6), for any rate.
+
+    The Recommendation prints coefficients for 48 kHz. They are the bilinear transform of a shelf and a high-pass whose
+    parameters Mansbridge, Finn and Reiss recovered ("Implementation and Evaluation of Autonomous Multi-track Fader
+    Control", AES 132, 2012), more digits after libebur128.
+    """
+    return np.array([_shelf(sample_rate), _high_pass(sample_rate)])
+
+
+def _shelf(sample_rate: int) -> list[float]:
+    k, q, gain = _tangent(1681.974450955533, sample_rate), 0.7071752369554196, 10 ** (3.999843853973347 / 20)
+    middle = exp(0.4996667741545416 * log(gain))
+    a0 = 1 + k / q + k * k
+    zeros = [gain + middle * k / q + k * k, 2 * (k * k - gain), gain - middle * k / q + k * k]
+    return [each / a0 for each in (*zeros, a0, 2 * (k * k - 1), 1 - k / q + k * k)]
+
+
+def _high_pass(sample_rate: int) -> list[float]:
+    k, q = _tangent(38.13547087602444, sample_rate), 0.5003270373238773
+    a0 = 1 + k / q + k * k
+    return [1.0, -2.0, 1.0, *(each / a0 for each in (a0, 2 * (k * k - 1), 1 - k / q + k * k))]
+
+
+def _tangent(hertz: float, sample_rate: int) -> float:
+    """Of a rate so low that it does not hold the frequency: as if it lay just below half the rate."""
+    return tan(pi * min(hertz / sample_rate, 0.49))
+
+
+def _lufs(power: float) -> float:
+    return OFFSET + 10 * log10(power) if power > 0 else -inf
+
+
+def _gated(counts: Samples, powers: Samples) -> float:
+    used = np.flatnonzero(counts)
+    if not len(used):
+        return -inf
+    gate = _lufs(float(powers[used].sum() / counts[used].sum())) + RELATIVE_GATE
+    above = used[(used + 0.5) / CLASSES_PER_LU + ABSOLUTE_GATE > gate]
+    return _lufs(float(powers[above].sum() / counts[above].sum()))
+
+
+def _taps(factor: int) -> NDArray[np.float64]:
+    """Of each place between two frames, shape (factor - 1, 2*SIDE); sums are 1."""
+    places = np.arange(1, factor)[:, None] / factor
+    away = np.arange(2 * SIDE) - (SIDE - 1) - places
+    window = np.i0(8.0 * np.sqrt(np.maximum(0, 1 - np.square(away / SIDE))))
+    taps = np.sinc(away) * window
+    return np.asarray(taps / taps.sum(axis=1, keepdims=True))
