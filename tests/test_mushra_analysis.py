@@ -17,9 +17,8 @@ from statsmodels.stats.weightstats import DescrStatsW
 from stream_restore.cli.main import main
 from stream_restore.errors import SourceError
 from stream_restore.listening import Analysis, Rating, analyse, read_csv
-from stream_restore.listening.findings import findings
-from stream_restore.listening.ratings import LOW_ANCHOR, MID_ANCHOR, REFERENCE
-from stream_restore.listening.statistics import (
+from stream_restore.listening.analysis.findings import findings
+from stream_restore.listening.analysis.statistics import (
     bootstrap_interval,
     differences,
     friedman,
@@ -28,6 +27,7 @@ from stream_restore.listening.statistics import (
     power,
     t_interval,
 )
+from stream_restore.listening.ratings import LOW_ANCHOR, MID_ANCHOR, REFERENCE
 
 RNG = np.random.default_rng(534)
 COLUMNS = {

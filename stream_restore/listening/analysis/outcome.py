@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SourceError
+from ...errors import SourceError
+from ..ratings import LOW_ANCHOR, MID_ANCHOR, REFERENCE, Rating
 from .correlation import Correlation, Figures, correlations
-from .ratings import LOW_ANCHOR, MID_ANCHOR, REFERENCE, Rating
 from .screening import Exclusion, post_screen
 from .statistics import (
     Difference,

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import scipy  # loads scipy.stats when it is needed
 
-from .ratings import REFERENCE, Rating
+from ..ratings import REFERENCE, Rating
 
 __all__ = ["Correlation", "Figures", "correlations"]
 

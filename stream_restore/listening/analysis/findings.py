@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from math import isfinite
 
-from .analysis import NO_SYSTEMS, POINTS, Analysis
-from .ratings import LOW_ANCHOR, MID_ANCHOR, REFERENCE
+from ..ratings import LOW_ANCHOR, MID_ANCHOR, REFERENCE
+from .outcome import NO_SYSTEMS, POINTS, Analysis
 from .statistics import Difference
 
 __all__ = ["findings", "label"]

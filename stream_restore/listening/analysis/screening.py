@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from .ratings import MID_ANCHOR, REFERENCE, Rating
+from ..ratings import MID_ANCHOR, REFERENCE, Rating
 
 __all__ = ["Exclusion", "post_screen"]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from ..audio.outputs.atomic_file import write_atomic
-from ..errors import ConfigError
-from ..show.box_plot import Box, box_plot
-from .analysis import Analysis
+from ...audio.outputs.atomic_file import write_atomic
+from ...errors import ConfigError
+from ...show.box_plot import Box, box_plot
 from .findings import findings, label
+from .outcome import Analysis
 
 __all__ = ["write_analysis"]
 
