@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import harm, memory, parity, quality, soak, speed, viewer
+from . import harm, memory, parity, quality, repair, soak, speed, viewer
 
 __all__ = ["main"]
 
@@ -16,6 +16,7 @@ SUBJECTS: dict[str, Callable[[argparse.Namespace, Path], str]] = {
     "memory": memory.measure,
     "parity": parity.measure,
     "quality": quality.measure,
+    "repair": repair.measure,
     "soak": soak.measure,
     "speed": speed.measure,
     "viewer": viewer.measure,
@@ -55,6 +56,15 @@ def _options() -> argparse.Namespace:
     of_quality.add_argument("--json", type=Path, help="also write the figures to this file")
     work = Path.home() / ".cache/stream_restore/quality"
     of_quality.add_argument("--work", type=Path, default=work, help="keeps figures of others (default %(default)s)")
+    of_repair = subjects.add_parser("repair", help="how well repairs mend, beside ffmpeg's filters and the network")
+    of_repair.add_argument("recordings", type=Path, nargs="*", help="(default: free music from Debian's packages)")
+    of_repair.add_argument("-n", "--name", default="compact", help="of the network (default %(default)s)")
+    of_repair.add_argument(
+        "--repair", nargs="+", choices=[each.repair for each in repair.SUBJECTS], help="(default: all)"
+    )
+    of_repair.add_argument("--excerpts", type=int, default=12, help="(default %(default)d)")
+    of_repair.add_argument("--seconds", type=float, help="of each (default: 10, of hum 60)")
+    of_repair.add_argument("--json", type=Path, help="also write the figures to this file")
     of_soak = subjects.add_parser("soak", help="memory, open files and length over hours of sound through a pipe")
     of_soak.add_argument("--hours", type=int, default=10, help="of noise (default %(default)d)")
     of_soak.add_argument("--rate", type=int, default=44100, help="in Hz (default %(default)d)")

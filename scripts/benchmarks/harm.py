@@ -21,7 +21,7 @@ from stream_restore.spec import Audio, Spec
 from .figures import si_sdr_db
 from .table import table
 
-__all__ = ["measure"]
+__all__ = ["Excerpt", "excerpts", "measure"]
 
 GOOD_DB, LEAST_DB = 45.0, 33.0
 """A repair is harmless if 95 % of the excerpts come back at the first, and none below the second."""
@@ -51,7 +51,11 @@ def measure(options: argparse.Namespace, folder: Path) -> str:
     """Each repair alone, and all together, over excerpts of free music."""
     chosen = options.repair or [*NAMES, ",".join(NAMES)]
     model = load(options.name)
-    rows = [row for excerpt in _excerpts(options) for row in _rows(excerpt, chosen, model)]
+    rows = [
+        row
+        for excerpt in excerpts(options.recordings, options.excerpts, options.seconds)
+        for row in _rows(excerpt, chosen, model)
+    ]
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1), "utf-8")
     return (
@@ -86,16 +90,16 @@ def _worst(rows: Sequence[Row]) -> str:
     return table(["repair", "package", "recording", "SI-SDR, dB"], lines) if lines else "No excerpt is below that."
 
 
-def _excerpts(options: argparse.Namespace) -> Iterator[Excerpt]:
-    """So many, spread over all recordings, each from the middle of one."""
-    recordings = [("", path) for path in options.recordings] or free_music()
+def excerpts(paths: Sequence[Path], count: int, seconds: float) -> Iterator[Excerpt]:
+    """So many, spread over all recordings, each from the middle of one; of free music, if no paths are given."""
+    recordings = [("", path) for path in paths] or free_music()
     if not recordings:
         raise SystemExit("no music: name recordings, or run this where apt-get can download packages")
-    count = min(options.excerpts, len(recordings))
+    count = min(count, len(recordings))
     for index in range(count):
         package, path = recordings[index * len(recordings) // count]
         frames, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        wanted = round(options.seconds * rate)
+        wanted = round(seconds * rate)
         start = max(0, (len(frames) - wanted) // 2)
         part = soxr.resample(frames[start : start + wanted], rate, SAMPLE_RATE)
         if part.any():
