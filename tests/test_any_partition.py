@@ -21,6 +21,7 @@ from stream_restore.engine.stage import Chain, Stage
 from stream_restore.models.torch_backend import from_torch
 from stream_restore.restoration import Restoration
 from stream_restore.restoration.denoise import NoiseEstimate
+from stream_restore.restoration.repairs import Dehum
 from stream_restore.restoration.separate import Separate
 from stream_restore.spec import Spec
 from stream_restore.testing import check_stage
@@ -75,6 +76,7 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
     ),
     "NoiseEstimate": (lambda: NoiseEstimate(STEREO, QuietGains(), cell_columns=16, reach=2), 16384, None),
     "Restoration": (lambda: Restoration().stage(Spec(1600, 1), identity(), residual=True), 120, 0),
+    "Dehum": (lambda: Dehum(Spec(1000, 1)), 2000, 0),
     "Chain of the paper": (lambda: Degradation().stage(MONO, power=0.06), 4096, 0),
     "Chain of the paper, causal, 44.1 kHz": (
         lambda: Degradation(phase="causal").stage(STEREO, power=0.06),

@@ -1,0 +1,223 @@
+"""Mains hum taken away: what stands still under music for tens of seconds, at the multiples of one frequency."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...engine.window import Window
+from ...spec import Audio, Spec, empty
+from .hum_level import GROUP, group_means, is_hum, shrunk, steady_level, sure_orders
+from .hum_lines import HOP, MAINS_HZ, Complex, LineBank, Real
+from .hum_track import BLOCK, DEVIATIONS_HZ, SLOPES, Path, block_scores, followed_phase, likeliest_path
+from .repair import Repair
+
+__all__ = ["Dehum", "DehumState"]
+
+LEFT, RIGHT = 12, 12
+"""Hops, of two seconds, that are looked at before and after the two that an estimate is for."""
+HOPS = LEFT + 2 + RIGHT
+PROMINENCE = 3.0
+"""Of a path, per channel: below this a look at the phase would be lost time."""
+
+
+@dataclass
+class Hum:
+    """What an estimate says: line amplitudes, shape (channels, orders, groups), and the phase of the fundamental."""
+
+    mains: int
+    amplitudes: Complex
+    phase: Real
+
+
+@dataclass
+class DehumState:
+    """What is heard and not given back yet, what is known of the lines, and what was found.
+
+    Attributes:
+        audio: frames from the next hop on.
+        lines: amplitudes, channels and rows in one axis.
+        scores: of the search for the frequency, for each mains frequency, deviation and slope.
+        tail: the hum of the next hop by the estimate before, shape (channels, hop).
+        hop: number of the next one.
+        found: hops in which hum was found.
+        removed: sum over frames of the squares of what was taken.
+        overtones: sum over those hops of the harmonics that are sure.
+        frequency: sum over those hops of the mains frequency in Hz.
+    """
+
+    audio: Window
+    lines: Window
+    scores: Window
+    tail: NDArray[np.float64]
+    hop: int = 0
+    found: int = 0
+    removed: float = 0.0
+    overtones: float = 0.0
+    frequency: float = 0.0
+
+
+class Dehum(Repair[DehumState]):
+    """Subtracts hum of 50 or 60 Hz, +-0.2 Hz and drifting, with its overtones up to 4 kHz.
+
+    For every two seconds it looks at the 52 seconds around: the lines of all overtones (`hum_lines`), the course of
+    their common frequency (`hum_track`), and their levels (`hum_level`). Where it is not sure that there is hum, the
+    output is the input, bit for bit. The output lags by 28 seconds.
+
+    Raises:
+        ConfigError: a strength outside 0 to 1.
+
+    >>> Dehum(Spec(44100, 2)).latency / 44100 < 28
+    True
+    """
+
+    name: ClassVar[str] = "hum"
+
+    def __init__(self, input: Spec, strength: float = 1.0) -> None:
+        self._bank = LineBank(input)
+        self._hop = self._bank.hop
+        super().__init__(input, (2 + RIGHT) * self._hop - 1, strength)
+
+    def initial_state(self) -> DehumState:
+        channels = self.input.channels
+        return DehumState(
+            Window(channels),
+            Window(channels * self._bank.rows, np.complex64),
+            Window(len(MAINS_HZ) * len(DEVIATIONS_HZ) * len(SLOPES)),
+            np.zeros((channels, self._hop)),
+        )
+
+    def advance(self, state: DehumState, block: Audio) -> Audio:
+        state.audio.append(block)
+        heard = state.audio.stop // self._hop
+        self._hear(state, heard)
+        return self._hops(state, heard - 1 - RIGHT)
+
+    def drain(self, state: DehumState) -> Audio:
+        frames, given = state.audio.stop, state.hop * self._hop
+        hops = -(-frames // self._hop)
+        self._hear(state, hops)
+        return self._hops(state, hops)[:, : frames - given]
+
+    def summary(self, state: DehumState) -> Mapping[str, float]:
+        found = max(1, state.found)
+        power = state.removed / (found * self._hop * self.input.channels)
+        return {
+            "seconds": state.found * self._hop / self.input.sample_rate,
+            "frequency_hz": state.frequency / found,
+            "overtones": state.overtones / found,
+            "level_db": float(10 * np.log10(power)) if power else -np.inf,
+        }
+
+    def _hear(self, state: DehumState, hops: int) -> None:
+        """Find the lines of the hops up to, not including, number `hops`."""
+        for hop in range(state.lines.stop // HOP, hops):
+            cell = hop * HOP
+            frames = state.audio.read((cell - 1) * self._bank.cell, (cell + HOP) * self._bank.cell)
+            state.lines.append(self._bank.amplitudes(frames, cell).reshape(-1, HOP))
+            if hop and (hop + 1) * self._hop <= state.audio.stop:
+                state.scores.append(self._scores(state, cell - HOP))
+
+    def _scores(self, state: DehumState, first: int) -> NDArray[Any]:
+        """Scores of the block that begins at cell `first`, as one column."""
+        lines = self._lines(state, first, first + BLOCK)
+        return np.stack([block_scores(self._bank.of_mains(lines, k)) for k in range(len(MAINS_HZ))]).reshape(-1, 1)
+
+    def _lines(self, state: DehumState, start: int, stop: int) -> Complex:
+        cells = state.lines.read(start, stop).astype(np.complex128)
+        return cells.reshape(self.input.channels, self._bank.rows, stop - start)
+
+    def _hops(self, state: DehumState, stop: int) -> Audio:
+        out = [self._next(state) for _ in range(state.hop, stop)]
+        return np.concatenate(out, axis=1) if out else empty(self.input.channels)
+
+    def _next(self, state: DehumState) -> Audio:
+        """The next hop, without its hum."""
+        begin = state.hop * self._hop
+        frames = state.audio.read(begin, begin + self._hop)
+        hum = self._hum(state)
+        if hum.any():
+            state.removed += float((hum**2).sum())
+            frames = (frames - self.strength * hum).astype(np.float32)
+        state.hop += 1
+        state.audio.forget(begin + self._hop - self._bank.cell)
+        state.lines.forget((state.hop - LEFT) * HOP)
+        state.scores.forget(state.hop - LEFT)
+        return frames
+
+    def _hum(self, state: DehumState) -> Real:
+        """The hum of the next hop: the estimate before fades into that of now. Shape (channels, hop)."""
+        estimate = self._estimate(state)
+        if estimate is None:
+            now = np.zeros((self.input.channels, 2 * self._hop))
+        else:
+            now = self._sound(estimate, state.hop * self._hop)
+        rise = np.arange(self._hop) / self._hop if state.hop else np.ones(self._hop)
+        hum = state.tail + rise * now[:, : self._hop]
+        state.tail = (1 - np.arange(self._hop) / self._hop) * now[:, self._hop :]
+        return hum
+
+    def _estimate(self, state: DehumState) -> Hum | None:
+        """What is sure of the hum in the next two hops; None where nothing is."""
+        valid = self._valid(state)
+        index, path = self._path(state)
+        if path.prominence < PROMINENCE * self.input.channels or not valid.any():
+            return None
+        start = (state.hop - LEFT) * HOP
+        lines = self._bank.of_mains(self._lines(state, start, start + HOPS * HOP), index)
+        seconds = self._bank.cell / self.input.sample_rate
+        phase = followed_phase(lines, valid, path, seconds)
+        groups = group_means(lines, phase)
+        orders = sure_orders(groups, valid)
+        if not is_hum(orders, float(valid.sum()) * GROUP * seconds):
+            return None
+        state.found += 1
+        state.overtones += len(orders)
+        state.frequency += MAINS_HZ[index] + float(path.deviations_hz[LEFT])
+        level, weights = steady_level(groups, valid)
+        return Hum(index, shrunk(groups, level, weights), phase)
+
+    def _path(self, state: DehumState) -> tuple[int, Path]:
+        """The mains frequency that is likelier, by its place in `MAINS_HZ`, and its course."""
+        first, blocks = state.hop - LEFT, HOPS - 1
+        scores = state.scores.read(first, first + blocks).astype(np.float64)
+        scores = scores.reshape(len(MAINS_HZ), len(DEVIATIONS_HZ), len(SLOPES), blocks)
+        at = first + np.arange(blocks)
+        present = ((at >= 0) & (at < state.scores.stop)).astype(np.float64)
+        paths = [likeliest_path(each, present) for each in scores]
+        return max(enumerate(paths), key=lambda pair: pair[1].prominence)
+
+    def _valid(self, state: DehumState) -> Real:
+        """1 for each group of cells that lies within the recording, else 0, shape (HOPS*HOP/GROUP,)."""
+        cells = (state.hop - LEFT) * HOP + np.arange(HOPS * HOP)
+        inside = (cells >= 1) & ((cells + 1) * self._bank.cell <= state.audio.stop)
+        return np.asarray(inside.reshape(-1, GROUP).all(axis=1), np.float64)
+
+    def _sound(self, hum: Hum, first: int) -> Real:
+        """The hum of two hops from frame `first` on, shape (channels, 2*hop).
+
+        The sum over k of a[k]*z**k by Horner's rule, in pieces of one group at whose ends the amplitudes are given.
+        """
+        frames = np.arange(first, first + 2 * self._hop)
+        nominal = frames % self.input.sample_rate * MAINS_HZ[hum.mains] % self.input.sample_rate
+        cells = np.arange(LEFT * HOP - 1, (LEFT + 2) * HOP + 1)
+        at = (frames - first) / self._bank.cell + LEFT * HOP
+        angle = 2 * np.pi * nominal / self.input.sample_rate + np.interp(at, cells, hum.phase[cells])
+        pieces = 2 * HOP // GROUP
+        turn = np.exp(1j * angle).reshape(pieces, -1)
+        start = LEFT * HOP // GROUP
+        ends = (hum.amplitudes[..., start - 1 : start + pieces] + hum.amplitudes[..., start : start + pieces + 1]) / 2
+        along = np.arange(turn.shape[1]) / turn.shape[1]
+        out = [(1 - along) * _horner(each[:, :-1], turn) + along * _horner(each[:, 1:], turn) for each in ends]
+        return np.stack(out).reshape(self.input.channels, -1)
+
+
+def _horner(amplitudes: Complex, turn: Complex) -> Real:
+    """The real part of the sum over k of amplitudes[k - 1, piece] * turn[piece, frame]**k."""
+    total = np.zeros_like(turn)
+    for each in amplitudes[::-1]:
+        total += each[:, None]
+        total *= turn
+    return np.asarray(total.real)

@@ -1,0 +1,81 @@
+"""The lines on which mains hum lies: complex amplitudes at the multiples of 50 and of 60 Hz, 25 times a second.
+
+A line is brought to frequency zero and low-passed (heterodyning): its amplitude at cell n is the dot product of the
+frames around frame n*cell with a Hann window of two cells times exp(-2*pi*i*k*mains*t). Products of one size at
+absolute places: the amplitudes do not depend on how the stream was cut.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...spec import Audio, Spec
+
+__all__ = ["CELLS_PER_SECOND", "HIGHEST_HZ", "HOP", "MAINS_HZ", "Complex", "LineBank", "Real"]
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+MAINS_HZ = (50, 60)
+CELLS_PER_SECOND = 25
+"""About: a cell is a whole number of frames."""
+HOP = 50
+"""Cells, two seconds, that are worked on at a time."""
+HIGHEST_HZ = 4000
+USABLE = 0.45
+"""Of the sample rate: above lies the edge of every converter's filter."""
+
+
+class LineBank:
+    """Finds the complex amplitudes of all lines in a hop.
+
+    Attributes:
+        cell: frames from one amplitude to the next.
+        hop: frames of `HOP` cells.
+        orders: for each of `MAINS_HZ` the numbers of the harmonics, from 1 up.
+    """
+
+    def __init__(self, input: Spec) -> None:
+        rate = input.sample_rate
+        self.sample_rate = rate
+        self.cell = max(1, round(rate / CELLS_PER_SECOND))
+        self.hop = HOP * self.cell
+        highest = min(HIGHEST_HZ, USABLE * rate)
+        self.orders = tuple(np.arange(1, int(highest // mains) + 1) for mains in MAINS_HZ)
+        self._hz = np.concatenate([mains * orders for mains, orders in zip(MAINS_HZ, self.orders, strict=True)])
+        self._basis = self._windowed_lines()
+
+    @property
+    def rows(self) -> int:
+        """Lines of both mains frequencies together."""
+        return len(self._hz)
+
+    def of_mains(self, lines: Complex, index: int) -> Complex:
+        """The lines of one of `MAINS_HZ` out of all, shape (channels, orders, cells)."""
+        first = sum(len(orders) for orders in self.orders[:index])
+        return lines[:, first : first + len(self.orders[index])]
+
+    def amplitudes(self, frames: Audio, first: int) -> NDArray[np.complex64]:
+        """Amplitudes of the cells `first` to `first + HOP`, shape (channels, rows, HOP).
+
+        A cosine of amplitude A and phase p at its frame 0 has the amplitude A*exp(i*p).
+
+        Args:
+            frames: shape (channels, (HOP + 1)*cell), from frame (first - 1)*cell on.
+            first: number of the first cell.
+        """
+        cells = np.lib.stride_tricks.sliding_window_view(frames, 2 * self.cell, axis=1)[:, :: self.cell]
+        products = cells.astype(np.float64) @ self._basis
+        lines = products[..., : self.rows] + 1j * products[..., self.rows :]
+        turned = lines * np.exp(-2j * np.pi * self._cycles((first + np.arange(HOP)) * self.cell))
+        return np.ascontiguousarray(turned.swapaxes(1, 2), np.complex64)
+
+    def _cycles(self, frames: NDArray[np.int64]) -> Real:
+        """Cycles of each line at frames, shape (frames, rows), but for whole ones: exact however late."""
+        return np.asarray((frames[:, None] % self.sample_rate * self._hz % self.sample_rate) / self.sample_rate)
+
+    def _windowed_lines(self) -> Real:
+        """The factors of the dot products, shape (2*cell, 2*rows): real parts, then imaginary parts."""
+        window = np.hanning(2 * self.cell + 1)[:-1]
+        around = np.exp(-2j * np.pi * self._cycles(np.arange(-self.cell, self.cell)))
+        factors = around * (2 * window / window.sum())[:, None]
+        return np.concatenate([factors.real, factors.imag], axis=1)

@@ -1,0 +1,164 @@
+"""The course of the mains frequency, from all overtones together.
+
+First a search: in blocks of four seconds, for every frequency and slope of a grid, how far the lines stand out there
+above their surroundings; and the likeliest path over the blocks (Viterbi 1967). One frequency rules all overtones, so
+the high ones make it sharp and the low ones make it sure.
+
+Then the phase: given the amplitudes of the lines so far, each cell says by how much the common phase is off (the
+Gauss-Newton step of least squares), and a course with small second differences is fitted to that (Whittaker 1923, "On
+a new method of graduation"). The low harmonics go first: an error that is within a quarter of a turn for them would be
+several turns for the high ones.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy  # loads scipy.linalg when it is needed
+from numpy.typing import NDArray
+
+from .hum_level import GROUP, group_means, local_power, moving_mean
+from .hum_lines import CELLS_PER_SECOND, HOP, Complex, Real
+
+__all__ = ["BLOCK", "DEVIATIONS_HZ", "SLOPES", "Path", "block_scores", "followed_phase", "likeliest_path"]
+
+BLOCK = 2 * HOP
+"""Cells of a block of the search."""
+STEP_HZ = 0.005
+DEVIATIONS_HZ = np.arange(-42, 43) * STEP_HZ
+"""Frequencies tried, as the distance from 50 or 60 Hz."""
+SLOPES = np.arange(-3, 4) / 150
+"""Slopes tried, in Hz a second."""
+HIGHEST_ORDER = 40
+"""Of the harmonics that are searched: above, the grid would be too coarse."""
+SIZE = 512
+"""Of the Fourier transform of a block."""
+STRAY = 2
+"""Steps of the grid by which a path may stray from where its slope leads."""
+STAGES = ((52, 4), (52, 4), (52, 6), (52, 8), (52, 11), (52, 16), (52, 22), (52, 30), (52, 45), (30, 80), (52, 80))
+"""Of the fit of the phase: seconds over which an amplitude is taken as constant, and the highest harmonic."""
+WANDER = 0.004
+"""Hz by which the mains frequency changes in a second, root mean square, beyond its trend."""
+TINY = 1e-20
+
+
+def block_scores(lines: Complex) -> Real:
+    """How far lines of each frequency and slope stand out, shape (deviations, slopes).
+
+    The sum over channels and harmonics of log(1 + power / median power within 5 Hz).
+
+    Args:
+        lines: of one mains frequency, shape (channels, orders, BLOCK).
+    """
+    lines = lines[:, :HIGHEST_ORDER]
+    orders = np.arange(1, lines.shape[1] + 1)
+    time = (np.arange(BLOCK) - (BLOCK - 1) / 2) / CELLS_PER_SECOND
+    chirps = np.exp(-1j * np.pi * orders[:, None, None] * SLOPES[:, None] * time**2)
+    spectra = scipy.fft.fft(lines[:, :, None] * (chirps * np.hanning(BLOCK + 2)[1:-1]), SIZE, axis=-1)
+    power = spectra.real**2 + spectra.imag**2
+    bins = np.rint(np.outer(orders, DEVIATIONS_HZ) * SIZE / CELLS_PER_SECOND).astype(int) % SIZE
+    near = np.arange(-102, 103) % SIZE
+    usual = np.median(power[:, :, len(SLOPES) // 2, near], axis=-1) + TINY
+    at = np.broadcast_to(bins[None, :, None], (*power.shape[:3], len(DEVIATIONS_HZ)))
+    outstanding = np.log1p(np.take_along_axis(power, at, axis=-1) / usual[:, :, None, None])
+    return np.asarray(outstanding.sum(axis=(0, 1)).T)
+
+
+@dataclass(frozen=True)
+class Path:
+    """A course of the frequency over blocks.
+
+    Attributes:
+        deviations_hz: from the nominal mains frequency, one for each block.
+        prominence: by how much its blocks score above the median of all frequencies, per block.
+    """
+
+    deviations_hz: Real
+    prominence: float
+
+
+def likeliest_path(scores: Real, present: Real) -> Path:
+    """The course along which the scores add up to most, less a penalty for straying from the slopes.
+
+    Args:
+        scores: shape (deviations, slopes, blocks).
+        present: 1 for blocks within the recording, else 0.
+    """
+    origins, costs = _ways()
+    best, chosen = scores[:, :, 0].ravel(), []
+    for block in range(1, scores.shape[2]):
+        sums = best[origins] - costs
+        way = sums.argmax(axis=1)
+        chosen.append(origins[np.arange(len(way)), way])
+        best = sums.max(axis=1) + scores[:, :, block].ravel()
+    path = [int(np.argmax(best))]
+    for origin in reversed(chosen):
+        path.append(int(origin[path[-1]]))
+    usual = float(np.median(scores.max(axis=1), axis=0) @ present)
+    deviations_hz = DEVIATIONS_HZ[np.array(path[::-1]) // len(SLOPES)]
+    return Path(deviations_hz, float(best.max() - usual) / max(1.0, float(present.sum())))
+
+
+def _ways() -> tuple[NDArray[np.int64], Real]:
+    """From where each place on the grid can be reached, and what that costs; shape (places, ways).
+
+    Places are counted slopes first. A slope becomes the next one at most; its mean with the one before leads.
+    """
+    place, now = np.divmod(np.arange(len(DEVIATIONS_HZ) * len(SLOPES)), len(SLOPES))
+    turn, stray = np.divmod(np.arange(3 * (2 * STRAY + 1)), 2 * STRAY + 1)
+    before = now[:, None] + turn - 1
+    led = (SLOPES[now][:, None] + SLOPES[before.clip(0, len(SLOPES) - 1)]) / 2 * HOP / CELLS_PER_SECOND / STEP_HZ
+    moved = np.rint(led).astype(np.int64) + stray - STRAY
+    came = place[:, None] - moved
+    possible = (before >= 0) & (before < len(SLOPES)) & (came >= 0) & (came < len(DEVIATIONS_HZ))
+    return np.where(possible, came * len(SLOPES) + before, 0), np.where(possible, (moved - led) ** 2, np.inf)
+
+
+def followed_phase(lines: Complex, valid: Real, path: Path, cell_seconds: float) -> Real:
+    """The phase of the fundamental at each cell, in radians beyond the nominal frequency's, but for a constant.
+
+    Args:
+        lines: shape (channels, orders, cells).
+        valid: 1 for groups of cells that count, else 0, shape (cells/GROUP,).
+        path: blocks of which the first begins at the first cell.
+        cell_seconds: from one cell to the next.
+    """
+    cells = np.arange(lines.shape[2])
+    centres = np.arange(len(path.deviations_hz)) * HOP + (BLOCK - 1) / 2
+    phase: Real = 2 * np.pi * cell_seconds * np.cumsum(np.interp(cells, centres, path.deviations_hz))
+    groups = np.arange(len(valid)) * GROUP + (GROUP - 1) / 2
+    for seconds, highest in STAGES:
+        at_groups = np.interp(groups, cells, phase)
+        error, precision = _phase_error(group_means(lines[:, :highest], phase), valid, seconds)
+        fitted = _graduated(at_groups + error, precision)
+        phase = phase + np.interp(cells, groups, fitted - at_groups)
+    return phase
+
+
+def _phase_error(groups: Complex, valid: Real, seconds: float) -> tuple[Real, Real]:
+    """By how much the fundamental's phase is off at each group, in radians, and how sure that is, 1/variance."""
+    orders = np.arange(1, groups.shape[1] + 1)[:, None]
+    reach = int(seconds * CELLS_PER_SECOND / GROUP / 2)
+    level, _ = moving_mean(groups, np.broadcast_to(valid, groups.shape), reach)
+    noise = local_power(groups - level)
+    weights = valid / (noise + 0.1 * np.median(noise, axis=-1, keepdims=True) + TINY)
+    level, total = moving_mean(groups, weights, reach)
+    power = level.real**2 + level.imag**2 + TINY
+    sure = np.maximum(0.0, 1 - 4 / (power * total + TINY))
+    slope = (weights * orders * sure * np.imag(groups * np.conj(level))).sum(axis=(0, 1))
+    curvature = (weights * orders**2 * sure * power).sum(axis=(0, 1))
+    return slope / (curvature + 1e-9), curvature
+
+
+def _graduated(values: Real, precision: Real) -> Real:
+    """The course with small second differences that is near `values` where they are precise."""
+    size = len(values)
+    stiffness = (2 * np.pi * WANDER * (GROUP / CELLS_PER_SECOND) ** 2) ** -2
+    bands = np.zeros((3, size))
+    bands[0, 2:] = 1.0
+    bands[1, 1:] = -4.0
+    bands[1, [1, -1]] = -2.0
+    bands[2] = 6.0
+    bands[2, [0, -1]], bands[2, [1, -2]] = 1.0, 5.0
+    bands *= stiffness
+    bands[2] += precision + 1e-6
+    return np.asarray(scipy.linalg.solveh_banded(bands, (precision + 1e-6) * values))
