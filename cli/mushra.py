@@ -52,14 +52,33 @@ def build_command(
     print_path(output / "page" / "index.html")
 
 
+@app.command("serve")
+def serve_command(
+    test: Annotated[Path, typer.Argument(metavar="TEST", help="What `mushra build` wrote.")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in. There is no encryption.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 for any that is free.", min=0, max=65535)] = 8000,
+) -> None:
+    """Serve the page and keep the ratings in TEST/ratings.sqlite, until it is interrupted. Prints the address."""
+    from ..listening.serving import TestServer
+
+    with TestServer(test, host, port, warn) as server:
+        typer.echo(server.url)
+        server.serve_forever()
+
+
 @app.command("analyse")
 def analyse_command(
     ratings: Annotated[
         list[Path],
-        typer.Argument(metavar="RATINGS...", help="CSV files with the columns listener, trial, condition, score; or of "
-                       "webMUSHRA."),
+        typer.Argument(metavar="RATINGS...", help="The folder of a test that was served; JSON or CSV files that its "
+                       "page gave; CSV files with the columns listener, trial, condition, score, or of webMUSHRA."),
     ],
     output: options.Folder,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Of the test.  [default: key.json beside RATINGS]")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.", min=0)] = 0,
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -67,15 +86,14 @@ def analyse_command(
     """Post-screening, means and medians with intervals, tests with their power, box plots, in plain words."""
     from ..audio.outputs.atomic_file import make_folder
     from ..errors import SinkError
-    from ..listening.analysis import analyse
+    from ..listening.analysis import analyse, write_analysis
     from ..listening.analysis.findings import findings
-    from ..listening.analysis.report import write_analysis
-    from ..listening.ratings import read_csv, unique
+    from ..listening.submissions import read_ratings
 
     if (output / "analysis.json").exists() and not force:
         raise SinkError(f"{output}: holds an analysis already: --force replaces it")
-    told = unique(output, [rating for path in ratings for rating in read_csv(path)])
-    found = analyse(told, seed=seed)
+    told, known = read_ratings(ratings, key)
+    found = analyse(told, known.figures if known else None, seed)
     make_folder(output)
     page, missing = write_analysis(output, found)
     for line in () if quiet else missing:
