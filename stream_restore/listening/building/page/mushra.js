@@ -118,7 +118,7 @@ function volume(first) {
     const input = make("input", { type: "range", min: 0, max: 1, step: 0.01, value: saving.state.volume, "aria-label": say("volume") });
     input.addEventListener("input", () => {
       saving.state.volume = Number(input.value);
-      ramp(player.volume.gain, saving.state.volume ** 2, context.currentTime, SWITCH_SECONDS);
+      player.volume.gain.setTargetAtTime(saving.state.volume ** 2, context.currentTime, SWITCH_SECONDS);
       saving.keep();
     });
     view = { close: () => player.close(), key: (event) => event.key === " " && event.target !== button && (toggle(), true) };

@@ -1,10 +1,12 @@
 "use strict";
 /* All signals of a trial run together, sample by sample, in one loop; one of them is heard.
  *
- * A switch is a short cross-fade. A loop is faded at both ends by an envelope that loops with it: so neither clicks.
+ * A switch is a short cross-fade, by exponentials: they begin wherever the gains are, so that no number of switches in
+ * whatever time makes a jump. A loop is faded at both ends by an envelope that loops with it.
  */
 
-const SWITCH_SECONDS = 0.015;
+const SWITCH_SECONDS = 0.004;
+const SETTLED = 12; // time constants, until -104 dB are left
 const EDGE_SECONDS = 0.005;
 const SOON_SECONDS = 0.03;
 
@@ -81,8 +83,8 @@ class Player {
     const [first, last] = this.loop.map((frame) => frame / context.sampleRate);
     if (this.offset < first || this.offset >= last - EDGE_SECONDS) this.offset = first;
     const fade = context.createGain();
-    fade.gain.setValueAtTime(0, when);
-    fade.gain.linearRampToValueAtTime(1, when + EDGE_SECONDS);
+    fade.gain.value = 0;
+    fade.gain.setTargetAtTime(1, when, SWITCH_SECONDS);
     fade.connect(this.volume);
     const edges = context.createGain();
     edges.gain.value = 0; // the envelope is added to it
@@ -128,8 +130,8 @@ class Player {
     this.offset = this.position;
     this.running = null;
     const now = this.context.currentTime;
-    ramp(fade.gain, 0, now, EDGE_SECONDS);
-    for (const source of sources) source.stop(now + 2 * EDGE_SECONDS);
+    fade.gain.setTargetAtTime(0, now, SWITCH_SECONDS);
+    for (const source of sources) source.stop(now + SETTLED * SWITCH_SECONDS);
     sources[0].onended = () => fade.disconnect();
   }
 
@@ -137,7 +139,7 @@ class Player {
     this.heard = token;
     if (!this.playing) return;
     for (const [each, gain] of this.running.gains) {
-      ramp(gain, each === token ? 1 : 0, this.context.currentTime, SWITCH_SECONDS);
+      gain.setTargetAtTime(each === token ? 1 : 0, this.context.currentTime, SWITCH_SECONDS);
     }
   }
 
@@ -157,14 +159,4 @@ class Player {
     this.buffers.clear();
     this.volume.disconnect();
   }
-}
-
-function ramp(parameter, value, now, seconds) {
-  if (parameter.cancelAndHoldAtTime) parameter.cancelAndHoldAtTime(now);
-  else {
-    const held = parameter.value;
-    parameter.cancelScheduledValues(now);
-    parameter.setValueAtTime(held, now);
-  }
-  parameter.linearRampToValueAtTime(value, now + seconds);
 }
