@@ -239,6 +239,14 @@ def test_what_is_no_key_is_refused(tmp_path: Path, text: str) -> None:
         read_key(tmp_path / "key.json")
 
 
+def test_what_is_replaced_leaves_no_old_stimuli(tmp_path: Path) -> None:
+    folder = clip(tmp_path / "a", seconds=1)
+    for _ in range(2):
+        assert main(["mushra", "build", str(folder), "-o", str(tmp_path / "test"), "--force"]) == 0
+    (trial,) = key_of(tmp_path / "test").trials
+    assert {path.stem for path in (tmp_path / "test/page/audio").iterdir()} == {*trial.stimuli, trial.reference}
+
+
 def test_a_folder_that_is_not_empty_is_left_alone(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (built / "key.json").read_bytes()
     assert main(["mushra", "build", str(built.parent / "first"), "-o", str(built)]) == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from ...audio import open_sink, open_source
-from ...audio.outputs.atomic_file import make_folder, write_atomic
+from ...audio.outputs.atomic_file import make_folder, remove, write_atomic
 from ...errors import ConfigError
 from ...spec import Audio, Spec
 from ..key import KEY, Key, Trial, write_key
@@ -69,6 +69,8 @@ def build(
     sounds = folder / "webmushra" / RESOURCES / test
     for each in (folder / PAGE / "audio", sounds):
         make_folder(each)
+    for stale in (folder / PAGE / "audio").glob("*.js"):
+        remove(stale)
     trials = []
     for number, clip in enumerate(clips):
         place = find_excerpt([clip.reference, *clip.conditions.values()], seconds, at[number] if at else None)
