@@ -23,6 +23,7 @@ from stream_restore.listening.analysis.statistics import (
     differences,
     friedman,
     holm,
+    least_p,
     listeners_needed,
     power,
     t_interval,
@@ -101,7 +102,7 @@ def test_holm_equals_statsmodels() -> None:
 
 
 def test_power_equals_statsmodels() -> None:
-    for listeners in (2, 5, 12, 20, 80):
+    for listeners in (6, 12, 20, 80):
         for deviation in (5.0, 15.0, 40.0):
             # Far out, statsmodels gives nan.
             wanted = np.nan_to_num(TTestPower().power(10 / deviation, listeners, 0.05), nan=1.0)
@@ -151,6 +152,24 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     rng = np.random.default_rng(5)
     held = [low < 50 < high for low, high in (t_interval(rng.normal(50, 10, 15)) for _ in range(1000))]
     assert np.mean(held) == pytest.approx(0.95, abs=0.025)
+
+
+def test_where_too_few_listened_to_show_anything_that_is_said() -> None:
+    # Ten pairs and eight listeners: the least p of all, 2/256, is 0.08 after Holm.
+    found = analyse(simulated(3, 8))
+    assert all(each.p_holm > 0.05 for each in found.differences)
+    assert found.corrected_power == 0 < found.power
+    assert "With 8 listeners no p after Holm can be below 0.078" in "\n".join(findings(found))
+    assert scipy.stats.wilcoxon(np.arange(1.0, 9.0)).pvalue == least_p(8)
+
+
+def test_the_power_that_is_told_for_all_pairs_is_reached() -> None:
+    hits, told = 0, []
+    for seed in range(60):
+        found = analyse(simulated(1000 + seed, 16, 3))
+        hits += any(e.p_holm < 0.05 for e in found.differences if {e.first, e.second} == {"good", "worse"})
+        told.append(found.corrected_power)
+    assert hits / 60 >= np.mean(told) - 0.15
 
 
 def test_power_is_printed() -> None:

@@ -5,7 +5,7 @@ from math import isfinite
 
 from ..ratings import LOW_ANCHOR, MID_ANCHOR, REFERENCE
 from .outcome import NO_SYSTEMS, POINTS, Analysis
-from .statistics import Difference
+from .statistics import Difference, least_p
 
 __all__ = ["findings", "label"]
 
@@ -82,8 +82,11 @@ def _unseen(analysis: Analysis) -> Iterator[str]:
     yield (
         f"Power: with {count} whose differences have a standard deviation of {analysis.deviation:.1f} points, a"
         f" difference of {POINTS:g} points between two conditions is found with a probability of {analysis.power:.0%}"
-        f" by one paired test, {analysis.corrected_power:.0%} when all {len(analysis.differences)} pairs are tested."
+        f" by one paired test, at least {analysis.corrected_power:.0%} when all {len(analysis.differences)} pairs are"
+        " tested."
     )
+    if (least := least_p(len(analysis.listeners)) * len(analysis.differences)) > LEVEL:
+        yield f"With {count} no p after Holm can be below {least:.3f} at first: no pair can be shown to differ."
     if (needed := analysis.needed) is not None:
         yield f"For 80 % by one test it takes {_number(needed, 'listener')}."
     yield "What is shown holds for these excerpts and for listeners like these. p is not the size of a difference."

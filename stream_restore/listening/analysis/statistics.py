@@ -15,7 +15,7 @@ import scipy  # loads scipy.stats, which is slow to import, when it is needed
 from numpy.typing import NDArray
 
 __all__ = ["Difference", "Friedman", "Interval", "Pair", "bootstrap_interval", "differences", "friedman", "holm",
-           "listeners_needed", "power", "t_interval"]  # fmt: skip
+           "least_p", "listeners_needed", "power", "t_interval"]  # fmt: skip
 
 CONFIDENCE = 0.95
 SHEETS, SHEET = 20, 500
@@ -125,13 +125,14 @@ def holm(values: Sequence[float]) -> list[float]:
 def power(listeners: int, points: float, deviation: float, alpha: float = 0.05) -> float:
     """Probability that a paired t test, two-sided, finds a difference of `points`.
 
-    Wilcoxon's test has 95.5 % of its efficiency for normal numbers, never less than 86.4 % (Hodges and Lehmann, 1956).
+    Wilcoxon's test has 95.5 % of its efficiency for normal numbers, never less than 86.4 % (Hodges and Lehmann, 1956);
+    but with so few listeners that its least p, 2**(1 - listeners), is above `alpha`, it finds nothing, and this is 0.
 
     Args:
         deviation: standard deviation of the listeners' differences, in points.
         alpha: level of the test.
     """
-    if listeners < 2:
+    if listeners < 2 or least_p(listeners) > alpha:
         return 0.0
     if deviation <= 0:
         return 1.0
@@ -140,6 +141,15 @@ def power(listeners: int, points: float, deviation: float, alpha: float = 0.05) 
     # Far out, where the answer is 1, SciPy's tail beyond the other bound is nan.
     above, below = scipy.stats.nct.sf(bound, freedom, shift), scipy.stats.nct.cdf(-bound, freedom, shift)
     return min(1.0, float(np.nan_to_num(above, nan=1.0)) + float(np.nan_to_num(below)))
+
+
+def least_p(listeners: int) -> float:
+    """The smallest p of Wilcoxon's test, two-sided: all differences have one sign.
+
+    >>> least_p(5), least_p(6)
+    (0.0625, 0.03125)
+    """
+    return float(2.0 ** (1 - listeners))
 
 
 def listeners_needed(points: float, deviation: float, wanted: float = 0.8, alpha: float = 0.05) -> int | None:
