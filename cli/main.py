@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from ..errors import ClosedPipeError, RestoreError, SourceError
-from . import batch, degrade, evaluate, export, metrics, models, mushra, restore, spectrogram
+from . import batch, degrade, evaluate, export, inspect, metrics, models, mushra, restore, spectrogram
 from .messages import hold_standard_streams, named_stdout, print_message
 
 __all__ = ["app", "main"]
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 app.command("restore")(restore.command)
 app.command("batch")(batch.command)
+app.command("inspect")(inspect.command)
 app.command("degrade")(degrade.command)
 app.command("metrics")(metrics.command)
 app.command("evaluate")(evaluate.command)

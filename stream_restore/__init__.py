@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .api import Output, Report, degrade, restore
     from .degradation import Degradation
     from .engine import Chain, Stage
+    from .inspection import inspect
     from .measure import Distortion, Metrics, compare
     from .restoration import Restoration
     from .spec import Audio, Spec
@@ -38,6 +39,7 @@ __all__ = [
     "__version__",
     "compare",
     "degrade",
+    "inspect",
     "restore",
 ]
 
@@ -47,6 +49,7 @@ _HOMES = {
     "api": ("Output", "Report", "degrade", "restore"),
     "degradation": ("Degradation",),
     "engine": ("Chain", "Stage"),
+    "inspection": ("inspect",),
     "measure": ("Distortion", "Metrics", "compare"),
     "restoration": ("Restoration",),
     "spec": ("Audio", "Spec"),

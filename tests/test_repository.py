@@ -125,6 +125,7 @@ ROOMS: dict[str, set[str]] = {
     "experiment": {"errors", "spec", "engine", "audio", "models", "passes", "measure", "show", "api"},
 }
 ROOMS["listening"] = {"errors", "spec", "engine", "audio", "passes", "degradation", "measure", "show"}
+ROOMS["inspection"] = {"errors", "spec", "engine", "audio", "measure", "restoration"}
 ROOMS["experiment"] |= {"degradation", "restoration"}
 """Each room below the package and what it may import, besides itself: arrows go one way."""
 

@@ -1,0 +1,142 @@
+"""What a recording is, what is wrong with it, and what would mend it: one pass in bounded memory."""
+
+import shlex
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..audio import RawFormat, Source, open_source
+from ..engine.loop import BLOCK, Progress, Ticker
+from ..measure.loudness import Loudness, LoudnessFigures
+from ..spec import Spec
+from .clicks import ClickMeter
+from .clipping import Clipping, ClippingMeter
+from .levels import Levels, LevelsMeter
+from .spectrum import Cutoff, Noise, SpectrumMeter
+
+__all__ = ["Inspection", "inspect"]
+
+CLICKS_PER_MINUTE = 20.0
+"""Fewer may be part of the music."""
+CLIPPED_SHARE = 1e-5
+NOISE_DBFS = -75.0
+NOISE_SPREAD_DB = 6.0
+"""A floor that is steadier than this in most bands is one."""
+DAMAGED_HZ = (3000.0, 16000.0)
+"""A cut-off between these is damage; above, it is how codecs save."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found in a recording.
+
+    Attributes:
+        name: of the recording.
+        spec: its rate and channels.
+        container, encoding: as it is stored.
+        frames: its length.
+        levels, loudness: of all of it.
+        clipping, noise, cutoff: None where there is none.
+        clicks_per_minute: see `ClickMeter`.
+        warnings: of reading it.
+    """
+
+    name: str
+    spec: Spec
+    container: str
+    encoding: str
+    frames: int
+    levels: Levels
+    loudness: LoudnessFigures
+    clipping: Clipping | None
+    clicks_per_minute: float
+    noise: Noise | None
+    cutoff: Cutoff | None
+    warnings: tuple[str, ...]
+
+    def damage(self) -> dict[str, dict[str, Any]]:
+        """For each kind of damage whether it is found, and how bad it is."""
+        clipped, noise, cutoff = self.clipping, self.noise, self.cutoff
+        noisy = noise is not None and noise.floor_dbfs > NOISE_DBFS and noise.spread_db < NOISE_SPREAD_DB
+        cut = cutoff is not None and DAMAGED_HZ[0] <= cutoff.hertz <= DAMAGED_HZ[1]
+        found: dict[str, dict[str, Any]] = {
+            "clipping": {"found": clipped is not None and clipped.share > CLIPPED_SHARE}
+            | (asdict(clipped) if clipped else {"share": 0.0}),
+            "clicks": {"found": self.clicks_per_minute > CLICKS_PER_MINUTE, "per_minute": self.clicks_per_minute},
+            "noise": {"found": noisy} | (asdict(noise) if noise else {}),
+            "treble": {"found": cut} | ({"cutoff_hz": cutoff.hertz, "drop_db": cutoff.drop_db} if cutoff else {}),
+        }
+        return found
+
+    def command(self) -> str | None:
+        """What would mend it; None if nothing is wrong that a repair mends."""
+        repairs = [name for name, facts in self.damage().items() if facts["found"] and name != "treble"]
+        return f"stream-restore restore {shlex.quote(self.name)} --repair {','.join(repairs)}" if repairs else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it for JSON; figures of silence, which are infinite, are None."""
+        facts: dict[str, Any] = _finite(
+            {
+                "name": self.name,
+                "container": self.container,
+                "encoding": self.encoding,
+                "sample_rate": self.spec.sample_rate,
+                "channels": self.spec.channels,
+                "frames": self.frames,
+                "seconds": self.frames / self.spec.sample_rate,
+                **asdict(self.loudness),
+                "levels": asdict(self.levels),
+                "damage": self.damage(),
+                "command": self.command(),
+                "warnings": self.warnings,
+            }
+        )
+        return facts
+
+
+def inspect(
+    input: str | Path | BinaryIO, *, raw: RawFormat | None = None, progress: Progress | None = None
+) -> Inspection:
+    """Read a recording to its end and say what it is.
+
+    Raises:
+        SourceError: if it cannot be read.
+    """
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(input, raw=raw))
+        return _inspected(str(input), source, Ticker(progress, source.estimate, passes=1))
+
+
+def _inspected(name: str, source: Source, ticker: Ticker) -> Inspection:
+    spec, frames = source.spec, 0
+    levels, loudness, spectrum = LevelsMeter(spec.channels), Loudness(spec), SpectrumMeter(spec)
+    clipping, clicks = ClippingMeter(spec.channels), ClickMeter(spec)
+    while (block := source.read(BLOCK)).shape[1]:
+        for meter in (levels, loudness, spectrum, clipping, clicks):
+            meter.update(block)
+        frames += block.shape[1]
+        ticker(block.shape[1])
+    return Inspection(
+        name,
+        spec,
+        source.format.container,
+        source.format.encoding,
+        frames,
+        levels.result(),
+        loudness.result(),
+        clipping.result(),
+        clicks.per_minute(),
+        spectrum.noise(),
+        spectrum.cutoff(),
+        tuple(source.warnings),
+    )
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
