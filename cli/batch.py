@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import network_options as network
-from . import options
+from . import options, paths
 from .messages import print_message
 from .progress import progress as meter
 
@@ -22,10 +22,12 @@ __all__ = ["command"]
 
 
 def command(
-    inputs: Annotated[Path, typer.Argument(metavar="IN_DIR", help="A folder of recordings, at any depth.")],
+    inputs: Annotated[
+        Path, typer.Argument(metavar="IN_DIR", parser=paths.existing, help="A folder of recordings, at any depth.")
+    ],
     outputs: Annotated[
         Path,
-        typer.Argument(metavar="OUT_DIR", callback=options.named, help="Gets the results under the same paths."),
+        typer.Argument(metavar="OUT_DIR", parser=paths.folder_on_disk, help="Gets the results under the same paths."),
     ],
     name: network.Name = "compact",
     repo: network.Repo = None,

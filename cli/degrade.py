@@ -6,7 +6,7 @@ import typer
 
 from ..errors import ConfigError
 from . import degradation_options as chain
-from . import options
+from . import options, paths
 from .progress import progress as meter
 
 __all__ = ["command"]
@@ -17,7 +17,7 @@ def command(
     output: Annotated[
         str | None,
         typer.Option("-o", "--output", metavar="OUT", help="A file, or - for stdout.  [default: NAME.degraded.SUFFIX "
-                     "beside IN; - for stdin]", show_default=False),
+                     "beside IN; - for stdin]", show_default=False, parser=paths.file_or_stream),
     ] = None,
     cutoff: chain.Cutoff = "7000",
     order: chain.Order = 6,

@@ -8,7 +8,7 @@ import typer
 from ..errors import ConfigError
 from . import degradation_options as chain
 from . import network_options as network
-from . import options
+from . import options, paths
 from .messages import print_path, warn
 from .progress import progress as meter
 
@@ -17,7 +17,10 @@ __all__ = ["command"]
 
 def command(
     output: options.Folder,
-    clips: Annotated[list[Path] | None, typer.Argument(metavar="[CLIP]...", help="Clean recordings.")] = None,
+    clips: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CLIP]...", help="Clean recordings.", parser=paths.file_or_stream),
+    ] = None,
     names: Annotated[
         list[str] | None,
         typer.Option("-n", "--name", help="A model, as for restore; give it more than once to compare.  "
@@ -54,7 +57,7 @@ def command(
     from ..models import load
     from ..show.viewer import prepare
 
-    chosen = list(clips or [])
+    chosen = list(map(Path, clips or ()))
     if librosa:
         chosen += librosa_examples(warn)
     if Path("-") in chosen:

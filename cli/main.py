@@ -21,11 +21,11 @@ __all__ = ["app", "main"]
 # The base of typer's usage errors, which is click's own class or that of typer's copy of click.
 _USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
+_NAME = "stream-restore"
 app = typer.Typer(
-    name="stream-restore",
+    name=_NAME,
     help="Degrade and restore audio of any length in bounded memory. '-' is stdin or stdout.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         with named_stdout():
-            code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
+            code = app(list(arguments) if arguments is not None else None, prog_name=_NAME, standalone_mode=False)
     except _USAGE_ERROR as error:
         with suppress(OSError):
             error.show()

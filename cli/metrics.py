@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import options
+from . import options, paths
 from .messages import warn
 from .progress import progress as meter
 
@@ -17,8 +17,13 @@ __all__ = ["command"]
 
 
 def command(
-    reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="The clean recording, or -.")],
-    estimate: Annotated[str, typer.Argument(metavar="ESTIMATE", help="The restored or degraded one, or -.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="REFERENCE", help="The clean recording, or -.", parser=paths.file_or_stream)
+    ],
+    estimate: Annotated[
+        str,
+        typer.Argument(metavar="ESTIMATE", help="The restored or degraded one, or -.", parser=paths.file_or_stream),
+    ],
     every: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Also the SDR of each segment of this length.")
     ] = None,

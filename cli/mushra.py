@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import options
+from . import options, paths
 from .messages import print_path, warn
 from .progress import progress as meter
 
@@ -19,7 +19,8 @@ def build_command(
     inputs: Annotated[
         list[Path],
         typer.Argument(metavar="REPORT_OR_CLIPS...", help="The folder of an evaluation, or folders with one clip each: "
-                       "original.wav and one file for each condition, whose name is the condition's."),
+                       "original.wav and one file for each condition, whose name is the condition's.",
+                       parser=paths.existing),
     ],
     output: options.Folder,
     title: Annotated[str, typer.Option(help="What listeners read at the top.")] = "Listening test",
@@ -54,7 +55,7 @@ def build_command(
 
 @app.command("serve")
 def serve_command(
-    test: Annotated[Path, typer.Argument(metavar="TEST", help="What `mushra build` wrote.")],
+    test: Annotated[Path, typer.Argument(metavar="TEST", help="What `mushra build` wrote.", parser=paths.existing)],
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in. There is no encryption.")
     ] = "127.0.0.1",
@@ -73,11 +74,14 @@ def analyse_command(
     ratings: Annotated[
         list[Path],
         typer.Argument(metavar="RATINGS...", help="The folder of a test that was served; JSON or CSV files that its "
-                       "page gave; CSV files with the columns listener, trial, condition, score, or of webMUSHRA."),
+                       "page gave; CSV files with the columns listener, trial, condition, score, or of webMUSHRA.",
+                       parser=paths.existing),
     ],
     output: options.Folder,
     key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Of the test.  [default: key.json beside RATINGS]")
+        str | None,
+        typer.Option(metavar="FILE", help="Of the test.  [default: key.json beside RATINGS]",
+                     parser=paths.file_or_stream),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.", min=0)] = 0,
     force: options.Force = False,
@@ -92,7 +96,7 @@ def analyse_command(
 
     if (output / "analysis.json").exists() and not force:
         raise SinkError(f"{output}: holds an analysis already: --force replaces it")
-    told, known = read_ratings(ratings, key)
+    told, known = read_ratings(ratings, Path(key) if key else None)
     found = analyse(told, known.figures if known else None, seed)
     make_folder(output)
     page, missing = write_analysis(output, found)

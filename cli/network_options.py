@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 
 from ..errors import ConfigError
+from . import paths
 
 if TYPE_CHECKING:
     from ..restoration.restoration import Restoration
@@ -38,7 +39,8 @@ Name: TypeAlias = Annotated[
     str, typer.Option("-n", "--name", help="A model: see 'models list', hf://user/name, or an .onnx file.")
 ]
 Repo: TypeAlias = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="A folder of Demucs models (.yaml and .th files) for -n.")
+    Path | None,
+    typer.Option(metavar="DIR", help="A folder of Demucs models (.yaml and .th files) for -n.", parser=paths.existing),
 ]
 Backend: TypeAlias = Annotated[
     Literal["auto", "onnx", "torch"], typer.Option(help="auto: ONNX Runtime for .onnx and compact, else PyTorch.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 
 from ..errors import ConfigError
+from . import paths
 from .messages import print_message, warn
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ __all__ = [
     "Resume",
     "default_output",
     "encoding",
-    "named",
     "number_or_none",
     "parsed_raw",
     "refuse_stdin_twice",
@@ -38,7 +38,10 @@ __all__ = [
     "whole_or_none",
 ]
 
-Input: TypeAlias = Annotated[str, typer.Argument(metavar="IN", help="A recording, or - for stdin.", show_default=False)]
+Input: TypeAlias = Annotated[
+    str,
+    typer.Argument(metavar="IN", help="A recording, or - for stdin.", show_default=False, parser=paths.file_or_stream),
+]
 FormatName: TypeAlias = Annotated[
     str | None,
     typer.Option("-f", "--format", metavar="NAME", help="Container of the output: wav, flac, mp3, raw, ... "
@@ -50,15 +53,8 @@ Raw: TypeAlias = Annotated[
 ]
 
 
-def named(path: Path | None) -> Path | None:
-    """The same, if it is not what stands for stdout."""
-    if path == Path("-"):
-        raise ConfigError("'-' is stdout, and this goes to the disk: give it a name")
-    return path
-
-
 Folder: TypeAlias = Annotated[
-    Path, typer.Option("-o", "--output", metavar="DIR", callback=named, help="The folder to write.")
+    Path, typer.Option("-o", "--output", metavar="DIR", parser=paths.folder_on_disk, help="The folder to write.")
 ]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Replace outputs that exist.")]
 Resume: TypeAlias = Annotated[

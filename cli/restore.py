@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from . import network_options as network
-from . import options
+from . import options, paths
 from .progress import progress as meter
 
 __all__ = ["command"]
@@ -17,7 +17,7 @@ def command(
     output: Annotated[
         str | None,
         typer.Option("-o", "--output", metavar="OUT", help="A file, or - for stdout.  [default: NAME.restored.SUFFIX "
-                     "beside IN; - for stdin]", show_default=False),
+                     "beside IN; - for stdin]", show_default=False, parser=paths.file_or_stream),
     ] = None,
     name: network.Name = "compact",
     repo: network.Repo = None,
@@ -39,10 +39,13 @@ def command(
     max_reduction: network.MaxReduction = None,
     save_stems: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", callback=options.named, help="Also write each of these stems as DIR/STEM.SUFFIX."),
+        typer.Option(metavar="DIR", parser=paths.folder_on_disk,
+                     help="Also write each of these stems as DIR/STEM.SUFFIX."),
     ] = None,
     residual: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Also write what was taken away, input - result; '-' is stdout.")
+        str | None,
+        typer.Option(metavar="FILE", parser=paths.file_or_stream,
+                     help="Also write what was taken away, input - result; '-' is stdout."),
     ] = None,
     float32: options.Float32 = False,
     int24: options.Int24 = False,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from . import options
+from . import options, paths
 from .messages import print_path
 from .progress import Counter
 from .progress import progress as meter
@@ -16,7 +16,9 @@ __all__ = ["command"]
 
 def command(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="IN...", help="Recordings, shown on one time axis; - is stdin.")
+        list[str],
+        typer.Argument(metavar="IN...", help="Recordings, shown on one time axis; - is stdin.",
+                       parser=paths.file_or_stream),
     ],
     output: options.Folder,
     scale: Annotated[Literal["mel", "linear"], typer.Option(help="Of frequency.")] = "mel",
@@ -27,7 +29,7 @@ def command(
     force: options.Force = False,
     quiet: options.Quiet = False,
     progress: options.ProgressMode = "auto",
-) -> None:
+) -> None:  # fmt: skip
     """Spectrograms to look at and listen to: a folder whose index.html opens in any browser, with no server."""
     from ..audio import open_source
     from ..show.tiles import Axes
