@@ -1,157 +1,117 @@
-"""The composer is a function of its seed, and a training goes on after a stop as if it had never stopped."""
+"""Training: scenes repeat, a stopped run goes on, it learns, and the file that it writes says what the network says."""
 
-import importlib
+import sys
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+from stream_restore.models import load
+from stream_restore.restoration.denoise import INPUT_COLUMNS
+from stream_restore.restoration.noise_floor import BANDS, FEATURES
+
 RATE = 44100
-STEPS = 6
-TINY = {
-    "sources": ["artifacts"],
-    "channels": 8,
-    "depth": 2,
-    "t_layers": 0,
-    "bottom_channels": 0,
-    "segment": 1,
-    "use_train_segment": False,
-}
-"""A network that is trained in a moment."""
-
-
-@pytest.fixture(autouse=True)
-def _scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-
-
-def compose(seconds: float, sample_rate: int, seed: int) -> Any:
-    return importlib.import_module("music").compose(seconds, sample_rate, seed)
-
-
-def test_composition_is_repeatable_and_every_seed_its_own() -> None:
-    first = compose(3.0, RATE, 5)
-    assert first.dtype == np.float32
-    assert first.shape == (2, 3 * RATE)
-    assert (first == compose(3.0, RATE, 5)).all()
-    assert (first != compose(3.0, RATE, 6)).any()
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_composition_is_bounded_faded_and_heard(seed: int) -> None:
-    sound = compose(5.0, RATE, seed)
-    assert 0.8 < np.abs(sound).max() <= 1.0
-    assert (sound[:, 0] == 0).all()
-    assert np.abs(sound[:, -1]).max() < 1e-4
-    seconds = np.square(sound).reshape(2, 5, RATE).mean(axis=(0, 2))
-    assert (seconds > 1e-5).all()
-
-
-def test_compositions_reach_the_last_octave() -> None:
-    """Of four pieces together, the octave above 10 kHz holds more than a ten-thousandth of the energy."""
-    sounds = np.concatenate([compose(5.0, RATE, seed) for seed in range(4)])
-    power = np.square(np.abs(np.fft.rfft(sounds))).sum(axis=0)
-    hertz = np.fft.rfftfreq(5 * RATE, 1 / RATE)
-    assert power[(hertz > 10_000) & (hertz < 20_000)].sum() > 1e-4 * power.sum()
-
-
-@pytest.mark.parametrize(("seconds", "rate"), [(0.0, RATE), (0.01, RATE), (1.0, 8000), (1.0, 96000)])
-def test_composition_of_any_length_and_rate(seconds: float, rate: int) -> None:
-    sound = compose(seconds, rate, 0)
-    assert sound.shape == (2, int(seconds * rate))
-    assert np.isfinite(sound).all()
-
-
-def test_composer_needs_numpy_only() -> None:
-    source = (SCRIPTS / "music.py").read_text()
-    imports = {line.split()[1] for line in source.splitlines() if line.startswith(("import ", "from "))}
-    assert imports == {"dataclasses", "numpy", "numpy.typing"}
-
-
-def trainer(checkpoint: Path) -> Any:
-    corpus = importlib.import_module("training.corpus")
-    fit = importlib.import_module("training.fit")
-    material = importlib.import_module("training.material")
-    pieces = [corpus.Piece("a", "composed", compose(3.0, RATE, 0).astype(np.float16), uncoded())]
-    plan = fit.Plan(STEPS, warmup=2)
-    return fit.Trainer(plan, material.Material(pieces, frames=16384, size=2), checkpoint, TINY)
-
-
-def uncoded() -> Any:
-    """Of a piece that went through no encoder."""
-    return dict.fromkeys(importlib.import_module("training.corpus").ENCODERS, np.zeros((2, 0), np.float16))
-
-
-def weights(training: Any) -> list[torch.Tensor]:
-    return [*training.model.state_dict().values(), *training.averaged.state_dict().values()]
-
-
-@pytest.mark.parametrize("stopped", [1, STEPS - 2])
-def test_resumed_training_equals_an_uninterrupted_one(stopped: int, tmp_path: Path) -> None:
-    whole = trainer(tmp_path / "whole.pt")
-    start = weights(trainer(tmp_path / "none.pt"))
-    whole.run()
-    first = trainer(tmp_path / "parts.pt")
-    first.run(until=stopped)
-    first.save()
-    second = trainer(tmp_path / "parts.pt")
-    assert second.step == stopped
-    second.run()
-    assert second.step == whole.step == STEPS
-    assert all((a == b).all() for a, b in zip(weights(whole), weights(second), strict=True))
-    assert any((a != b).any() for a, b in zip(weights(whole), start, strict=True))
-
-
-def test_the_rate_rises_and_falls_and_in_the_end_more_is_asked_for() -> None:
-    fit = importlib.import_module("training.fit")
-    plan = fit.Plan(100, rate=2e-3, warmup=2, floors_db=(-30.0, -50.0), late=0.5)
-    rates = [plan.rate_at(step) for step in (0, 1, 50, 99)]
-    assert rates == pytest.approx([1e-3, 1.98e-3, 1e-3, 2e-5])
-    assert [plan.floor_at(step) for step in (0, 50, 75, 100)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
-
-
-@pytest.mark.parametrize("optimise", ["muon", "adam"])
-def test_every_weight_is_learnt_and_kernels_take_steps_of_equal_strength(optimise: str, tmp_path: Path) -> None:
-    """Of a step of Muon all singular values are alike (Newton and Schulz come that near to 1), of one of AdamW not."""
-    fit = importlib.import_module("training.fit")
-    learner = trainer(tmp_path / "none.pt")
-    learner.optimisers = getattr(fit, optimise)(learner.model)
-    before = {name: each.detach().clone() for name, each in learner.model.named_parameters()}
-    learner.run(until=1)
-    moved = {name: each.detach() - before[name] for name, each in learner.model.named_parameters()}
-    assert all(step.any() for step in moved.values())
-    strengths = torch.linalg.svdvals(moved["encoder.1.conv.weight"].flatten(1))
-    assert (strengths.min() > 0.5 * strengths.max()) == (optimise == "muon")
-
-
-def test_batches_are_a_function_of_their_number(tmp_path: Path) -> None:
-    material = trainer(tmp_path / "none.pt").material
-    degraded, clean = material.batch(7)
-    material.batch(3)
-    again, clean_again = material.batch(7)
-    assert (degraded == again).all()
-    assert (clean == clean_again).all()
-    assert (material.batch(8)[0] != degraded).any()
-    assert degraded.shape == clean.shape == (2, 2, 16384)
-
-
-def test_variants_learn_from_the_same_and_are_not_trained_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    corpus, variants = (importlib.import_module(f"training.{name}") for name in ("corpus", "variants"))
-    piece = corpus.Piece("a", "composed", compose(5.0, RATE, 0).astype(np.float16), uncoded())
-    fast = {"frames": 16384, "size": 2}
-    monkeypatch.setattr(variants, "NETWORK", TINY)
-    monkeypatch.setattr(
-        variants, "VARIANTS", {"small": variants.Variant(**fast), "twice": variants.Variant({"channels": 16}, **fast)}
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+corpus, export, fit, music, network, noise, scenes = (
+    import_module(name)
+    for name in (
+        *("training.corpus", "training.export", "training.fit", "music"),
+        *("training.network", "training.noise", "training.scenes"),
     )
-    rows = list(variants.compare(corpus.Corpus([piece], [piece]), 2, tmp_path))
-    assert [row[0] for row in rows] == ["small", "twice"]
-    assert all(len(row) == len(variants.HEAD) for row in rows)
-    small, twice = (float(row[2].removesuffix(" M")) for row in rows)
-    assert 3 < twice / small < 5
-    assert {path.name for path in tmp_path.iterdir()} == {"small-2.pt", "twice-2.pt"}
-    assert list(variants.compare(corpus.Corpus([piece], [piece]), 2, tmp_path)) == rows
+)
+
+
+@pytest.fixture(scope="module")
+def pieces() -> list[Any]:
+    composed = [music.compose(9.0, RATE, seed).astype(np.float16) for seed in (1, 2)]
+    return [corpus.Piece("composed", f"{index}", sound) for index, sound in enumerate(composed)]
+
+
+def test_the_same_seed_gives_the_same_scenes(pieces: list[Any]) -> None:
+    one, other = scenes.Scenes(pieces, 3).batch(0.5), scenes.Scenes(pieces, 3).batch(0.5)
+    assert len(one) == len(other) >= scenes.BATCH
+    for left, right in zip(one, other, strict=True):
+        assert all((getattr(left, name) == getattr(right, name)).all() for name in ("features", "noisy", "clean"))
+    assert not (scenes.Scenes(pieces, 4).batch(0.5)[0].features == one[0].features).all()
+
+
+def test_scenes_with_nothing_wrong_are_as_many_as_was_said(pieces: list[Any]) -> None:
+    assert all((crop.noisy == crop.clean).all() for crop in scenes.Scenes(pieces, 0).batch(1.0))
+    assert not any((crop.noisy == crop.clean).all() for crop in scenes.Scenes(pieces, 0).batch(0.0))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_noise_is_steady_and_of_unit_power(seed: int) -> None:
+    sound = noise.steady_noise(np.random.default_rng(seed), 10 * RATE)
+    assert np.mean(sound**2, dtype=np.float64) == pytest.approx(1, abs=1e-5)
+    seconds = np.square(sound, dtype=np.float64).reshape(2, 10, RATE).mean(axis=(0, 2))
+    assert 10 * np.log10(seconds.max() / seconds.min()) < 9
+
+
+def test_training_learns_to_take_noise_away(pieces: list[Any], tmp_path: Path) -> None:
+    plan = fit.Plan(steps=12, noisy_steps=12, rate=3e-3, warmup=1)
+    trainer = fit.Trainer(plan, partial(scenes.Scenes, pieces), tmp_path / "checkpoint.pt")
+    held = scenes.Scenes(pieces, 99).batch(0.0)
+    before = float(fit.error_db(trainer.network, held).detach())
+    steps: list[int] = []
+    trainer.run(lambda step, error: steps.append(step))
+    assert steps == list(range(1, 13))
+    assert float(fit.error_db(trainer.network, held).detach()) < before - 0.5
+
+
+def test_training_goes_on_where_it_was_saved(pieces: list[Any], tmp_path: Path) -> None:
+    def stop(step: int, error: float) -> None:
+        if step == 2:
+            first.save()
+            raise KeyboardInterrupt
+
+    plan = fit.Plan(steps=4)
+    first = fit.Trainer(plan, partial(scenes.Scenes, pieces), tmp_path / "checkpoint.pt")
+    with pytest.raises(KeyboardInterrupt):
+        first.run(stop)
+    second = fit.Trainer(plan, partial(scenes.Scenes, pieces), tmp_path / "checkpoint.pt")
+    assert second.step == 2
+    for name, value in second.network.state_dict().items():
+        assert (value == first.network.state_dict()[name]).all()
+    steps: list[int] = []
+    second.run(lambda step, error: steps.append(step))
+    assert steps == [3, 4]
+
+
+def test_the_file_says_what_the_network_says(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    made = network.Gains()
+    export.export(made, tmp_path / "made.onnx")
+    model = load(str(tmp_path / "made.onnx"))
+    features = np.random.default_rng(0).normal(0, 1, (FEATURES, BANDS, INPUT_COLUMNS)).astype(np.float32)
+    with torch.no_grad():
+        expected = made(torch.from_numpy(features)[None])[0].numpy()
+    assert model.gain_network is not None
+    assert np.abs(model.gain_network.gains(features) - expected).max() < 1e-5
+    assert model.manifest.parity is not None
+    assert model.manifest.parity < 1e-5
+
+
+def test_whole_pieces_are_held_out_of_every_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for package in ("rock", "fretsonfire-songs"):
+        for number in range(10):
+            path = tmp_path / package / f"song{number // 2}" / f"{number}.flac"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, np.random.default_rng(number).normal(0, 0.1, (9 * RATE, 1)), RATE)
+            found.append((package, path))
+    monkeypatch.setattr(corpus, "free_music", lambda: found)
+    gathered = corpus.gather(None, tmp_path / "cache")
+    training, validation = ({(p.package, p.name) for p in each} for each in (gathered.training, gathered.validation))
+    assert not training & validation
+    assert len(training) + len(validation) == 20
+    assert {package for package, _ in validation} == {"rock", "fretsonfire-songs"}
+    songs = [
+        {name.split("/")[0] for package, name in each if package.startswith("f")} for each in (training, validation)
+    ]
+    assert not songs[0] & songs[1]

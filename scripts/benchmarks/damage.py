@@ -1,8 +1,8 @@
 """What recordings suffer, as functions of a sound, a random generator and a strength.
 
 Sounds have shape (channels, frames) at `SAMPLE_RATE` and are never modified. The strength is the SDR of what comes out,
-in dB, but for lossy coding, where it is the bit rate in kbit/s. The same generator gives the same damage. These are not
-the damages of `training.damage`: what is measured with should not be what was learnt from.
+in dB, but for lossy coding, where it is the bit rate in kbit/s. The same generator gives the same damage. The noise
+is not that of `training.noise`: what is measured with should not be what was learnt from.
 """
 
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""How the embedded network `compact` is made: corpus, material, training, validation. Not part of the wheel."""
+"""How the embedded network `compact` is made: corpus, noise, scenes, network, validation. Not part of the wheel."""

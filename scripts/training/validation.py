@@ -1,89 +1,71 @@
-"""What the network gains on pieces held out of training, by kinds of damage."""
+"""How well the network does on pieces that are held out, through the engine's own stage."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from passes import SAMPLE_RATE, degrade
+from benchmarks.figures import si_sdr_db
+from numpy.typing import NDArray
+from passes import SAMPLE_RATE, whole
 
-from stream_restore.degradation import Degradation
-from stream_restore.measure import Distortion
-from stream_restore.spec import Audio
+from stream_restore.restoration.denoise import NoiseEstimate
+from stream_restore.spec import Audio, Spec
 
-from .corpus import ENCODERS, Piece, Stored
-from .damage import DAMAGES
-from .material import both
+from .corpus import Piece
+from .network import Gains
+from .noise import steady_noise
 
-__all__ = ["Validation", "si_sdr"]
+__all__ = ["Report", "validate"]
 
-SNRS = (5.0, 10.0, 20.0)
-FRAMES = 4 * SAMPLE_RATE
-
-
-class Validation:
-    """Four seconds of each piece through the evaluation's chain at 5, 10 and 20 dB, otherwise damaged, and clean."""
-
-    def __init__(self, pieces: Sequence[Piece]) -> None:
-        middles = [_middle(piece.sound) for piece in pieces]
-        self.clean = [both(sound) for sound in middles]
-        self.damaged = {
-            f"{snr_db:g} dB": _pairs(middles, [degrade(sound, Degradation(snr_db=snr_db)) for sound in middles])
-            for snr_db in SNRS
-        }
-        for damage in DAMAGES:
-            heard = [damage(sound, SAMPLE_RATE, np.random.default_rng(n)) for n, sound in enumerate(middles)]
-            self.damaged[damage.__name__] = _pairs(middles, heard)
-        for encoder in ENCODERS:
-            coded = [piece for piece in pieces if piece.coded[encoder].shape[1] > FRAMES]
-            self.damaged[encoder] = [_middle_pair(piece, encoder) for piece in coded]
-
-    def report(self, model: Any) -> str:
-        """One line: mean and least gain in SI-SDR for each damage, and the SI-SDR of clean input put through."""
-        parts = []
-        for kind in self.damaged:
-            gains = self.gains(model, kind)
-            parts.append(f"{kind} {np.mean(gains):+.2f} ({np.min(gains):+.2f})" if gains else f"{kind} -")
-        kept = self.kept(model)
-        return ", ".join(parts) + f", clean {np.mean(kept):.1f} ({np.min(kept):.1f})"
-
-    def gains(self, model: Any, kind: str) -> list[float]:
-        """Gain in SI-SDR of each piece with one kind of damage."""
-        model.eval()
-        return [si_sdr(clean, restore(model, sound)) - si_sdr(clean, sound) for clean, sound in self.damaged[kind]]
-
-    def kept(self, model: Any) -> list[float]:
-        """SI-SDR of each clean piece put through."""
-        model.eval()
-        return [si_sdr(clean, restore(model, clean)) for clean in self.clean]
+SECONDS, JUDGED_SECONDS = 60, 10
+SNRS = (10.0, 20.0)
 
 
-def _pairs(clean: Sequence[Audio], damaged: Sequence[Audio]) -> list[tuple[Audio, Audio]]:
-    return [(both(sound), both(heard)) for sound, heard in zip(clean, damaged, strict=True)]
+@dataclass(frozen=True)
+class Report:
+    """SI-SDR in dB of each piece: how clean music comes back, and the gains at `SNRS`, shape (pieces, 3)."""
+
+    names: Sequence[str]
+    figures: NDArray[np.float64]
+
+    def __str__(self) -> str:
+        mean, least = self.figures.mean(axis=0), self.figures.min(axis=0)
+        worst = self.names[int(self.figures[:, 0].argmin())]
+        clean = f"clean comes back at {mean[0]:.1f} (least {least[0]:.1f}, {worst})"
+        gains = [f"{m:+.2f} (least {x:+.2f}) at {snr:g}" for snr, m, x in zip(SNRS, mean[1:], least[1:], strict=True)]
+        return f"{len(self.names)} pieces: {clean}; gain {', '.join(gains)} dB"
 
 
-def restore(model: Any, sound: Audio) -> Audio:
-    """`sound` (2, frames) less the predicted artefacts, in one piece."""
-    with torch.no_grad():
-        degraded = torch.from_numpy(np.ascontiguousarray(sound))
-        return np.asarray((degraded - model(degraded[None])[0, 0]).numpy())
+class _Network:
+    """A network of training as the engine takes it."""
+
+    def __init__(self, network: Gains) -> None:
+        self._network = network
+
+    def gains(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.no_grad():
+            return np.asarray(self._network(torch.from_numpy(features)[None])[0])
 
 
-def si_sdr(reference: Audio, estimate: Audio) -> float:
-    """Scale-invariant signal-to-distortion ratio in dB, all samples together."""
-    distortion = Distortion()
-    distortion.update(reference, estimate)
-    return distortion.result().si_sdr_db
+def validate(network: Gains, pieces: Sequence[Piece]) -> Report:
+    """A minute from the middle of each piece is heard, ten seconds in its middle are judged."""
+    stage = NoiseEstimate(Spec(SAMPLE_RATE, 2), _Network(network))
+    return Report([piece.name for piece in pieces], np.array([_figures(stage, piece) for piece in pieces]))
 
 
-def _middle(sound: Stored) -> Audio:
-    """Shape (1, frames) where both channels are equal."""
-    start = max(0, (sound.shape[1] - FRAMES) // 2)
-    middle = sound[:, start : start + FRAMES].astype(np.float32)
-    return middle[:1] if (middle[0] == middle[1]).all() else middle
+def _figures(stage: NoiseEstimate, piece: Piece) -> list[float]:
+    frames = min(piece.sound.shape[1], SECONDS * SAMPLE_RATE)
+    clean = piece.excerpt((piece.sound.shape[1] - frames) // 2, frames)
+    rng = np.random.default_rng(sum(map(ord, piece.name)))
+    judged = slice(max(0, (frames - JUDGED_SECONDS * SAMPLE_RATE) // 2), (frames + JUDGED_SECONDS * SAMPLE_RATE) // 2)
 
+    def level(sound: Audio) -> float:
+        return si_sdr_db(sound[:, judged], clean[:, judged])
 
-def _middle_pair(piece: Piece, encoder: str) -> tuple[Audio, Audio]:
-    """As it was, and as an encoder left it."""
-    coded, was = piece.pair(encoder, (piece.coded[encoder].shape[1] - FRAMES) // 2, FRAMES)
-    return was, coded
+    power = np.sqrt(np.mean(clean**2, dtype=np.float64))
+    found = [level(clean - whole(stage, clean))]
+    for snr in SNRS:
+        noisy = clean + steady_noise(rng, frames) * np.float32(power * 10 ** (-snr / 20))
+        found.append(level(noisy - whole(stage, noisy)) - level(noisy))
+    return found

@@ -40,11 +40,9 @@ COLUMNS = 8
 SINGLE, DOUBLE, FOURFOLD = 512, 256, 256
 """Bands of one, of two and of four bins; the highest bin goes with the band below it."""
 BANDS = SINGLE + DOUBLE + FOURFOLD
-FEATURES = 4
-QUIET = 0.02
-"""Which part of the moments counts as the quietest."""
-MUSIC = 0.3
-"""The quantile with which the quietest are compared."""
+FEATURES = 7
+QUANTILES = (0.02, 0.1, 0.3, 0.6)
+"""Of the moments of a minute; the first is the quietest part, in which the floor shows."""
 NEIGHBOURS = 81
 PERCENTILE = 15
 SILENCE = 1e-9
@@ -104,13 +102,14 @@ class Floor:
     Attributes:
         power: of the noise in each band, shape (BANDS,).
         mean: of all sound in each band, shape (BANDS,).
-        spread: how far the quietest moments lie below others, in decades, shape (BANDS,).
+        quantiles: powers that `QUANTILES` of the moments do not reach, shape (4, BANDS): steady noise has them close
+            together.
         share: of a whole minute, how much was there to look at.
     """
 
     power: NDArray[np.float32]
     mean: NDArray[np.float32]
-    spread: NDArray[np.float32]
+    quantiles: NDArray[np.float32]
     share: float
 
 
@@ -125,18 +124,18 @@ def find_floor(moments: NDArray[np.float32], whole: int) -> Floor | None:
     moments = moments[~np.isnan(moments[:, 0])]
     if not len(moments):
         return None
-    low, other = int(QUIET * len(moments)), int(MUSIC * len(moments))
-    ranked = np.partition(moments, sorted({low, other}), axis=0)
-    quiet = np.maximum(ranked[low], LEAST)
-    power = percentile_filter(quiet, PERCENTILE, NEIGHBOURS, mode="nearest")
-    spread = np.log10(np.maximum(ranked[other], LEAST) / quiet)
-    return Floor(power, np.maximum(moments.mean(axis=0), LEAST), spread, min(1.0, len(moments) / whole))
+    ranks = [int(quantile * len(moments)) for quantile in QUANTILES]
+    quantiles = np.maximum(np.partition(moments, sorted(set(ranks)), axis=0)[ranks], LEAST)
+    power = percentile_filter(quantiles[0], PERCENTILE, NEIGHBOURS, mode="nearest")
+    return Floor(power, np.maximum(moments.mean(axis=0), LEAST), quantiles, min(1.0, len(moments) / whole))
 
 
 def features(powers: NDArray[np.float32], floor: Floor) -> NDArray[np.float32]:
-    """What the network sees, shape (FEATURES, BANDS, columns), of powers of shape (columns, BANDS)."""
+    """What the network sees, shape (FEATURES, BANDS, columns), of powers of shape (columns, BANDS).
+
+    All are decades above the floor, but for the share of a minute that was there.
+    """
     over = np.log10(np.maximum(powers, LEAST).T / floor.power[:, None])
-    under = np.log10(floor.power / floor.mean)
-    shape = over.shape
-    constant = [np.broadcast_to(np.asarray(x)[..., None], shape) for x in (under, floor.spread)]
-    return np.stack([over, *constant, np.full(shape, floor.share)]).astype(np.float32)
+    steady = np.log10(np.vstack([floor.mean, floor.quantiles]) / floor.power)
+    constant = np.broadcast_to(steady[..., None], (*steady.shape, len(powers)))
+    return np.concatenate([over[None], constant, np.full((1, *over.shape), floor.share)]).astype(np.float32)

@@ -1,0 +1,70 @@
+"""A trained network as one .onnx file with its manifest."""
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from passes import SAMPLE_RATE
+
+from stream_restore.models.container import MANIFEST_KEY, SEAL_KEY, ZEROS, seal
+from stream_restore.models.manifest import Manifest, Stft
+from stream_restore.models.model import GAINS
+from stream_restore.models.onnx_gains import OnnxGains
+from stream_restore.restoration.denoise import CELL_COLUMNS, INPUT_COLUMNS
+from stream_restore.restoration.noise_floor import BANDS, FEATURES, HOP, SIZE
+
+from .network import Gains
+
+__all__ = ["export"]
+
+MANIFEST = Manifest(
+    name="compact",
+    architecture=GAINS,
+    sample_rate=SAMPLE_RATE,
+    channels=1,
+    stems=("artifacts",),
+    segment_frames=CELL_COLUMNS * HOP,
+    input_frames=(INPUT_COLUMNS - 1) * HOP + SIZE,
+    stft=Stft(SIZE, HOP),
+    licence="MIT",
+    dry=1.0,
+    gains=(-1.0,),
+)
+
+
+def export(network: Gains, path: Path) -> Manifest:
+    """Write the network; the manifest says how far ONNX Runtime is from PyTorch."""
+    network = network.eval()
+    example = torch.randn(1, FEATURES, BANDS, INPUT_COLUMNS, generator=torch.Generator().manual_seed(0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (example,),
+            path,
+            dynamo=False,
+            opset_version=17,
+            input_names=["features"],
+            output_names=["gains"],
+        )
+    proto = onnx.load(path)
+    for node in proto.graph.node:
+        node.ClearField("doc_string")
+    _write(proto, MANIFEST, path)
+    with torch.no_grad():
+        expected = network(example)[0].numpy()
+    found = OnnxGains(path, provider="CPUExecutionProvider").gains(example[0].numpy())
+    manifest = replace(MANIFEST, parity=float(np.abs(found - expected).max()))
+    _write(proto, manifest, path)
+    return manifest
+
+
+def _write(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
+    proto.ClearField("metadata_props")
+    for key, value in ((MANIFEST_KEY, manifest.to_json()), (SEAL_KEY, ZEROS.decode())):
+        proto.metadata_props.add(key=key, value=value)
+    onnx.save(proto, path)
+    seal(path)

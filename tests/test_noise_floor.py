@@ -1,0 +1,128 @@
+"""The floor of steady noise is found under music that leaves gaps, and what was found is rebuilt to the sample."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.signal import stft
+
+from stream_restore.restoration.denoise import NoiseEstimate
+from stream_restore.restoration.noise_floor import (
+    BANDS,
+    COLUMNS,
+    FEATURES,
+    HOP,
+    SIZE,
+    Floor,
+    band_powers,
+    features,
+    find_floor,
+    per_bin,
+    quiet_moments,
+    spectra,
+)
+from stream_restore.spec import Spec
+
+RATE = 44100
+MINUTE = 336
+
+
+def moments(sound: NDArray[np.float32]) -> NDArray[np.float32]:
+    powers = band_powers(spectra(sound[None])[0])
+    return quiet_moments(powers[: len(powers) // COLUMNS * COLUMNS])
+
+
+def floor_of(sound: NDArray[np.float32]) -> Floor:
+    floor = find_floor(moments(sound), MINUTE)
+    assert floor is not None
+    return floor
+
+
+def noise(seconds: float, level_db: float, seed: int = 0) -> NDArray[np.float32]:
+    values = np.random.default_rng(seed).standard_normal(int(seconds * RATE))
+    return np.asarray(10 ** (level_db / 20) * values, np.float32)
+
+
+def tones(seconds: float) -> NDArray[np.float32]:
+    """Loud notes with pauses in between, as music has them."""
+    time = np.arange(int(seconds * RATE)) / RATE
+    notes = sum(np.sin(2 * np.pi * hertz * time) for hertz in (220, 330, 880, 2640))
+    return np.asarray(0.1 * notes * (np.sin(2 * np.pi * 0.7 * time) > -0.3), np.float32)
+
+
+def test_spectra_are_scipys() -> None:
+    sound = noise(1, -20)
+    ours = spectra(sound[None])[0]
+    _, _, scipys = stft(sound, RATE, "hann", SIZE, SIZE - HOP, boundary=None, padded=False, scaling="spectrum")
+    assert ours.shape == scipys.T.shape
+    assert np.abs(ours / (SIZE / 2) - scipys.T).max() < 1e-6
+
+
+def test_bands_hold_the_mean_of_their_bins() -> None:
+    columns = spectra(noise(1, -20)[None])[0]
+    power = np.abs(columns) ** 2
+    bands = band_powers(columns)
+    assert bands.shape == (len(columns), BANDS)
+    assert np.allclose(bands[:, 511], power[:, 511])
+    assert np.allclose(bands[:, 512], power[:, 512:514].mean(axis=1))
+    assert np.allclose(bands[:, 768], power[:, 1024:1028].mean(axis=1))
+    assert (per_bin(np.arange(BANDS, dtype=np.float32))[[0, 511, 512, 513, 1024, 1027, 2048]] == [
+        *(0, 511, 512, 512, 768, 768, BANDS - 1),
+    ]).all()  # fmt: skip
+
+
+@pytest.mark.parametrize("level_db", [-60.0, -40.0, -20.0])
+def test_the_floor_follows_the_level_of_the_noise_and_not_of_the_music(level_db: float) -> None:
+    alone, under = floor_of(noise(30, level_db)), floor_of(noise(30, level_db) + tones(30))
+    expected = 3 / 8 * SIZE * 10 ** (level_db / 10)
+    assert 10 * np.log10(np.median(alone.power) / expected) == pytest.approx(-5, abs=1)
+    assert np.abs(10 * np.log10(under.power / alone.power)).max() < 2
+
+
+def test_a_floor_says_how_much_of_a_minute_it_was_found_in() -> None:
+    assert floor_of(noise(31, -40)).share == pytest.approx(0.5, abs=0.02)
+    assert floor_of(noise(80, -40)).share == 1.0
+
+
+def test_digital_silence_says_nothing_about_noise() -> None:
+    assert find_floor(moments(np.zeros(5 * RATE, np.float32)), MINUTE) is None
+    faded = np.concatenate([np.zeros(10 * RATE, np.float32), noise(20, -40)])
+    ratio = floor_of(faded).power / floor_of(noise(20, -40)).power
+    assert np.abs(10 * np.log10(ratio)).max() < 1.5
+
+
+def test_features_are_decades_above_the_floor() -> None:
+    floor = floor_of(noise(10, -40))
+    found = features(floor.power[None] * np.array([[1], [100]], np.float32), floor)
+    assert found.shape == (FEATURES, BANDS, 2)
+    assert np.allclose(found[0], [[0, 2]], atol=1e-5)
+
+
+class Everything:
+    """A network that takes all for noise."""
+
+    def gains(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.zeros(features.shape[1:], np.float32)
+
+
+class Nothing(Everything):
+    """A network that takes nothing for noise, or not surely."""
+
+    def gains(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.full(features.shape[1:], 0.985, np.float32)
+
+
+@pytest.mark.parametrize("frames", [1, 5000, 300_000])
+def test_what_is_taken_for_noise_is_rebuilt_to_the_sample(frames: int) -> None:
+    sound = noise(7, -20)[None, :frames]
+    stage = NoiseEstimate(Spec(RATE, 1), Everything())
+    estimate = np.concatenate([stage.process(sound), stage.flush()], axis=1)
+    assert estimate.shape == sound.shape
+    if frames > SIZE * COLUMNS:  # a recording shorter than a moment has no floor
+        assert np.abs(estimate - sound).max() < 1e-6
+
+
+def test_a_network_that_is_not_sure_takes_nothing() -> None:
+    stage = NoiseEstimate(Spec(RATE, 2), Nothing())
+    sound = np.stack([noise(20, -20, 1), tones(20)])
+    estimate = np.concatenate([stage.process(sound), stage.flush()], axis=1)
+    assert not estimate.any()
