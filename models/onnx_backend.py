@@ -14,7 +14,7 @@ from .container import read_manifest
 from .manifest import Manifest
 from .model import GAINS, Model, Stems, Voice
 from .onnx_gains import OnnxGains
-from .onnx_session import open_session
+from .onnx_session import Session
 from .spectrum import Spectrum
 
 __all__ = ["COLUMNS", "FRAMES", "OnnxBackend", "from_onnx"]
@@ -51,8 +51,8 @@ class OnnxBackend:
         self.edges = self.manifest.edges
         self.segment_frames = _segment_frames(self.manifest, segment)
         self._spectrum = self._spectrum_of(self.manifest.input_frames)
-        self._session = open_session(path, provider, threads)
-        self._names = [each.name for each in self._session.get_inputs()]
+        self._session = Session(path, provider, threads)
+        self._names = [each.name for each in self._session.inputs]
         _check_graph(path, self._session, self.manifest, self._spectrum)
 
     def input_frames(self, frames: int) -> int:
@@ -97,7 +97,7 @@ class OnnxBackend:
         if spectrum is not None:
             inputs.append(spectrum.forward(segment)[None])
         try:
-            outputs: list[Any] = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+            outputs = self._session.run(dict(zip(self._names, inputs, strict=True)))
         except Exception as error:  # ONNX Runtime's own classes
             raise ModelError(f"ONNX Runtime failed on model {self.manifest.name!r}: {error}") from error
         return outputs
@@ -134,7 +134,7 @@ def _segment_frames(manifest: Manifest, segment: float | None) -> int:
     return frames
 
 
-def _check_graph(path: Path, session: Any, manifest: Manifest, spectrum: Spectrum | None) -> None:
+def _check_graph(path: Path, session: Session, manifest: Manifest, spectrum: Spectrum | None) -> None:
     """Compare the shapes that a graph declares with those that its manifest promises.
 
     A time axis of many lengths has a name where others have a number.
@@ -149,8 +149,8 @@ def _check_graph(path: Path, session: Any, manifest: Manifest, spectrum: Spectru
         inputs.append((1, 2 * channels, *columns))
         outputs.append((1, stems, 2 * channels, *columns))
     for kind, nodes, wanted in (
-        ("inputs", session.get_inputs(), inputs),
-        ("outputs", session.get_outputs(), outputs),
+        ("inputs", session.inputs, inputs),
+        ("outputs", session.outputs, outputs),
     ):
         found = [tuple(node.shape) for node in nodes]
         if found != wanted or any(node.type != "tensor(float)" for node in nodes):

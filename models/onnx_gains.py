@@ -1,14 +1,13 @@
 """A network of gains under ONNX Runtime: features of a spectrogram in, one gain per band and column out."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError
 from .container import read_manifest
-from .onnx_session import open_session
+from .onnx_session import Session
 
 __all__ = ["OnnxGains"]
 
@@ -27,8 +26,8 @@ class OnnxGains:
 
     def __init__(self, path: Path, *, provider: str, threads: int | None = None) -> None:
         self.manifest = read_manifest(path)
-        self._session = open_session(path, provider, threads)
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        self._session = Session(path, provider, threads)
+        inputs, outputs = self._session.inputs, self._session.outputs
         if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4 or len(outputs[0].shape) != 3:
             raise ModelError(f"{path}: a network of gains has one input of four axes and one output of three")
         self._name, self._shape = inputs[0].name, tuple(inputs[0].shape[1:])
@@ -44,7 +43,7 @@ class OnnxGains:
                 f"model {self.manifest.name!r} takes features of shape {self._shape}, got {features.shape}"
             )
         try:
-            answers: list[Any] = self._session.run(None, {self._name: features[None]})
+            answers = self._session.run({self._name: features[None]})
         except Exception as error:  # ONNX Runtime's own classes
             raise ModelError(f"ONNX Runtime failed on model {self.manifest.name!r}: {error}") from error
         return np.asarray(answers[0][0], np.float32)

@@ -1,31 +1,51 @@
 """Sessions of ONNX Runtime that run where they were told to, in little memory, the same way every time."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
+from numpy.typing import NDArray
 
 from ..errors import ModelError
 
-__all__ = ["open_session"]
+__all__ = ["Session"]
 
 
-def open_session(path: Path, provider: str, threads: int | None) -> Any:
-    """A session that runs on this provider and on no other.
+class Session:
+    """An `onnxruntime.InferenceSession` that runs on this provider and on no other.
+
+    A copy, or what comes out of a pickle, loads the file again.
+
+    Args:
+        path: the graph.
+        provider: an execution provider of ONNX Runtime.
+        threads: of one operation; None: ONNX Runtime's choice, one per core.
 
     Raises:
         ModelError: if the provider is absent or does not start; if ONNX Runtime cannot run the file.
     """
-    there = onnxruntime.get_available_providers()
-    if provider not in there:
-        raise ModelError(f"ONNX Runtime has no provider {provider!r} here; it has: {', '.join(there)}")
-    try:
-        session = onnxruntime.InferenceSession(str(path), _options(threads), providers=[provider])
-    except Exception as error:  # ONNX Runtime's own classes
-        raise ModelError(f"ONNX Runtime cannot run {path}: {error}") from error
-    if session.get_providers()[0] != provider:  # its libraries did not load: ONNX Runtime falls back
-        raise ModelError(f"ONNX Runtime's provider {provider!r} does not start here; choose another")
-    return session
+
+    def __init__(self, path: Path, provider: str, threads: int | None) -> None:
+        self._made_with = (path, provider, threads)
+        there = onnxruntime.get_available_providers()
+        if provider not in there:
+            raise ModelError(f"ONNX Runtime has no provider {provider!r} here; it has: {', '.join(there)}")
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), _options(threads), providers=[provider])
+        except Exception as error:  # ONNX Runtime's own classes
+            raise ModelError(f"ONNX Runtime cannot run {path}: {error}") from error
+        if self._session.get_providers()[0] != provider:  # its libraries did not load: ONNX Runtime falls back
+            raise ModelError(f"ONNX Runtime's provider {provider!r} does not start here; choose another")
+        self.inputs: list[Any] = self._session.get_inputs()
+        self.outputs: list[Any] = self._session.get_outputs()
+
+    def __reduce__(self) -> tuple[type["Session"], tuple[Path, str, int | None]]:
+        return Session, self._made_with
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """The graph's outputs, in its order, for inputs by name. May be called from several threads at once."""
+        return list(self._session.run(None, dict(inputs)))
 
 
 def _options(threads: int | None) -> Any:

@@ -5,6 +5,7 @@
     stream_restore.degrade("clean.wav", "bad.wav")
     stream_restore.restore("bad.wav", "restored.wav")
     figures = stream_restore.compare("clean.wav", "restored.wav").figures
+    restored = stream_restore.restore(array, sample_rate=44100)    # (channels, frames) or (frames,)
 
 For a loop of your own, take the stages: `stream_restore.engine` holds their law, `stream_restore.degradation` and
 `stream_restore.restoration` the stages, `stream_restore.testing` the check for new ones.
@@ -17,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 from . import _moved
 
 if TYPE_CHECKING:
-    from .api import Output, Report, degrade, restore
+    from .api import Output, Report, compare, degrade, restore
     from .degradation import Degradation
     from .engine import Chain, Stage
     from .inspection import inspect
-    from .measure import Distortion, Metrics, compare
+    from .measure import Distortion, Metrics
     from .restoration import Restoration
     from .spec import Audio, Spec
 
@@ -46,11 +47,11 @@ __all__ = [
 __version__ = "0.2.0"
 
 _HOMES = {
-    "api": ("Output", "Report", "degrade", "restore"),
+    "api": ("Output", "Report", "compare", "degrade", "restore"),
     "degradation": ("Degradation",),
     "engine": ("Chain", "Stage"),
     "inspection": ("inspect",),
-    "measure": ("Distortion", "Metrics", "compare"),
+    "measure": ("Distortion", "Metrics"),
     "restoration": ("Restoration",),
     "spec": ("Audio", "Spec"),
 }

@@ -1,9 +1,12 @@
-"""Whole recordings: restore and degrade files and pipes. What the command line does, as functions."""
+"""Whole recordings: restore, degrade and compare files, pipes, arrays. What the command line does, as functions."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
+from .arrays import Blocks, Samples, Sound, byte_stream, degraded, is_sound, restored
 from .audio import RawFormat, open_source, spool
 from .audio.outputs.atomic_file import make_folder
 from .degradation.degradation import Degradation, power_of
@@ -13,10 +16,18 @@ from .errors import ConfigError
 from .models import Model, load
 from .passes.job import Job, Output, Report, Target
 from .restoration import LevelMeter, Restoration
+from .spec import Audio
 
-__all__ = ["Output", "Report", "Target", "degrade", "restore"]
+if TYPE_CHECKING:
+    from .measure.comparison import Findings
+    from .passes.journal import Journal
+
+__all__ = ["Output", "Report", "Target", "compare", "degrade", "restore"]
+
+_FOR_ARRAYS = "sample_rate= is for arrays; a file says its own, raw= says that of headerless samples"
 
 
+@overload
 def restore(
     input: Target,
     output: Target,
@@ -30,12 +41,58 @@ def restore(
     stored: Output | None = None,
     resume: bool = False,
     progress: Progress | None = None,
-) -> Report:
+) -> Report: ...
+
+
+@overload
+def restore(
+    input: Samples,
+    *,
+    sample_rate: float,
+    model: str | Model = "compact",
+    restoration: Restoration | None = None,
+    normalise: bool = False,
+    progress: Progress | None = None,
+) -> Audio: ...
+
+
+@overload
+def restore(
+    input: Blocks,
+    *,
+    sample_rate: float,
+    model: str | Model = "compact",
+    restoration: Restoration | None = None,
+    normalise: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[Audio]: ...
+
+
+def restore(
+    input: Target | Sound,
+    output: Target | None = None,
+    *,
+    sample_rate: float | None = None,
+    model: str | Model = "compact",
+    restoration: Restoration | None = None,
+    normalise: bool = False,
+    residual: Target | None = None,
+    save_stems: Path | None = None,
+    raw: RawFormat | None = None,
+    stored: Output | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Report | Audio | Iterator[Audio]:
     """Restore a recording of any length.
 
+    An array comes back as an array of the same shape, float32, with the very samples that a float32 WAV would get; a
+    generator of blocks gives a generator of blocks, in bounded memory.
+
     Args:
-        input: read to its end.
-        output: gets the input's sample rate, channels, length, sample format and tags.
+        input: read to its end: a file, or at full scale +-1 an array of shape (channels, frames) or (frames,), or a
+            generator of such.
+        output: of a file; gets the input's sample rate, channels, length, sample format and tags.
+        sample_rate: of an array or generator, in Hz. What follows from `residual` to `resume` is for files.
         model: a name for `stream_restore.models.load`, or a loaded model; not loaded unless `noise` is repaired.
         restoration: which repairs, and how the model is applied.
         normalise: by the whole recording's mean and deviation, as the demucs command does: a first pass, for
@@ -49,10 +106,18 @@ def restore(
 
     Raises:
         RestoreError: as `stream_restore.errors` says; no output then has its final name.
+
+    >>> import numpy as np
+    >>> restore(np.zeros((2, 50)), sample_rate=8000, restoration=Restoration(repairs=("hum",))).shape
+    (2, 50)
     """
-    restoration, stored = restoration or Restoration(), stored or Output()
+    restoration = restoration or Restoration()
     network = _network(model) if restoration.uses_network else None
     normalise = normalise and network is not None
+    if is_sound(input):
+        _refuse_files(output=output, residual=residual, save_stems=save_stems, raw=raw, stored=stored, resume=resume)
+        return restored(input, sample_rate, restoration, network, normalise, progress)
+    output, stored = _output(output, sample_rate), stored or Output()
     with ExitStack() as stack:
         source = stack.enter_context(open_source(input, raw=raw))
         stems = _stems(restoration, network) if save_stems else ()
@@ -84,6 +149,7 @@ def _stems(restoration: Restoration, network: Model | None) -> tuple[str, ...]:
     return restoration.stems or network.manifest.stems
 
 
+@overload
 def degrade(
     input: Target,
     output: Target,
@@ -94,8 +160,46 @@ def degrade(
     stored: Output | None = None,
     resume: bool = False,
     progress: Progress | None = None,
-) -> Report:
+) -> Report: ...
+
+
+@overload
+def degrade(
+    input: Samples,
+    *,
+    sample_rate: float,
+    degradation: Degradation | None = None,
+    power: float | None = None,
+    progress: Progress | None = None,
+) -> Audio: ...
+
+
+@overload
+def degrade(
+    input: Blocks,
+    *,
+    sample_rate: float,
+    degradation: Degradation | None = None,
+    power: float | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Audio]: ...
+
+
+def degrade(
+    input: Target | Sound,
+    output: Target | None = None,
+    *,
+    sample_rate: float | None = None,
+    degradation: Degradation | None = None,
+    power: float | None = None,
+    raw: RawFormat | None = None,
+    stored: Output | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Report | Audio | Iterator[Audio]:
     """Degrade a recording of any length by the chain of the evaluation.
+
+    Files, arrays and generators of blocks go in and come out as with `restore`.
 
     Noise at an SNR needs the power of what it is added to. Unless `power`, a mean square, is given, a first pass
     measures it, exactly; a pipe is spooled to a temporary file for that.
@@ -103,7 +207,11 @@ def degrade(
     Raises:
         RestoreError: as `stream_restore.errors` says; no output then has its final name.
     """
-    degradation, stored = degradation or Degradation(), stored or Output()
+    degradation = degradation or Degradation()
+    if is_sound(input):
+        _refuse_files(output=output, raw=raw, stored=stored, resume=resume)
+        return degraded(input, sample_rate, degradation, power, progress)
+    output, stored = _output(output, sample_rate), stored or Output()
     with ExitStack() as stack:
         source = stack.enter_context(open_source(input, raw=raw))
         two_passes = degradation.snr_db is not None and power is None
@@ -116,6 +224,62 @@ def degrade(
             job.first_pass(source, degradation.before_noise(source.spec), heard, ticker)
             power = power_of(heard)
         return job.run(source, degradation.stage(source.spec, power), ticker)
+
+
+def compare(
+    reference: Target | Sound,
+    estimate: Target | Sound,
+    *,
+    sample_rate: float | None = None,
+    split_hz: float = 7000.0,
+    every_seconds: float = 1.0,
+    align: bool = False,
+    raw: RawFormat | None = None,
+    progress: Progress | None = None,
+    journal: "Journal | None" = None,
+) -> "Findings":
+    """`stream_restore.measure.compare`, of files, arrays and generators of blocks in any pairing.
+
+    Args:
+        reference, estimate: as `restore` takes them.
+        sample_rate: of those that are not files, in Hz.
+        split_hz, every_seconds, align, raw, progress, journal: as there.
+
+    Raises:
+        ConfigError: as there; arrays that are no sound, see `stream_restore.arrays.ArraySource`.
+        SourceError: as there.
+    """
+    from .measure import comparison
+
+    if is_sound(reference) or is_sound(estimate):
+        _refuse_files(raw=raw, journal=journal)
+    elif sample_rate is not None:
+        raise ConfigError(_FOR_ARRAYS)
+    return comparison.compare(
+        byte_stream(reference, sample_rate, "the reference") if is_sound(reference) else reference,
+        byte_stream(estimate, sample_rate, "the estimate") if is_sound(estimate) else estimate,
+        split_hz=split_hz,
+        every_seconds=every_seconds,
+        align=align,
+        raw=raw,
+        progress=progress,
+        journal=journal,
+    )
+
+
+def _refuse_files(**given: object) -> None:
+    """With sound in memory, refuse what is about files."""
+    for name, value in given.items():
+        if value not in (None, False):
+            raise ConfigError(f"{name}= is for files; an array, given with sample_rate=, comes back as an array")
+
+
+def _output(output: Target | None, sample_rate: float | None) -> Target:
+    if output is None:
+        raise ConfigError("name an output: a file is restored or degraded into another")
+    if sample_rate is not None:
+        raise ConfigError(_FOR_ARRAYS)
+    return output
 
 
 def _suffix(output: Target) -> str:

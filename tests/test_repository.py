@@ -126,6 +126,8 @@ ROOMS: dict[str, set[str]] = {
 }
 ROOMS["listening"] = {"errors", "spec", "engine", "audio", "passes", "degradation", "measure", "show"}
 ROOMS["inspection"] = {"errors", "spec", "engine", "audio", "measure", "restoration"}
+ROOMS["arrays"] = {"errors", "spec", "engine", "audio", "models", "degradation", "restoration"}
+ROOMS["api"] |= {"arrays", "measure"}
 ROOMS["experiment"] |= {"degradation", "restoration"}
 """Each room below the package and what it may import, besides itself: arrows go one way."""
 

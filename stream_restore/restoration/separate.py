@@ -7,6 +7,7 @@ the stems equal Demucs' own to float tolerance, in memory that does not grow wit
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,6 +145,14 @@ class Separate(Stage[_State]):
         latency = max(v.segments.latency + (jobs - 1) * v.segments.stride for v in self._voices)
         output = Spec(input.sample_rate, len(model.manifest.stems) * input.channels)
         super().__init__(input, output, latency)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Threads cannot be copied: a copy starts its own.
+        return {**self.__dict__, "_pool": None}
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        self.__dict__.update(attributes)
+        self._pool = ThreadPoolExecutor(self.jobs) if self.jobs > 1 else None
 
     def initial_state(self) -> _State:
         def track(voice: _Member) -> _Track:
