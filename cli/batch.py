@@ -47,6 +47,7 @@ def command(
     repair: network.Repair = None,
     strength: network.Strength = None,
     max_reduction: network.MaxReduction = None,
+    headroom: network.Headroom = 0.0,
     float32: options.Float32 = False,
     int24: options.Int24 = False,
     int16: options.Int16 = False,
@@ -64,7 +65,7 @@ def command(
 
     restoration = network.restoration(
         overlap=overlap, segment=segment, context=context, shifts=shifts, seed=seed, jobs=jobs, dry=dry, stems=stems,
-        repair=repair, strength=strength, max_reduction=max_reduction,
+        repair=repair, strength=strength, max_reduction=max_reduction, headroom=headroom,
     )  # fmt: skip
     stored = Output(container, options.encoding(float32, int24, int16), clip_mode, seed, force)
     model = load(name, repo=repo, backend=backend, device=device, provider=provider, threads=threads)
@@ -99,7 +100,7 @@ class _Messages:
 
     def end(self, item: "Item", outcome: "Report | str") -> None:
         if not isinstance(outcome, str):
-            options.report_to_stderr(outcome, str(item.target), self._quiet, self._json)
+            options.report_to_stderr(outcome, str(item.target), self._quiet, self._json, network.CLIPPED)
         elif self._json:
             print_message(json.dumps({"input": str(item.source), "error": outcome}))
         else:

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from ..restoration.restoration import Restoration
 
 __all__ = [
+    "CLIPPED",
     "Backend",
     "Context",
     "Device",
     "Dry",
+    "Headroom",
     "Jobs",
     "MaxReduction",
     "Name",
@@ -89,6 +91,15 @@ MaxReduction: TypeAlias = Annotated[
     float | None, typer.Option(metavar="DB", help="The most by which noise is lowered.  [default: as the network does]")
 ]
 
+Headroom: TypeAlias = Annotated[
+    float,
+    typer.Option(metavar="DB", help="Lower all outputs by so much: room for peaks that were given back.  [default: 0]",
+                 show_default=False),
+]  # fmt: skip
+
+CLIPPED = "--headroom DB makes room, --float32 keeps all"
+"""What helps where a result does not fit in integers."""
+
 
 def restoration(
     *,
@@ -103,6 +114,7 @@ def restoration(
     repair: str | None = None,
     strength: Sequence[str] | None = None,
     max_reduction: float | None = None,
+    headroom: float = 0.0,
 ) -> "Restoration":
     """The options as the engine takes them."""
     from ..restoration.restoration import Restoration
@@ -119,6 +131,7 @@ def restoration(
         repairs=_repairs(repair),
         strengths=dict(map(_strength, strength or ())),
         max_reduction_db=max_reduction,
+        headroom_db=headroom,
     )
 
 

@@ -132,11 +132,13 @@ def refuse_stdin_twice(inputs: Sequence[str]) -> None:
         raise ConfigError(f"stdin can be given once, - stands for it {inputs.count('-')} times; name files instead")
 
 
-def report_to_stderr(report: "Report", output: str, quiet: bool, as_json: bool) -> None:
-    """Say what a person, or with `as_json` a program, should know: warnings, clipping, and where the result is."""
+def report_to_stderr(
+    report: "Report", output: str, quiet: bool, as_json: bool, cure: str = "lower the level, or write --float32"
+) -> None:
+    """Say what a person, or with `as_json` a program, should know: warnings, clipping and its cure, where it is."""
     if quiet:
         return
-    clipped = [f"{name}: {samples} samples clipped; lower the level" for name, samples in report.clipped.items()]
+    clipped = [f"{name}: {samples} samples clipped; {cure}" for name, samples in report.clipped.items()]
     for warning in [*report.warnings, *clipped]:
         warn(warning, as_json)
     if output != "-" and not as_json and sys.stderr.isatty():

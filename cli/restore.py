@@ -37,6 +37,7 @@ def command(
     repair: network.Repair = None,
     strength: network.Strength = None,
     max_reduction: network.MaxReduction = None,
+    headroom: network.Headroom = 0.0,
     save_stems: Annotated[
         Path | None,
         typer.Option(metavar="DIR", parser=paths.folder_on_disk,
@@ -66,7 +67,7 @@ def command(
     stored = api.Output(container, options.encoding(float32, int24, int16), clip_mode, seed, force)
     restoration = network.restoration(
         overlap=overlap, segment=segment, context=context, shifts=shifts, seed=seed, jobs=jobs, dry=dry, stems=stems,
-        repair=repair, strength=strength, max_reduction=max_reduction,
+        repair=repair, strength=strength, max_reduction=max_reduction, headroom=headroom,
     )  # fmt: skip
     model: str | Model = name
     if restoration.uses_network:
@@ -85,4 +86,4 @@ def command(
             resume=resume,
             progress=shown,
         )
-    options.report_to_stderr(report, target, quiet, as_json=progress == "json")
+    options.report_to_stderr(report, target, quiet, as_json=progress == "json", cure=network.CLIPPED)

@@ -21,9 +21,9 @@ from stream_restore.engine.stage import Chain, Stage
 from stream_restore.models.torch_backend import from_torch
 from stream_restore.restoration import Restoration
 from stream_restore.restoration.denoise import NoiseEstimate
-from stream_restore.restoration.repairs import Dehum
+from stream_restore.restoration.repairs import Declip, Dehum
 from stream_restore.restoration.separate import Separate
-from stream_restore.spec import Spec
+from stream_restore.spec import Audio, Spec
 from stream_restore.testing import check_stage
 
 MONO, STEREO = Spec(32000, 1), Spec(44100, 2)
@@ -34,6 +34,13 @@ class QuietGains:
 
     def gains(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(1 / (1 + np.exp(-4 * (features[0] - 0.8))), np.float32)
+
+
+class Clipped(Declip):
+    """Cuts peaks off before it gives them back."""
+
+    def mend(self, window: Audio) -> tuple[Audio, list[float]]:
+        return super().mend(window.clip(-0.2, 0.2))
 
 
 # name: (factory, grid, frames by which the output may seem late)
@@ -76,6 +83,8 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
     ),
     "NoiseEstimate": (lambda: NoiseEstimate(STEREO, QuietGains(), cell_columns=16, reach=2), 16384, None),
     "Restoration": (lambda: Restoration().stage(Spec(1600, 1), identity(), residual=True), 120, 0),
+    "Declip": (lambda: Declip(STEREO), 32768, 0),
+    "Declip, of what is clipped": (lambda: Clipped(Spec(1000, 2)), 1024, 0),
     "Dehum": (lambda: Dehum(Spec(1000, 1)), 2000, 0),
     "Chain of the paper": (lambda: Degradation().stage(MONO, power=0.06), 4096, 0),
     "Chain of the paper, causal, 44.1 kHz": (

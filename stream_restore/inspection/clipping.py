@@ -1,27 +1,17 @@
-"""Whether peaks were cut off: many samples at the very top, in runs that the sound approaches step by step."""
+"""Whether peaks were cut off, and how many samples of the recording that were."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..engine.window import Window
+from ..restoration.repairs.clip_level import clip_level
 from ..spec import Audio
 
 __all__ = ["Clipping", "ClippingMeter"]
 
-CELL = 65536
+CELL = 131072
 """Frames in which the level of clipping is taken for constant."""
-TOP, NEXT = 0.998, 0.99
-"""The band in which cut-off peaks lie, and the one below, four times as wide; in parts of the peak."""
-PILED_UP = 2.0
-"""So many times as many samples lie in the first; a sine has 0.8 times, music a tenth."""
-LEAST_SAMPLES = 20
-RUN = 2
-"""Neighbouring samples at the top that make a cut-off peak."""
-APPROACH = 0.5
-"""Before and after a cut-off peak the sound is at least so near the top; a square wave is on the other side."""
-QUIET = 1e-3
 
 
 @dataclass(frozen=True)
@@ -64,25 +54,7 @@ class ClippingMeter:
         self._samples += frames.size
         for channel in frames:
             for half in (channel, -channel):
-                peak = float(half.max(initial=0.0))
-                clipped = _clipped(half, peak) if peak > QUIET else 0
-                self._clipped += clipped
-                if clipped:
-                    self._levels[min(len(self._levels) - 1, int(peak / 2 * len(self._levels)))] += 1
-
-
-def _clipped(half: NDArray[np.float32], peak: float) -> int:
-    """How many samples of the positive side are cut off."""
-    top = half >= TOP * peak
-    count = int(top.sum())
-    below = int((half >= NEXT * peak).sum()) - count
-    if count < LEAST_SAMPLES or count < PILED_UP * below:
-        return 0
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], top, [False]]).astype(np.int8)))
-    begins, ends = edges[::2], edges[1::2]
-    long = (ends - begins >= RUN) & (begins > 0) & (ends < len(half))
-    begins, ends = begins[long], ends[long]
-    if len(begins) < LEAST_SAMPLES // 4:
-        return 0
-    near = (half[begins - 1] > APPROACH * peak) & (half[ends] > APPROACH * peak)
-    return count if near.mean() > 0.5 else 0
+                level = clip_level(half)
+                if level is not None:
+                    self._clipped += int(np.count_nonzero(half >= level))
+                    self._levels[min(len(self._levels) - 1, int(level / 2 * len(self._levels)))] += 1

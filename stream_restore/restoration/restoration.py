@@ -47,6 +47,7 @@ class Restoration:
         repairs: names of `stream_restore.restoration.repairs.NAMES`, in any order; `noise` is the network.
         strengths: by name of a repair, how much of what it changes is changed, 0 to 1; 1 where nothing is said.
         max_reduction_db: the most by which the network lowers noise; None: as it thinks best.
+        headroom_db: by how much all outputs are lowered, so that peaks that were given back fit in integers.
 
     Raises:
         ConfigError: if a repair is unknown, or a strength or reduction is out of range.
@@ -64,6 +65,7 @@ class Restoration:
     repairs: tuple[str, ...] = ("noise",)
     strengths: Mapping[str, float] = field(default_factory=dict)
     max_reduction_db: float | None = None
+    headroom_db: float = 0.0
 
     def __post_init__(self) -> None:
         refuse_unknown([*self.repairs, *self.strengths])
@@ -71,6 +73,8 @@ class Restoration:
             raise ConfigError(f"strengths lie between 0 and 1, got {dict(self.strengths)}")
         if self.max_reduction_db is not None and not self.max_reduction_db >= 0:
             raise ConfigError(f"max_reduction_db must be 0 or more, got {self.max_reduction_db}")
+        if not (isfinite(self.headroom_db) and self.headroom_db >= 0):
+            raise ConfigError(f"headroom_db must be 0 or more, got {self.headroom_db}")
 
     @property
     def uses_network(self) -> bool:
@@ -93,8 +97,16 @@ class Restoration:
         Raises:
             ConfigError: if parameters do not fit; if a stem is unknown (lists those there are).
         """
+        stage = self._at_full_level(input, model, tuple(save_stems), residual)
+        if not self.headroom_db:
+            return stage
+        return Chain(stage, Mix(stage.output, 10 ** (-self.headroom_db / 20) * np.eye(stage.output.channels)))
+
+    def _at_full_level(
+        self, input: Spec, model: Model | None, save_stems: tuple[str, ...], residual: bool
+    ) -> Stage[Any]:
         before = self._classical(input)
-        network = self._network(input, model, tuple(save_stems), residual=residual and not before)
+        network = self._network(input, model, save_stems, residual=residual and not before)
         stages = [*before, *network] or [identity(input)]
         if not (residual and before) and not (residual and not network):
             return Chain(*stages)

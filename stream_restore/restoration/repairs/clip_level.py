@@ -1,0 +1,80 @@
+"""The level at which the peaks of a recording were cut off, if they were.
+
+Where peaks are cut off, many samples lie within a hair of the highest, in runs, and few just below; a run ends
+steeply, as the sound comes back from above. Smooth peaks, those of a limiter included, thin out towards their top.
+
+It is found where the recording was scaled, shifted or dithered to 16 bits afterwards; resampling hides it from most
+recordings, dither of 8 bits and lossy coding from all: those are left as they are.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["clip_level", "runs"]
+
+WIDTHS = (1e-6, 2e-4, 2e-3, 1e-2)
+"""Of the band in which cut-off peaks lie, in parts of the highest: as they were cut, scaled, dithered, coded again."""
+BELOW = 4.0
+"""The band below is so many times as wide."""
+PILED_UP = 2.0
+"""So many times as many samples lie in the first; a sine has 0.8 times, music a tenth."""
+LEAST_SAMPLES = 20
+LEAST_RUNS = 4
+IN_RUNS = 0.5
+"""The share of those samples that have such a neighbour; peaks of a limiter stand alone."""
+APPROACH = 0.3
+"""Before and after a cut-off peak the sound is at least so near the top; a square wave is on the other side."""
+APPROACHED = 0.25
+"""The share of runs of which that is true; of bright sounds not more, of a square wave none."""
+STEEP = 2.0
+"""A run is left with at least so many times the width of its band; the top of a smooth peak is not."""
+QUIET = 1e-3
+STEPS = 1.5
+"""Of quantisation: what a band is counted as at least, to see what lies below."""
+
+Samples = NDArray[np.float32]
+
+
+def clip_level(half: Samples) -> float | None:
+    """The least value that is cut off on the positive side of a channel; None where nothing seems to be.
+
+    Args:
+        half: samples of one channel (negated for its negative side), shape (frames,).
+    """
+    top = float(half.max(initial=0.0))
+    if top < QUIET:
+        return None
+    near = half[half >= top * (1 - WIDTHS[-1] * (1 + BELOW))]
+    step = _step(near)
+    for width in WIDTHS:
+        band = width * top
+        count = int(np.count_nonzero(near >= top - band))
+        below = int(np.count_nonzero(near >= top - (1 + BELOW) * max(band, STEPS * step))) - count
+        if count >= LEAST_SAMPLES and count >= PILED_UP * below and _are_cut_off(half, top, band):
+            return top - band
+    return None
+
+
+def _step(near: Samples) -> float:
+    """The least difference between values: the step of quantisation, if there was any."""
+    values = np.unique(near)
+    return float(np.diff(values).min()) if len(values) > 1 else 0.0
+
+
+def _are_cut_off(half: Samples, top: float, band: float) -> bool:
+    """Whether the samples at the top come in runs as cutting makes them."""
+    begins, ends = runs(half >= top - band)
+    inner = (begins > 0) & (ends < len(half))
+    long = inner & (ends - begins >= 2)
+    if long.sum() < LEAST_RUNS or (ends - begins)[long].sum() < IN_RUNS * (ends - begins).sum():
+        return False
+    before, after = half[begins[long] - 1], half[ends[long]]
+    near = np.minimum(before, after) > APPROACH * top
+    steep = np.minimum(top - before, top - after) > STEEP * band
+    return bool(near.mean() > APPROACHED and steep.mean() > 0.5)
+
+
+def runs(marked: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where runs of True begin and end, shape (runs,) each."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
+    return edges[::2], edges[1::2]

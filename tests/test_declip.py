@@ -1,0 +1,237 @@
+"""Peaks that were cut off come back; all other samples stay, bit for bit."""
+
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from cheap import COMMAND
+from numpy.typing import NDArray
+
+from stream_restore.errors import ConfigError
+from stream_restore.restoration import Restoration
+from stream_restore.restoration.repairs import Declip
+from stream_restore.restoration.repairs.aspade import ACCURATE, FIRST, GROWTH, solve
+from stream_restore.spec import Audio, Spec
+from stream_restore.testing import partitions
+
+RATE, SECONDS = 16000, 6
+TIME = np.arange(RATE * SECONDS) / RATE
+Samples = NDArray[np.float64]
+
+
+def music(seed: int = 1, loud: float = 0.5) -> Audio:
+    """Plucked notes with overtones; shape (1, frames)."""
+    rng = np.random.default_rng(seed)
+    sound = np.zeros(len(TIME))
+    for _ in range(10 * SECONDS):
+        start, length = rng.integers(0, len(TIME) - RATE // 8), RATE
+        time = np.arange(length)[: len(TIME) - start] / RATE
+        pitch = 55 * 2 ** (rng.integers(0, 40) / 12)
+        tone = sum(np.sin(2 * np.pi * k * pitch * time + k) / k for k in range(1, 5))
+        sound[start : start + length] += tone * np.exp(-4 * time) * np.minimum(1, 200 * time)
+    return np.asarray(loud * sound[None] / np.abs(sound).max(), np.float32)
+
+
+def run(stage: Declip, sound: Audio) -> Audio:
+    return np.concatenate([stage.process(sound), stage.flush()], axis=1)
+
+
+def declipped(sound: Audio, rate: int = RATE) -> Audio:
+    return run(Declip(Spec(rate, len(sound))), sound)
+
+
+def sdr(clean: Audio, sound: Audio) -> float:
+    error = np.square(sound - clean.astype(np.float64)).sum()
+    return float(10 * np.log10(np.square(clean, dtype=np.float64).sum() / error))
+
+
+def gain(clean: Audio, clipped: Audio) -> float:
+    return sdr(clean, declipped(clipped)) - sdr(clean, clipped)
+
+
+@pytest.mark.parametrize("level", [0.1, 0.2, 0.3])
+def test_peaks_come_back_and_all_else_stays(level: float) -> None:
+    clean = music()
+    clipped = clean.clip(-level, level)
+    stage = Declip(Spec(RATE, 1))
+    out = run(stage, clipped)
+    cut = np.abs(clean) > level
+    assert gain(clean, clipped) > 12
+    assert (out[~cut] == clipped[~cut]).all()
+    assert (np.abs(out[cut]) >= level).all()
+    assert stage.report()["samples"] == cut.sum()
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 96000])
+def test_a_sine_has_its_peak_again(rate: int) -> None:
+    sine = np.sin(2 * np.pi * 431 * np.arange(4 * rate) / rate)[None].astype(np.float32)
+    out = declipped(sine.clip(-0.7, 0.7), rate)
+    inner = slice(rate // 2, -rate // 2)
+    assert np.abs(out[:, inner]).max() == pytest.approx(1.0, abs=0.07)
+    assert sdr(sine[:, inner], out[:, inner]) > 35
+
+
+def test_it_is_ahead_of_ffmpegs_filter(tmp_path: Path) -> None:
+    clean = music()
+    clipped = clean.clip(-0.2, 0.2)
+    soundfile.write(tmp_path / "clipped.wav", clipped.T, RATE, subtype="FLOAT")
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", "clipped.wav", "-af", "adeclip", "-c:a", "pcm_f32le", "theirs.wav"],
+        cwd=tmp_path,
+        check=True,
+    )
+    theirs = soundfile.read(tmp_path / "theirs.wav", dtype="float32", always_2d=True)[0].T
+    assert sdr(clean, declipped(clipped)) > sdr(clean, theirs[:, : clean.shape[1]]) + 6
+
+
+def solved_alone(frame: Samples, clipped: NDArray[np.bool_]) -> Samples:
+    """A-SPADE as the paper has it, one frame, in float64."""
+    size = len(frame)
+
+    def analysed(samples: Samples) -> NDArray[np.complex128]:
+        return np.asarray(np.fft.fft(np.concatenate([samples, np.zeros(size)])) / np.sqrt(2 * size))
+
+    estimate, dual, kept = frame, np.zeros(2 * size, complex), FIRST
+    while kept <= size:
+        wanted = analysed(estimate) + dual
+        # Coefficients of a real signal come in pairs, but for the first and the middle one.
+        strongest = set(np.argsort(-np.abs(wanted[: size + 1]))[:kept])
+        sparse = np.array([c if min(k, 2 * size - k) in strongest else 0 for k, c in enumerate(wanted)])
+        free = np.fft.ifft(sparse - dual).real[:size] * np.sqrt(2 * size)
+        estimate = np.where(clipped, np.sign(frame) * np.maximum(np.sign(frame) * free, np.abs(frame)), frame)
+        error = analysed(estimate) - sparse
+        if np.linalg.norm(error) <= ACCURATE * np.linalg.norm(frame):
+            break
+        dual, kept = dual + error, kept + max(FIRST, int(kept * GROWTH))
+    return estimate
+
+
+def test_frames_are_solved_as_the_paper_has_it() -> None:
+    window = np.sqrt(np.hanning(257)[:-1])
+    frames = np.stack([music()[0, at : at + 256].clip(-0.15, 0.15) * window for at in range(0, 25600, 1280)])
+    level = 0.15 * window * (1 - 1e-6)
+    clipped = (np.abs(frames) >= level) & (window > 0)
+    ours = solve(frames.astype(np.float32), clipped)
+    for our, frame, mask in zip(ours, frames, clipped, strict=True):
+        assert our == pytest.approx(solved_alone(frame, mask), abs=5e-3)
+
+
+STORED = {
+    "as it was cut": lambda cut, rng: cut,
+    "scaled": lambda cut, rng: 0.37 * cut,
+    "shifted": lambda cut, rng: cut + 0.02,
+    "in 16 bits": lambda cut, rng: np.round(cut * 32768) / 32768,
+    "dithered to 16 bits": lambda cut, rng: (
+        np.round(cut * 32768 + rng.random(cut.shape) - rng.random(cut.shape)) / 32768
+    ),
+    "upside down": lambda cut, rng: -cut,
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_the_level_is_found_whatever_was_done_afterwards(name: str) -> None:
+    clean = music()
+
+    def stored(sound: Audio) -> Audio:
+        return np.asarray(STORED[name](sound.astype(np.float64), np.random.default_rng(0)), np.float32)
+
+    shift = 0.02 if name == "shifted" else 0.0
+    out, clipped, wanted = declipped(stored(clean.clip(-0.2, 0.2))), stored(clean.clip(-0.2, 0.2)), stored(clean)
+    assert sdr(wanted - shift, out - shift) > sdr(wanted - shift, clipped - shift) + 9
+
+
+def test_the_level_may_change_and_differ_between_channels_and_sides() -> None:
+    clean = np.concatenate([music(1), music(2), music(3)])
+    fade = np.where(TIME < SECONDS / 2, 1.0, 0.4)
+    clipped = clean.copy()
+    clipped[0] = np.clip(clean[0], -0.2, 0.2) * fade
+    clipped[1] = np.minimum(clean[1], 0.15)
+    wanted = clean * np.stack([fade, np.ones(len(fade)), np.ones(len(fade))]).astype(np.float32)
+    out = declipped(clipped)
+    assert sdr(wanted[0], out[0]) > sdr(wanted[0], clipped[0]) + 8
+    assert sdr(wanted[1], out[1]) > sdr(wanted[1], clipped[1]) + 9
+    assert (out[1, clean[1] < 0] == clipped[1, clean[1] < 0]).all()
+    assert (out[2] == clipped[2]).all()
+
+
+def limited(sound: Samples) -> Samples:
+    """What a limiter without distortion makes: every peak as high as the next, none cut off."""
+    size = 400
+    peaks = np.abs(np.pad(sound, size, mode="edge"))
+    highest = np.lib.stride_tricks.sliding_window_view(peaks, 2 * size + 1).max(axis=1)
+    return np.asarray(0.5 * sound / np.maximum(0.1, highest))
+
+
+UNCUT = {
+    "music": music()[0],
+    "silence": np.zeros(len(TIME)),
+    "a sine": np.sin(2 * np.pi * 440 * TIME),
+    "a slow sine of 8 bits": np.round(60 * np.sin(2 * np.pi * 50 * TIME)) / 128,
+    "a square wave": np.sign(np.sin(2 * np.pi * 440 * TIME + 0.1)),
+    "a pulse": 0.7 * (TIME % 0.004 < 0.001),
+    "a triangle": 2 * np.abs(2 * (TIME * 330 % 1) - 1) - 1,
+    "a saw": 2 * (TIME * 330 % 1) - 1,
+    "noise": np.random.default_rng(0).normal(0, 0.1, len(TIME)),
+    "even noise": np.random.default_rng(0).uniform(-0.5, 0.5, len(TIME)),
+    "music through a limiter": limited(music()[0].astype(np.float64)),
+}
+
+
+@pytest.mark.parametrize("name", UNCUT)
+def test_what_was_not_cut_off_comes_back_bit_for_bit(name: str) -> None:
+    sound = np.asarray(UNCUT[name][None], np.float32)
+    stage = Declip(Spec(RATE, 1))
+    assert (run(stage, sound) == sound).all()
+    assert stage.report() == {"samples": 0, "seconds": 0}
+
+
+def test_a_clipped_recording_gives_the_same_output_for_any_partition() -> None:
+    clipped = music().clip(-0.2, 0.2)
+    whole = declipped(clipped)
+    for name, cuts in partitions(clipped.shape[1], grid=16384).items():
+        if name not in ("one frame at a time", "sevens"):
+            stage, marks = Declip(Spec(RATE, 1)), np.cumsum([0, *cuts])
+            out = [stage.process(clipped[:, a:b]) for a, b in pairwise(marks)]
+            assert (np.concatenate([*out, stage.flush()], axis=1) == whole).all(), name
+
+
+def test_a_stopped_stream_goes_on() -> None:
+    clipped = music().clip(-0.2, 0.2)
+    first, second = Declip(Spec(RATE, 1)), Declip(Spec(RATE, 1))
+    before = first.process(clipped[:, : 4 * RATE])
+    second.resume({path: array.copy() for path, array in first.checkpoint().items()})
+    after = [second.process(clipped[:, 4 * RATE :]), second.flush()]
+    assert (np.concatenate([before, *after], axis=1) == declipped(clipped)).all()
+    assert second.report()["samples"] == np.count_nonzero(np.abs(clipped) >= np.float32(0.2))
+
+
+def test_strength_scales_what_is_added() -> None:
+    clipped = music().clip(-0.2, 0.2)
+    whole, half = declipped(clipped), run(Declip(Spec(RATE, 1), strength=0.5), clipped)
+    assert half == pytest.approx((whole + clipped) / 2, abs=1e-6)
+    assert (half[whole == clipped] == clipped[whole == clipped]).all()
+
+
+def test_peaks_that_integers_do_not_hold_are_counted_with_the_cure(tmp_path: Path) -> None:
+    clipped = (music(loud=1.5)).clip(-1, 1)
+    soundfile.write(tmp_path / "in.wav", clipped.T, RATE, subtype="PCM_16")
+
+    def said(*options: str) -> str:
+        command = [*COMMAND, "restore", "in.wav", "--repair", "clipping", "--force", "-o", "out.wav", *options]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stderr
+
+    assert "samples clipped; --headroom DB makes room, --float32 keeps all" in said()
+    assert "clipped" not in said("--float32")
+    louder = soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)[0].T
+    assert np.abs(louder).max() > 1.2
+    assert "clipped" not in said("--headroom", "6")
+    lowered = soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)[0].T
+    assert lowered == pytest.approx(10 ** (-6 / 20) * louder, abs=1e-4)
+
+
+def test_headroom_is_a_number_of_decibels() -> None:
+    with pytest.raises(ConfigError, match="headroom_db must be 0 or more, got -1"):
+        Restoration(headroom_db=-1)
