@@ -88,6 +88,6 @@ def size_at(rate: int, frames: int) -> int:
     """The power of two that lasts about as long at this rate as `frames` do at 44.1 kHz, at least 32.
 
     >>> size_at(48000, 2048), size_at(96000, 2048), size_at(8000, 2048)
-    (2048, 4096, 256)
+    (2048, 4096, 512)
     """
     return max(32, 1 << round(float(np.log2(frames * rate / 44100))))
