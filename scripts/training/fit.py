@@ -17,6 +17,8 @@ from .scenes import Crop, Scenes
 
 __all__ = ["Plan", "Trainer", "error_db"]
 
+HARMLESS_DB, HARM_DB = -45.0, 30.0
+"""Nothing wrong: losses below the first are as good as none; the second says how fast the weight of others grows."""
 BAND_OF_BIN = torch.from_numpy(per_bin(np.arange(BANDS, dtype=np.float32)).astype(np.int64))
 
 
@@ -39,7 +41,7 @@ class Plan:
     rate: float = 3e-3
     warmup: int = 100
     noisy_steps: int = 300
-    clean_share: float = 0.25
+    clean_share: float = 0.35
     floors_db: tuple[float, float] = (-35.0, -45.0)
     average: float = 0.998
     seed: int = 0
@@ -161,7 +163,9 @@ def _unchanged(crops: list[Crop]) -> list[Crop]:
 def error_db(network: Gains, crops: Sequence[Crop], floor: float = 0.0) -> torch.Tensor:
     """Mean over crops of the error relative to the clean sound, in dB.
 
-    A logarithm asks for the same gain in dB at every SNR; a plain error would see the noisiest crops only.
+    A logarithm asks for the same gain in dB at every SNR; a plain error would see the noisiest crops only. Where
+    nothing was wrong, what was lost weighs more the more it is: half a loss taken back in the worst crop is worth more
+    than in one that hardly lost anything.
 
     Args:
         floor: relative energy of an error that is good enough.
@@ -173,4 +177,7 @@ def error_db(network: Gains, crops: Sequence[Crop], floor: float = 0.0) -> torch
 def _crop_db(gains: torch.Tensor, crop: Crop, floor: float) -> torch.Tensor:
     noisy, clean = (torch.view_as_real(torch.from_numpy(part.copy())) for part in (crop.noisy, crop.clean))
     error = gains[BAND_OF_BIN].T[..., None] * noisy - clean
-    return 10 * torch.log10(error.square().sum() / (clean.square().sum() + 1e-6) + floor + 1e-12)
+    lost = 10 * torch.log10(error.square().sum() / (clean.square().sum() + 1e-6) + floor + 1e-12)
+    if crop.noisy is not crop.clean:
+        return lost
+    return lost + (lost - HARMLESS_DB).clamp(min=0).square() / HARM_DB

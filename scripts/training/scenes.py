@@ -99,4 +99,5 @@ class Scenes:
             floor = find_floor(moments[max(0, middle - MOMENTS // 2) : middle + MOMENTS // 2], MOMENTS)
             if floor is not None:
                 part = slice(start, start + CROP_COLUMNS)
-                yield Crop(features(powers[part], floor), heard[part], wanted[part])
+                spectrum = heard[part]
+                yield Crop(features(powers[part], floor), spectrum, spectrum if noisy is clean else wanted[part])
