@@ -21,7 +21,7 @@ from stream_restore.engine.stage import Chain, Stage
 from stream_restore.models.torch_backend import from_torch
 from stream_restore.restoration import Restoration
 from stream_restore.restoration.denoise import NoiseEstimate
-from stream_restore.restoration.repairs import Declip, Dehum
+from stream_restore.restoration.repairs import Declick, Declip, Dehum
 from stream_restore.restoration.separate import Separate
 from stream_restore.spec import Audio, Spec
 from stream_restore.testing import check_stage
@@ -41,6 +41,15 @@ class Clipped(Declip):
 
     def mend(self, window: Audio) -> tuple[Audio, list[float]]:
         return super().mend(window.clip(-0.2, 0.2))
+
+
+class Crackling(Declick):
+    """Adds clicks before it takes them out."""
+
+    def mend(self, window: Audio) -> tuple[Audio, list[float]]:
+        damaged = window.copy()
+        damaged[:, 300::97] += 0.5
+        return super().mend(damaged)
 
 
 # name: (factory, grid, frames by which the output may seem late)
@@ -83,6 +92,8 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
     ),
     "NoiseEstimate": (lambda: NoiseEstimate(STEREO, QuietGains(), cell_columns=16, reach=2), 16384, None),
     "Restoration": (lambda: Restoration().stage(Spec(1600, 1), identity(), residual=True), 120, 0),
+    "Declick": (lambda: Declick(STEREO), 262144, 0),
+    "Declick, of crackle": (lambda: Crackling(Spec(1000, 2)), 8192, 0),
     "Declip": (lambda: Declip(STEREO), 32768, 0),
     "Declip, of what is clipped": (lambda: Clipped(Spec(1000, 2)), 1024, 0),
     "Dehum": (lambda: Dehum(Spec(1000, 1)), 2000, 0),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..engine.window import Window
-from ..restoration.repairs.clip_level import clip_level
+from ..restoration.repairs.clipping.level import clip_level
 from ..spec import Audio
 
 __all__ = ["Clipping", "ClippingMeter"]

@@ -1,8 +1,9 @@
 """Repairs: stages that take one kind of damage away, each by the method that is best for it."""
 
+from .clicks import Declick
+from .clipping import Declip
 from .composition import NAMES, make_repairs, ordered
-from .declip import Declip
-from .dehum import Dehum
+from .hum import Dehum
 from .repair import Repair
 
-__all__ = ["NAMES", "Declip", "Dehum", "Repair", "make_repairs", "ordered"]
+__all__ = ["NAMES", "Declick", "Declip", "Dehum", "Repair", "make_repairs", "ordered"]

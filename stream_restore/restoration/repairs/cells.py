@@ -12,7 +12,7 @@ from ...engine.window import Window
 from ...spec import Audio, Spec, empty
 from .repair import Repair
 
-__all__ = ["CellRepair", "CellState", "size_at"]
+__all__ = ["CellRepair", "CellState", "runs", "size_at"]
 
 
 @dataclass
@@ -91,3 +91,9 @@ def size_at(rate: int, frames: int) -> int:
     (2048, 4096, 512)
     """
     return max(32, 1 << round(float(np.log2(frames * rate / 44100))))
+
+
+def runs(marked: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where runs of True begin and end, shape (runs,) each."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
+    return edges[::2], edges[1::2]

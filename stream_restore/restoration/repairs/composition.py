@@ -5,13 +5,18 @@ from typing import Any
 
 from ...errors import ConfigError
 from ...spec import Spec
-from .declip import Declip
-from .dehum import Dehum
+from .clicks import Declick
+from .clipping import Declip
+from .hum import Dehum
 from .repair import Repair
 
 __all__ = ["CLASSICAL", "NAMES", "make_repairs", "ordered", "refuse_unknown"]
 
-CLASSICAL: dict[str, Callable[[Spec, float], Repair[Any]]] = {"clipping": Declip, "hum": Dehum}
+CLASSICAL: dict[str, Callable[[Spec, float], Repair[Any]]] = {
+    "clipping": Declip,
+    "clicks": Declick,
+    "hum": Dehum,
+}
 """Repairs without a network: how each is made, for recordings of a kind, at a strength of 0 to 1."""
 
 NAMES = (*CLASSICAL, "noise")

@@ -16,8 +16,8 @@ import numpy as np
 import scipy  # loads scipy.linalg when it is needed
 from numpy.typing import NDArray
 
-from .hum_level import GROUP, group_means, local_power, moving_mean
-from .hum_lines import CELLS_PER_SECOND, HOP, Complex, Real
+from .level import GROUP, group_means, local_power, moving_mean
+from .lines import CELLS_PER_SECOND, HOP, Complex, Real
 
 __all__ = ["BLOCK", "DEVIATIONS_HZ", "SLOPES", "Path", "block_scores", "followed_phase", "likeliest_path"]
 

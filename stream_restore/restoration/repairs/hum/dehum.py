@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engine.window import Window
-from ...spec import Audio, Spec, empty
-from .hum_level import GROUP, group_means, is_hum, shrunk, steady_level, sure_orders
-from .hum_lines import HOP, MAINS_HZ, Complex, LineBank, Real
-from .hum_track import BLOCK, DEVIATIONS_HZ, SLOPES, Path, block_scores, followed_phase, likeliest_path
-from .repair import Repair
+from ....engine.window import Window
+from ....spec import Audio, Spec, empty
+from ..repair import Repair
+from .level import GROUP, group_means, is_hum, shrunk, steady_level, sure_orders
+from .lines import HOP, MAINS_HZ, Complex, LineBank, Real
+from .track import BLOCK, DEVIATIONS_HZ, SLOPES, Path, block_scores, followed_phase, likeliest_path
 
 __all__ = ["Dehum", "DehumState"]
 
@@ -62,8 +62,8 @@ class DehumState:
 class Dehum(Repair[DehumState]):
     """Subtracts hum of 50 or 60 Hz, +-0.2 Hz and drifting, with its overtones up to 4 kHz.
 
-    For every two seconds it looks at the 52 seconds around: the lines of all overtones (`hum_lines`), the course of
-    their common frequency (`hum_track`), and their levels (`hum_level`). Where it is not sure that there is hum, the
+    For every two seconds it looks at the 52 seconds around: the lines of all overtones (`lines`), the course of
+    their common frequency (`track`), and their levels (`level`). Where it is not sure that there is hum, the
     output is the input, bit for bit. The output lags by 28 seconds.
 
     Raises:

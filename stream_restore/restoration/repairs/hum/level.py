@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .hum_lines import Complex, Real
+from .lines import Complex, Real
 
 __all__ = ["GROUP", "group_means", "is_hum", "local_power", "moving_mean", "shrunk", "steady_level", "sure_orders"]
 

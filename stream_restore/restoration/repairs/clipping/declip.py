@@ -7,10 +7,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...spec import Audio, Spec
+from ....spec import Audio, Spec
+from ..cells import CellRepair, size_at
 from .aspade import solve
-from .cells import CellRepair, size_at
-from .clip_level import clip_level
+from .level import clip_level
 
 __all__ = ["Declip"]
 
@@ -31,7 +31,7 @@ Samples = NDArray[np.float32]
 class Declip(CellRepair):
     """Gives peaks back that were cut off; samples that were not are returned bit for bit.
 
-    The level is found by itself, per channel and side, in the 3.7 seconds around each cell of 0.7 (`clip_level`); where
+    The level is found by itself, per channel and side, in the 3.7 seconds around each cell of 0.7 (`level`); where
     none is found, nothing is changed. Peaks are made anew by A-SPADE (`aspade`) in frames of 46 ms. They may exceed
     full scale. The output lags by 2.2 seconds.
 

@@ -10,7 +10,9 @@ recordings, dither of 8 bits and lossy coding from all: those are left as they a
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["clip_level", "runs"]
+from ..cells import runs
+
+__all__ = ["clip_level"]
 
 WIDTHS = (1e-6, 2e-4, 2e-3, 1e-2)
 """Of the band in which cut-off peaks lie, in parts of the highest: as they were cut, scaled, dithered, coded again."""
@@ -72,9 +74,3 @@ def _are_cut_off(half: Samples, top: float, band: float) -> bool:
     near = np.minimum(before, after) > APPROACH * top
     steep = np.minimum(top - before, top - after) > STEEP * band
     return bool(near.mean() > APPROACHED and steep.mean() > 0.5)
-
-
-def runs(marked: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where runs of True begin and end, shape (runs,) each."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
-    return edges[::2], edges[1::2]

@@ -8,7 +8,7 @@ absolute places: the amplitudes do not depend on how the stream was cut.
 import numpy as np
 from numpy.typing import NDArray
 
-from ...spec import Audio, Spec
+from ....spec import Audio, Spec
 
 __all__ = ["CELLS_PER_SECOND", "HIGHEST_HZ", "HOP", "MAINS_HZ", "Complex", "LineBank", "Real"]
 

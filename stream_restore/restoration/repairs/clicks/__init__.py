@@ -1,0 +1,5 @@
+"""Clicks: where they are, and what was beneath."""
+
+from .declick import Declick
+
+__all__ = ["Declick"]

@@ -1,0 +1,141 @@
+"""Sound as each sample's prediction from those before it, and the samples that suit a prediction best.
+
+Godsill and Rayner, "Digital Audio Restoration", 1998, chapters 4 and 5; Janssen, Veldhuis and Vries, "Adaptive
+interpolation of discrete-time signals that can be modeled as autoregressive processes", IEEE Trans. ASSP 34(2), 1986.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import irfft, rfft
+
+__all__ = ["Gaps", "Unknowns", "framed", "interpolated", "prediction_errors", "predictors", "unknowns"]
+
+Samples = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+LOADING = 1e-9
+"""White noise added to an autocorrelation, in parts of the power."""
+SOLVED_TOGETHER = 1000
+"""Frames: gaps that influence each other are solved together up to this length."""
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Parts [begins, ends) of a channel, one after another, apart from each other; shape (gaps,) each."""
+
+    begins: Places
+    ends: Places
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def __getitem__(self, chosen: slice | Places | NDArray[np.bool_]) -> "Gaps":
+        return Gaps(self.begins[chosen], self.ends[chosen])
+
+    @property
+    def sizes(self) -> Places:
+        """Samples in each."""
+        return self.ends - self.begins
+
+    def frames(self, hop: int) -> Places:
+        """Which step of so many frames each has its middle in."""
+        return (self.begins + self.ends) // 2 // hop
+
+
+def framed(sound: Samples, frame: int) -> Samples:
+    """Overlapping frames, one around each half frame of `sound`, zeros outside; shape (frames, frame), a view.
+
+    Args:
+        sound: shape (n,), n a multiple of half a frame.
+    """
+    return np.lib.stride_tricks.sliding_window_view(np.pad(sound, frame // 4), frame)[:: frame // 2]
+
+
+def predictors(frames: Samples, order: int) -> Samples:
+    """For each frame (1, -a1, ..., -ap): its sum with the samples up to a place is the prediction's error there.
+
+    By the autocorrelation of the frame under a Hann window. Returns shape (frames, order + 1).
+    """
+    size = frames.shape[1]
+    spectra = rfft(frames * np.hanning(size + 2)[1:-1], 2 * size)
+    correlation = irfft(spectra.real**2 + spectra.imag**2)[:, : order + 1]
+    correlation[:, 0] = correlation[:, 0] * (1 + LOADING) + 1e-12
+    lags = np.abs(np.subtract.outer(np.arange(order), np.arange(order)))
+    weights = np.linalg.solve(correlation[:, lags], correlation[:, 1:, None])[..., 0]
+    return np.concatenate([np.ones((len(frames), 1)), -weights], axis=1)
+
+
+def prediction_errors(frames: Samples, filters: Samples) -> tuple[Samples, Samples]:
+    """Errors of predictions from the samples before, and from those after; of the middle half of each frame.
+
+    Returns:
+        Shape (frames * frame / 2,) each: of the sound that was framed.
+    """
+    size = frames.shape[1]
+    middle = slice(size // 4, size * 3 // 4)
+    spectra, response = rfft(frames), rfft(filters, size)  # what comes round stays outside of the middle
+    forward, backward = irfft(spectra * response), irfft(spectra * response.conj())
+    return forward[:, middle].ravel(), backward[:, middle].ravel()
+
+
+@dataclass(frozen=True)
+class Unknowns:
+    """Gaps solved together: the least sum of squared errors is where matrix @ samples = right.
+
+    Attributes:
+        gaps: which of all.
+        places: of the samples.
+    """
+
+    gaps: slice
+    places: Places
+    matrix: Samples
+    right: Samples
+
+
+def unknowns(sound: Samples, gaps: Gaps, predictor: Samples) -> Iterator[Unknowns]:
+    """The normal equations of the gaps; those too near to the ends of `sound` have none."""
+    order = len(predictor) - 1
+    half = np.correlate(predictor, predictor, "full")[order:]
+    kernel = np.concatenate([half[:0:-1], half])
+    for group in _near_each_other(gaps, order):
+        begins, ends = gaps.begins[group], gaps.ends[group]
+        start, stop = begins[0] - order, ends[-1] + order
+        if start < 0 or stop > len(sound):
+            continue
+        places = np.concatenate([np.arange(a, b) for a, b in zip(begins, ends, strict=True)])
+        known = sound[start:stop].copy()
+        known[places - start] = 0
+        right = -np.convolve(known, kernel, "same")[places - start]
+        by_lag = np.pad(half, (0, max(0, int(np.ptp(places)) - order)))
+        matrix = by_lag[np.abs(np.subtract.outer(places, places))]
+        matrix[np.diag_indices(len(places))] *= 1 + LOADING
+        yield Unknowns(group, places, matrix, right)
+
+
+def _near_each_other(gaps: Gaps, order: int) -> Iterator[slice]:
+    first = 0
+    for index in range(1, len(gaps) + 1):
+        if (
+            index == len(gaps)
+            or gaps.begins[index] - gaps.ends[index - 1] >= order
+            or gaps.ends[index] - gaps.begins[first] >= SOLVED_TOGETHER
+        ):
+            yield slice(first, index)
+            first = index
+
+
+def interpolated(sound: Samples, gaps: Gaps, filters: Mapping[int, Samples], hop: int) -> Samples:
+    """`sound` with other samples in its gaps: those that the predictors of their frames are most content with.
+
+    Args:
+        filters: predictors by number of the frame, in steps of `hop`, for all frames that gaps have their middle in.
+    """
+    filled, frames = sound.copy(), gaps.frames(hop)
+    for frame in np.unique(frames):
+        for each in unknowns(sound, gaps[frames == frame], filters[int(frame)]):
+            filled[each.places] = np.linalg.solve(each.matrix, each.right)
+    return filled

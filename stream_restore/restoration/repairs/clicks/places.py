@@ -1,0 +1,248 @@
+"""Where the clicks of a recording are, if there are any: short, sudden, and the same sound before and after.
+
+A candidate is where neither the samples before nor those after predict what is there. Interpolation over it tells how
+much better all predictions are without it: the energy of their errors falls by so many times the usual, which for
+noise would be once for each sample. That is its weight. A click weighs hundreds to millions; the onset of a string or
+a drum weighs much too, but then the sound after it is another than before.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import percentile_filter, uniform_filter1d
+
+from ..cells import runs
+from .autoregression import (
+    Gaps,
+    Places,
+    Samples,
+    framed,
+    interpolated,
+    prediction_errors,
+    predictors,
+    unknowns,
+)
+
+__all__ = ["ClickFinder", "each_at_once", "marked"]
+
+ORDER = 32
+GROWS, BEGINS = 3.5, 5.0
+"""Times the usual error: a candidate is where errors exceed the first, and the second somewhere."""
+SMOOTH, JOINED = 3, 6
+"""Errors are averaged over so many frames; candidates so near to each other are one."""
+BLOCKS_A_SECOND = 690
+PEAK_PERCENTILE, PEAKS_SECONDS, PEAK_OF_NOISE = 88, 0.1, 2.6
+"""Strings, reeds and voices have an error at each period: what most blocks reach nearby is usual, too."""
+INNER = 2.0
+"""Times its own uncertainty: samples at the ends of a candidate that interpolation changes by less were right."""
+LIGHT, LONG, HEAVY, SURE = (100.0, 10.0), (500.0, 20.0), (10000.0, 200.0), (20000.0, 300.0)
+"""Least weight of a click where there are many of them; of one that shows that there are; of one alone. Each is a
+constant, and so much more for each sample."""
+STEADY = (0.6, 1.6)
+"""The usual error after it, in parts of the one before, if it is to show anything. Sounds begin and end."""
+MANY_A_SECOND, FEWEST, HEAVY_SHARE = 0.5, 4, 0.2
+"""Heavy ones in each second, and their part of all: where there are so many, the light ones are clicks, too."""
+EVEN, EVENLY = 0.02, 0.5
+"""If so many of the distances between heavy ones lie so near to their median, they are pulses of a low tone."""
+LIGHT_SECONDS, LONGEST_SECONDS = 0.0015, 0.010
+"""Of light ones, and of all."""
+BESIDE_SECONDS = 0.010
+SILENT = 32
+"""Zeros in a row: nothing is known of the sound's usual errors near them, and its beginning and end are no clicks."""
+LEAST_ERROR = 1e-3
+"""In parts of the sound: what is made by a computer has no noise, and all its corners would be clicks."""
+QUIETEST = 2e-5
+"""Full scale is 1: the rounding of 16 bits."""
+
+Mask = NDArray[np.bool_]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Candidates, their ends shortened, and what tells whether they are clicks; shape (candidates,) each."""
+
+    gaps: Gaps
+    weight: Samples
+    after_to_before: Samples
+
+    def weigh(self, least: tuple[float, float], steady: tuple[float, float] = (0.0, np.inf)) -> Mask:
+        """Which are so heavy and so steady."""
+        low, high = steady
+        heavy = self.weight > least[0] + least[1] * self.gaps.sizes
+        still = (self.after_to_before > low) & (self.after_to_before < high)
+        return np.asarray((self.gaps.sizes > 0) & heavy & still)
+
+
+class ClickFinder:
+    """Finds clicks in channels of a rate.
+
+    Args:
+        rate: in Hz.
+        frame: a power of two, over which sound is taken as steady.
+    """
+
+    def __init__(self, rate: int, frame: int) -> None:
+        self.frame, self.hop = frame, frame // 2
+        self._rate, self._order = rate, min(ORDER, frame // 8)
+        self._block = max(8, 1 << round(float(np.log2(rate / BLOCKS_A_SECOND))))
+        self._beside = round(BESIDE_SECONDS * rate)
+        self._longest = round(LONGEST_SECONDS * rate)
+
+    def find(self, sound: Samples) -> list[tuple[Gaps, Samples]]:
+        """For each channel its clicks, and the channel with a first interpolation over them.
+
+        Light ones are believed at the place of another channel's.
+
+        Args:
+            sound: shape (channels, n), n a multiple of half a frame.
+        """
+        around = round(PEAKS_SECONDS / 2 * self._rate)
+        sounding = [~_silent(channel, around) for channel in sound]
+        tentative = list(each_at_once(self._without_all, sound, sounding))
+        looked = list(each_at_once(self._look, sound, tentative, sounding))
+        chosen = [self._believed(each, int(s.sum())) for (_, each), s in zip(looked, sounding, strict=True)]
+        believed = [each.gaps[which] for (_, each), which in zip(looked, chosen, strict=True)]
+        anywhere = np.any([marked(gaps, sound.shape[1]) for gaps in believed], axis=0)
+        gaps = [
+            each.gaps[which | self._light(each) & _touching(each.gaps, anywhere)]
+            for (_, each), which in zip(looked, chosen, strict=True)
+        ]
+        filled = each_at_once(self._interpolated, sound, gaps, [filters for filters, _ in looked])
+        return list(zip(gaps, filled, strict=True))
+
+    def _without_all(self, sound: Samples, sounding: Mask) -> Samples:
+        """With all candidates interpolated: a predictor that was learnt with a click predicts badly everywhere."""
+        filters, candidates = self._look(sound, sound, sounding)
+        return self._interpolated(
+            sound, candidates.gaps[self._light(candidates) | candidates.weigh(LONG, STEADY)], filters
+        )
+
+    def _look(self, sound: Samples, repaired: Samples, sounding: Mask) -> tuple[Samples, _Candidates]:
+        filters = predictors(framed(repaired, self.frame), self._order)
+        return filters, self._candidates(sound, repaired, filters, sounding)
+
+    def _interpolated(self, sound: Samples, gaps: Gaps, filters: Samples) -> Samples:
+        return interpolated(sound, gaps, dict(enumerate(filters)), self.hop)
+
+    def _light(self, found: _Candidates) -> Mask:
+        short = found.gaps.sizes <= LIGHT_SECONDS * self._rate
+        return found.weigh(LIGHT) & short | found.weigh(HEAVY)
+
+    def _believed(self, found: _Candidates, frames: int) -> Mask:
+        light, heavy = self._light(found), found.weigh(HEAVY, STEADY)
+        many = max(FEWEST, MANY_A_SECOND * frames / self._rate)
+        if heavy.sum() >= many and heavy.sum() >= HEAVY_SHARE * light.sum():
+            return light & (not _is_even(found.gaps.begins[heavy]))
+        sure = found.weigh(SURE, STEADY)
+        return sure & (not _is_even(found.gaps.begins[sure]))
+
+    def _candidates(self, sound: Samples, repaired: Samples, filters: Samples, sounding: Mask) -> _Candidates:
+        left = prediction_errors(framed(repaired, self.frame), filters)
+        usual = self._usual(*left, repaired, _step(sound))
+        errors = [each * sounding for each in prediction_errors(framed(sound, self.frame), filters)]
+        sizes = np.sqrt(np.minimum(*(uniform_filter1d(each**2, SMOOTH).clip(0) for each in errors))) / usual
+        grown = _joined(sizes > GROWS, JOINED)
+        all_gaps = Gaps(*runs(grown))
+        begun = np.concatenate([[0], np.cumsum(sizes > BEGINS)])
+        chosen = (begun[all_gaps.ends] > begun[all_gaps.begins]) & (all_gaps.sizes <= self._longest)
+        gaps = all_gaps[chosen]
+        weight, shortened = self._weighed(sound, gaps, filters, usual)
+        return _Candidates(shortened, weight, self._after_to_before(gaps, np.minimum(*np.abs(left)), ~grown))
+
+    def _usual(self, forward: Samples, backward: Samples, sound: Samples, step: float) -> Samples:
+        """The usual size of an error around each frame: of most samples, or of most blocks' largest."""
+        median = np.median(np.abs(forward).reshape(-1, self.hop), axis=1) / 0.6745
+        peaks = np.minimum(np.abs(forward), np.abs(backward)).reshape(-1, self._block).max(axis=1)
+        nearby = int(PEAKS_SECONDS * self._rate / self._block) | 1
+        largest = percentile_filter(peaks, PEAK_PERCENTILE, size=nearby) / PEAK_OF_NOISE
+        least = LEAST_ERROR * np.sqrt(np.square(sound).reshape(-1, self.hop).mean(axis=1))
+        usual = np.maximum(np.repeat(np.maximum(median, least), self.hop), np.repeat(largest, self._block))
+        return np.asarray(np.maximum(usual, max(step, QUIETEST)))
+
+    def _weighed(self, sound: Samples, gaps: Gaps, filters: Samples, usual: Samples) -> tuple[Samples, Gaps]:
+        """How much smaller errors become, in squares of the usual; and the gaps without what was right."""
+        weight, begins, ends = np.zeros(len(gaps)), gaps.begins.copy(), gaps.ends.copy()
+        frames = gaps.frames(self.hop)
+        for frame in np.unique(frames):
+            numbers = np.flatnonzero(frames == frame)
+            for each in unknowns(sound, gaps[numbers], filters[frame]):
+                spread = np.linalg.inv(each.matrix)
+                change = sound[each.places] - spread @ each.right
+                deviation = np.sqrt(spread.diagonal().clip(0))
+                at = 0
+                for number in numbers[each.gaps]:
+                    part = slice(at, at := at + int(gaps.sizes[number]))
+                    size = usual[(gaps.begins[number] + gaps.ends[number]) // 2]
+                    weight[number] = change[part] @ each.matrix[part, part] @ change[part] / size**2
+                    wrong = np.flatnonzero(np.abs(change[part]) > INNER * size * deviation[part])
+                    first, last = (wrong[0], wrong[-1] + 1) if len(wrong) else (0, 0)
+                    begins[number], ends[number] = gaps.begins[number] + first, gaps.begins[number] + last
+        return weight, Gaps(begins, ends)
+
+    def _after_to_before(self, gaps: Gaps, errors: Samples, usable: Mask) -> Samples:
+        sums, counts = (np.concatenate([[0], np.cumsum(each)]) for each in (errors * usable, usable))
+
+        def mean(begins: Places, ends: Places) -> Samples:
+            first, last = begins.clip(0), ends.clip(max=len(errors))
+            return np.asarray((sums[last] - sums[first]) / np.maximum(counts[last] - counts[first], 1) + QUIETEST)
+
+        return mean(gaps.ends, gaps.ends + self._beside) / mean(gaps.begins - self._beside, gaps.begins)
+
+
+def marked(gaps: Gaps, frames: int) -> Mask:
+    """Which of so many frames lie in gaps."""
+    marks = np.zeros(frames + 1, np.int64)
+    np.add.at(marks, gaps.begins, 1)
+    np.add.at(marks, gaps.ends, -1)
+    return np.asarray(np.cumsum(marks)[:-1] > 0)
+
+
+def each_at_once(work: Callable[..., Result], *arguments: Iterable[Any]) -> Iterator[Result]:
+    """`map`, on all cores."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return pool.map(work, *arguments)
+
+
+def _touching(gaps: Gaps, where: Mask) -> Mask:
+    seen = np.concatenate([[0], np.cumsum(where)])
+    return np.asarray(seen[gaps.ends] > seen[gaps.begins])
+
+
+def _joined(found: Mask, apart: int) -> Mask:
+    """With the places between marked ones that are so near to each other."""
+    begins, ends = runs(found)
+    joined = found.copy()
+    for index in np.flatnonzero(begins[1:] - ends[:-1] <= apart):
+        joined[ends[index] : begins[index + 1]] = True
+    return joined
+
+
+def _silent(sound: Samples, around: int) -> Mask:
+    """Where zeros stand in a row, and so many frames around."""
+    marks = np.zeros(len(sound) + 1, np.int64)
+    begins, ends = runs(sound == 0)
+    long = ends - begins >= SILENT
+    np.add.at(marks, (begins[long] - around).clip(0), 1)
+    np.add.at(marks, (ends[long] + around).clip(max=len(sound)), -1)
+    return np.asarray(np.cumsum(marks)[:-1] > 0)
+
+
+def _step(sound: Samples) -> float:
+    """The least difference between values: the step of quantisation, if there was any."""
+    values = np.unique(sound.astype(np.float32))
+    return float(np.diff(values).min()) if len(values) > 1 else 0.0
+
+
+def _is_even(places: Places) -> bool:
+    """Whether clicks follow each other like the periods of a tone."""
+    distances = np.diff(places)
+    if len(distances) < FEWEST:
+        return False
+    middle = np.median(distances)
+    return bool(np.mean(np.abs(distances - middle) <= EVEN * middle) > EVENLY)
