@@ -25,8 +25,8 @@ Samples: TypeAlias = NDArray[np.float64]
 MAINS_HZ = 50.0
 HARMONICS = 16
 CLICKS_A_SECOND = 30.0
-LONGEST_CLICK = 60
-"""In frames: 1.4 ms."""
+SHORTEST_CLICK, LONGEST_CLICK = 3, 30
+"""In frames."""
 AUDIBLE_HZ = 20.0
 """Coloured noise begins here: without a beginning, all of brown noise would be drift that nobody hears."""
 CEILINGS = 40
@@ -50,7 +50,7 @@ def crackle(sound: Audio, rng: np.random.Generator, sdr_db: float) -> Audio:
     channels, frames = sound.shape
     clicks = np.zeros((channels, frames + LONGEST_CLICK))
     for _ in range(rng.poisson(CLICKS_A_SECOND * frames / SAMPLE_RATE)):
-        length, place = int(rng.integers(1, LONGEST_CLICK)), int(rng.integers(frames))
+        length, place = int(rng.integers(SHORTEST_CLICK, LONGEST_CLICK + 1)), int(rng.integers(frames))
         burst = rng.lognormal(0.0, 1.0) * rng.standard_normal(length) * np.exp(-4 * np.arange(length) / length)
         clicks[:, place : place + length] += rng.uniform(0.3, 1.0, (channels, 1)) * burst
     return _with(sound, clicks[:, :frames], sdr_db)
