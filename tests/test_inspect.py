@@ -67,6 +67,20 @@ def test_crackle_is_counted(music: NDArray[np.float32], tmp_path: Path) -> None:
     assert inspection.clicks_per_minute == pytest.approx(200, abs=100)  # a third hides behind what is louder
 
 
+def test_hum_is_found_with_its_frequency_and_level(tmp_path: Path) -> None:
+    composed = 0.3 * import_module("music").compose(40.0, RATE, seed=5)
+    time = np.arange(composed.shape[1]) / RATE
+    hum = sum(np.sin(2 * np.pi * 50.06 * order * time + order) / order for order in range(1, 16))
+    hum *= 10 ** (-36 / 20) / np.sqrt(np.mean(np.square(hum)))
+    assert "hum" not in found(inspected(tmp_path, composed))
+    inspection = inspected(tmp_path, (composed + hum).astype(np.float32))
+    assert "hum" in found(inspection)
+    assert inspection.hum is not None
+    assert inspection.hum.hz == pytest.approx(50.06, abs=0.02)
+    assert inspection.hum.level_dbfs == pytest.approx(-36, abs=2)
+    assert "hum" in str(inspection.command())
+
+
 @pytest.mark.parametrize(("exponent", "slope"), [(0.0, 0.0), (0.5, -3.01)])
 def test_noise_is_found_with_its_level_and_slope(
     exponent: float, slope: float, music: NDArray[np.float32], tmp_path: Path

@@ -13,6 +13,7 @@ from ..measure.loudness import Loudness, LoudnessFigures
 from ..spec import Spec
 from .clicks import ClickMeter
 from .clipping import Clipping, ClippingMeter
+from .hum import Hum, HumMeter
 from .levels import Levels, LevelsMeter
 from .spectrum import Cutoff, Noise, SpectrumMeter
 
@@ -38,7 +39,7 @@ class Inspection:
         container, encoding: as it is stored.
         frames: its length.
         levels, loudness: of all of it.
-        clipping, noise, cutoff: None where there is none.
+        clipping, hum, noise, cutoff: None where there is none.
         clicks_per_minute: see `ClickMeter`.
         warnings: of reading it.
     """
@@ -52,6 +53,7 @@ class Inspection:
     loudness: LoudnessFigures
     clipping: Clipping | None
     clicks_per_minute: float
+    hum: Hum | None
     noise: Noise | None
     cutoff: Cutoff | None
     warnings: tuple[str, ...]
@@ -65,6 +67,7 @@ class Inspection:
             "clipping": {"found": clipped is not None and clipped.share > CLIPPED_SHARE}
             | (asdict(clipped) if clipped else {"share": 0.0}),
             "clicks": {"found": self.clicks_per_minute > CLICKS_PER_MINUTE, "per_minute": self.clicks_per_minute},
+            "hum": {"found": self.hum is not None} | (asdict(self.hum) if self.hum else {}),
             "noise": {"found": noisy} | (asdict(noise) if noise else {}),
             "treble": {"found": cut} | ({"cutoff_hz": cutoff.hertz, "drop_db": cutoff.drop_db} if cutoff else {}),
         }
@@ -112,9 +115,9 @@ def inspect(
 def _inspected(name: str, source: Source, ticker: Ticker) -> Inspection:
     spec, frames = source.spec, 0
     levels, loudness, spectrum = LevelsMeter(spec.channels), Loudness(spec), SpectrumMeter(spec)
-    clipping, clicks = ClippingMeter(spec.channels), ClickMeter(spec)
+    clipping, clicks, hum = ClippingMeter(spec.channels), ClickMeter(spec), HumMeter(spec)
     while (block := source.read(BLOCK)).shape[1]:
-        for meter in (levels, loudness, spectrum, clipping, clicks):
+        for meter in (levels, loudness, spectrum, clipping, clicks, hum):
             meter.update(block)
         frames += block.shape[1]
         ticker(block.shape[1])
@@ -128,6 +131,7 @@ def _inspected(name: str, source: Source, ticker: Ticker) -> Inspection:
         loudness.result(),
         clipping.result(),
         clicks.per_minute(),
+        hum.result(),
         spectrum.noise(),
         spectrum.cutoff(),
         tuple(source.warnings),

@@ -1,0 +1,52 @@
+"""Mains hum, as `Dehum` finds it, in what lies below 2 kHz."""
+
+from dataclasses import dataclass
+
+from ..engine.resample import SoxrResampler
+from ..restoration.repairs import Dehum
+from ..spec import Audio, Spec
+
+__all__ = ["Hum", "HumMeter"]
+
+RATE = 4000
+"""In Hz: enough harmonics to be sure, and ten times faster than the whole band."""
+
+
+@dataclass(frozen=True)
+class Hum:
+    """Hum that was found.
+
+    Attributes:
+        hz: frequency of the mains, mean.
+        level_dbfs: of all its harmonics together, where it is, mean of the channels.
+        seconds: how much of the recording has it.
+        overtones: harmonics that stand out, mean.
+    """
+
+    hz: float
+    level_dbfs: float
+    seconds: float
+    overtones: float
+
+
+class HumMeter:
+    """Hears a recording block by block; memory is that of `Dehum`."""
+
+    def __init__(self, spec: Spec) -> None:
+        slow = Spec(min(RATE, spec.sample_rate), spec.channels)
+        self._dehum = Dehum(slow)
+        self._resampler = SoxrResampler(spec, slow.sample_rate) if slow != spec else None
+
+    def update(self, block: Audio) -> None:
+        """Add a block, shape (channels, frames)."""
+        self._dehum.process(self._resampler.process(block) if self._resampler else block)
+
+    def result(self) -> Hum | None:
+        """What was found in all that was heard; ends the stream."""
+        if self._resampler:
+            self._dehum.process(self._resampler.flush())
+        self._dehum.flush()
+        found = self._dehum.report()
+        if not found["seconds"]:
+            return None
+        return Hum(found["frequency_hz"], found["level_db"], found["seconds"], found["overtones"])
