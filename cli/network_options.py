@@ -81,7 +81,7 @@ Stems: TypeAlias = Annotated[
 Repair: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="LIST", help="What is repaired: clipping, clicks, hum, noise (the network), joined by commas; "
-                 "or all, or none.  [default: noise]", show_default=False),
+                 "or all, or none.  [default: all with compact, noise with other networks]", show_default=False),
 ]  # fmt: skip
 Strength: TypeAlias = Annotated[
     list[str] | None,
@@ -135,12 +135,12 @@ def restoration(
     )
 
 
-def _repairs(text: str | None) -> tuple[str, ...]:
-    """The names in a list, in the order in which repairs act."""
+def _repairs(text: str | None) -> tuple[str, ...] | None:
+    """The names in a list, in the order in which repairs act; None if nothing is said."""
     from ..restoration.repairs import NAMES, ordered
 
     if text is None:
-        return ("noise",)
+        return None
     words = [word.strip() for word in text.split(",") if word.strip()]
     if words in (["all"], ["none"]):
         return NAMES if words == ["all"] else ()

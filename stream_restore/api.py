@@ -113,6 +113,7 @@ def restore(
     """
     restoration = restoration or Restoration()
     network = _network(model) if restoration.uses_network else None
+    restoration = restoration.with_defaults_of(network)
     normalise = normalise and network is not None
     if is_sound(input):
         _refuse_files(output=output, residual=residual, save_stems=save_stems, raw=raw, stored=stored, resume=resume)

@@ -84,7 +84,8 @@ class Batch:
         stored: Output | None = None,
         resume: bool = False,
     ) -> None:
-        self._model, self._restoration, self._normalise = model, restoration or Restoration(), normalise
+        self._model, self._normalise = model, normalise
+        self._restoration = (restoration or Restoration()).with_defaults_of(model)
         self._stored, self._resume = stored or Output(), resume
         self._refuse_early()
         _refuse_clashes(inputs, outputs)

@@ -46,6 +46,11 @@ INPUT_COLUMNS = CELL_COLUMNS + OVERLAP + 2 * CONTEXT
 """What the network is given for a cell."""
 UNTOUCHED = 0.02
 """A gain that is this near to 1 becomes 1, so that clean sound comes back as it was."""
+AT_FLOOR = 0.3
+"""Decades above the floor: what lies lower would be noise."""
+BELIEVED = (0.2, 0.4)
+"""Of what lies there, how much the network must take to be believed at all, and to be believed."""
+BELIEVED_BANDS = 129
 REBUILT = 1.5
 """What squared Hann windows at a quarter of their length sum up to."""
 
@@ -128,12 +133,33 @@ class NoiseEstimate(Stage[_State]):
         if floor is None:
             return np.zeros(self._cell, np.float32)
         columns = spectra(frames[None])[0]
-        gains = self._network.gains(features(band_powers(columns), floor)).T[CONTEXT:-CONTEXT]
-        taken = per_bin(np.maximum(1 - gains - UNTOUCHED, 0) / (1 - UNTOUCHED))
-        return _overlap_add(columns[CONTEXT:-CONTEXT] * taken)
+        seen = features(band_powers(columns), floor)
+        gains = self._network.gains(seen)
+        taken = np.maximum(1 - gains - UNTOUCHED, 0) / (1 - UNTOUCHED) * _belief(gains, seen[0])[:, None]
+        return _overlap_add(columns[CONTEXT:-CONTEXT] * per_bin(taken.T[CONTEXT:-CONTEXT]))
 
     def describe(self, state: _State) -> dict[str, Mapping[str, float]]:
         return {}
+
+
+def _belief(gains: NDArray[np.float32], over: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of each band how much of what the network takes is believed, 0 to 1, shape (BANDS,).
+
+    A network that is sure of noise takes most of what lies at the floor. One that is not takes a little of everything,
+    which is the best guess and does harm.
+
+    Args:
+        gains: shape (BANDS, columns).
+        over: decades above the floor, of the same shape.
+    """
+    from scipy.ndimage import uniform_filter1d
+
+    low = over < AT_FLOOR
+    taken = uniform_filter1d(((1 - gains) * low).sum(axis=1), BELIEVED_BANDS, mode="nearest")
+    there = uniform_filter1d(low.sum(axis=1, dtype=np.float32), BELIEVED_BANDS, mode="nearest")
+    share = taken / np.maximum(there, 1)
+    least, enough = BELIEVED
+    return np.asarray(np.clip((share - least) / (enough - least), 0, 1), np.float32)
 
 
 def _overlap_add(columns: NDArray[np.complex64]) -> NDArray[np.float32]:

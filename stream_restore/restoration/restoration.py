@@ -22,7 +22,7 @@ from ..models.model import Model
 from ..spec import Spec
 from .denoise import NoiseEstimate
 from .level import Level
-from .repairs.composition import make_repairs, refuse_unknown
+from .repairs.composition import NAMES, make_repairs, refuse_unknown
 from .separate import Separate
 
 __all__ = ["Restoration"]
@@ -44,7 +44,8 @@ class Restoration:
         level: normalise by the whole recording, see `measure`; None: by the model's constant gain, which
             needs no look ahead, so that a pipe gives what a file gives. Demucs' networks normalise every
             segment themselves, therefore the two differ by what rounding guards leave, some -100 dB.
-        repairs: names of `stream_restore.restoration.repairs.NAMES`, in any order; `noise` is the network.
+        repairs: names of `stream_restore.restoration.repairs.NAMES`, in any order; `noise` is the network. None: what
+            is on by default with the model, see `with_defaults_of`.
         strengths: by name of a repair, how much of what it changes is changed, 0 to 1; 1 where nothing is said.
         max_reduction_db: the most by which the network lowers noise; None: as it thinks best.
         headroom_db: by how much all outputs are lowered, so that peaks that were given back fit in integers.
@@ -62,13 +63,13 @@ class Restoration:
     dry: float | None = None
     stems: tuple[str, ...] | None = None
     level: Level | None = None
-    repairs: tuple[str, ...] = ("noise",)
+    repairs: tuple[str, ...] | None = None
     strengths: Mapping[str, float] = field(default_factory=dict)
     max_reduction_db: float | None = None
     headroom_db: float = 0.0
 
     def __post_init__(self) -> None:
-        refuse_unknown([*self.repairs, *self.strengths])
+        refuse_unknown([*(self.repairs or ()), *self.strengths])
         if any(not 0 <= strength <= 1 for strength in self.strengths.values()):
             raise ConfigError(f"strengths lie between 0 and 1, got {dict(self.strengths)}")
         if self.max_reduction_db is not None and not self.max_reduction_db >= 0:
@@ -79,7 +80,17 @@ class Restoration:
     @property
     def uses_network(self) -> bool:
         """Whether `noise`, the repair of the network, is among the repairs."""
-        return "noise" in self.repairs
+        return self.repairs is None or "noise" in self.repairs
+
+    def with_defaults_of(self, model: Model | None) -> "Restoration":
+        """With the repairs that are on by default.
+
+        All, if the model is a network of gains as `compact` is: they leave released music as it was. Else the network
+        alone: what somebody else's network does with repaired sound nobody has measured.
+        """
+        if self.repairs is not None:
+            return self
+        return replace(self, repairs=NAMES if model is not None and model.gain_network is not None else ("noise",))
 
     def stage(
         self, input: Spec, model: Model | None, *, residual: bool = False, save_stems: Iterable[str] = ()
@@ -97,7 +108,8 @@ class Restoration:
         Raises:
             ConfigError: if parameters do not fit; if a stem is unknown (lists those there are).
         """
-        stage = self._at_full_level(input, model, tuple(save_stems), residual)
+        chosen = self.with_defaults_of(model)
+        stage = chosen._at_full_level(input, model, tuple(save_stems), residual)
         if not self.headroom_db:
             return stage
         return Chain(stage, Mix(stage.output, 10 ** (-self.headroom_db / 20) * np.eye(stage.output.channels)))
@@ -115,11 +127,11 @@ class Restoration:
         return Chain(whole, _with_residual(input, whole.output))
 
     def before_network(self, input: Spec) -> Stage[Any]:
-        """What makes of a recording what the network is given."""
+        """What makes of a recording what the network is given; without defaults, see `with_defaults_of`."""
         return Chain(*self._classical(input)) if self._classical(input) else identity(input)
 
     def _classical(self, input: Spec) -> list[Stage[Any]]:
-        return [*make_repairs(input, self.repairs, self.strengths)]
+        return [*make_repairs(input, self.repairs or (), self.strengths)]
 
     def _network(self, input: Spec, model: Model | None, stems: tuple[str, ...], residual: bool) -> list[Stage[Any]]:
         if not self.uses_network:
