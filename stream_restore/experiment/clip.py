@@ -31,7 +31,9 @@ from ..measure.misalignment import MISALIGNMENTS, misaligned
 from ..models import Model
 from ..passes.job import Job, Output, Report
 from ..passes.journal import Facts, Journal, file_facts, versions
+from ..passes.resumable_pass import run_pass
 from ..passes.step_log import StepLog, refuse_changes
+from ..restoration.repairs import ActivityMeter
 from ..restoration.restoration import Restoration
 from ..show.picture import Difference, draw, mels
 from ..show.viewer import Track, address, write_viewer
@@ -127,6 +129,7 @@ class Clip:
         for label in self.models:
             self._make(label, RESTORING * seconds, partial(self._restore, label))
             rows[label] = self._measured(log, label, seconds)
+            rows[label]["acted"] = log.resumable_step(f"activity of {label}", partial(self._acted, label))
             log.resumable_step(f"picture of {label}", partial(self._draw, label, rows["degraded"], rows[label]))
             self.done(2 * seconds)
         self._show(log, rows)
@@ -181,6 +184,18 @@ class Clip:
         how: dict[str, Any] = {"split_hz": self.experiment.split_hz, "every_seconds": self.experiment.every_seconds}
         return _row(compare(self._path("original"), self._path(name), **how, journal=journal))
 
+    def _acted(self, label: str, journal: Journal) -> dict[str, Any]:
+        """When each repair but the network changed the degraded clip: parts of slots, and how long a slot is."""
+        restoration = self.experiment.restoration.with_defaults_of(self.models[label])
+        with open_source(self._path("degraded")) as source:
+            meter = ActivityMeter(restoration.classical(source.spec))
+            for (block,) in run_pass([source], [meter], journal):
+                meter.add(block)
+            return {
+                name: {"slot_seconds": source.spec.seconds(found.frames), "shares": found.shares()}
+                for name, found in meter.close().items()
+            }
+
     def _draw(self, label: str, before: Row, after: Row, journal: Journal) -> None:
         """The paper's figures 1 to 4 of one model."""
         sdr = [f"SDR {_value(each['sdr_db']):.2f} dB" for each in (before, after)]
@@ -195,7 +210,10 @@ class Clip:
         """The viewer, with a residual for each model."""
         with ExitStack() as stack:
             labels = {name: f"restored by {name}" if name in self.models else name for name in ("original", *rows)}
-            tracks = [Track(label, self._open(stack, name), address(f"{name}.wav")) for name, label in labels.items()]
+            tracks = [
+                Track(label, self._open(stack, name), address(f"{name}.wav"), acted=rows.get(name, {}).get("acted"))
+                for name, label in labels.items()
+            ]
             for label in self.models:
                 tracks.append(Track(f"residual of {label}", self._residual(stack, label), matched=False))
             sdr = {labels[name]: _segments(row) for name, row in rows.items()}

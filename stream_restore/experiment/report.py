@@ -118,6 +118,7 @@ def _clip(clip: Clip) -> str:
         _table(head, [_row(clip, row) for row in clip["rows"]]),
         *(f"<p class=warning>{escape(text)}</p>" for text in said),
         *(_picture(folder, name, model) for model in models),
+        *(_acted(row) for row in clip["rows"] if row.get("acted")),
         "</section>",
     ])  # fmt: skip
 
@@ -130,6 +131,26 @@ def _picture(folder: str, name: str, model: str) -> str:
     text = f"Mel spectrograms of {name}: original, degraded, restored by {escape(model)}, residual"
     image = f'<img loading="lazy" src="{folder}/spectrograms-{address(model)}.png" alt="{text}">'
     return f'<a href="{folder}/index.html">{image}</a>'
+
+
+def _acted(row: Mapping[str, Any]) -> str:
+    """Where repairs changed a clip: a strip for each that did, as long as the clip."""
+    strips = "".join(
+        f"<dt>{escape(name)}</dt><dd>{_strip(each['shares'])}</dd>"
+        for name, each in row["acted"].items()
+        if any(each["shares"])
+    )
+    return (
+        f"<dl class=acted><dt>{escape(_signal(row))}, where</dt><dd>repairs acted</dd>{strips}</dl>" if strips else ""
+    )
+
+
+def _strip(shares: Sequence[float]) -> str:
+    strokes = "".join(f"M{at} 0V1h1V0z" for at, share in enumerate(shares) if share)
+    return (
+        f'<svg viewBox="0 0 {len(shares)} 1" preserveAspectRatio=none role=img '
+        f'aria-label="{100 * sum(map(bool, shares)) / len(shares):.1f} % of the clip"><path d="{strokes}"/></svg>'
+    )
 
 
 def _heads(clip: Clip) -> str:

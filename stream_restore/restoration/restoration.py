@@ -23,6 +23,7 @@ from ..spec import Spec
 from .denoise import NoiseEstimate
 from .level import Level
 from .repairs.composition import NAMES, make_repairs, refuse_unknown
+from .repairs.repair import Repair
 from .separate import Separate
 
 __all__ = ["Restoration"]
@@ -117,7 +118,7 @@ class Restoration:
     def _at_full_level(
         self, input: Spec, model: Model | None, save_stems: tuple[str, ...], residual: bool
     ) -> Stage[Any]:
-        before = self._classical(input)
+        before = self.classical(input)
         network = self._network(input, model, save_stems, residual=residual and not before)
         stages = [*before, *network] or [identity(input)]
         if not (residual and before) and not (residual and not network):
@@ -128,10 +129,11 @@ class Restoration:
 
     def before_network(self, input: Spec) -> Stage[Any]:
         """What makes of a recording what the network is given; without defaults, see `with_defaults_of`."""
-        return Chain(*self._classical(input)) if self._classical(input) else identity(input)
+        return Chain(*self.classical(input)) if self.classical(input) else identity(input)
 
-    def _classical(self, input: Spec) -> list[Stage[Any]]:
-        return [*make_repairs(input, self.repairs or (), self.strengths)]
+    def classical(self, input: Spec) -> list[Repair[Any]]:
+        """The repairs that act before the network, in order."""
+        return make_repairs(input, self.repairs or (), self.strengths)
 
     def _network(self, input: Spec, model: Model | None, stems: tuple[str, ...], residual: bool) -> list[Stage[Any]]:
         if not self.uses_network:

@@ -46,12 +46,14 @@ class Track:
         audio: address, relative to the folder, of a file that holds the same sound and that browsers play; None has one
             written.
         matched: whether "equal loudness" applies to it; a residual is meant to be quiet.
+        acted: by name of a repair, {"slot_seconds": length of a slot, "shares": the part of each that it changed}.
     """
 
     label: str
     source: Readable
     audio: str | None = None
     matched: bool = True
+    acted: Mapping[str, Any] | None = None
 
 
 def address(name: str) -> str:
@@ -137,6 +139,8 @@ def write_viewer(
         once(f"track {number}", partial(_track, folder, number, track, axes or Axes(), progress))
         for number, track in enumerate(tracks)
     ]
+    for each, track in zip(told, tracks, strict=True):
+        each["acted"] = _seen(track.acted or {})
     _match(told, tracks)
     rate = tracks[0].source.spec.sample_rate
     series = [_series(label, segments, rate) for label, segments in (sdr or {}).items()]
@@ -170,6 +174,15 @@ def _track(
         raise SourceError(f"{track.label}: holds no sound to show")
     rms = 10 * log10(float(power)) if float(power) else None
     return {"label": track.label, "tiles": f"{TRACKS}/{number}", "audio": audio, "rms_db": rms, **tiles.close()}
+
+
+def _seen(acted: Mapping[str, Any]) -> dict[str, Any]:
+    """The repairs that did something, their shares in few letters."""
+    return {
+        name: {"slot_seconds": each["slot_seconds"], "shares": [round(share, 4) for share in each["shares"]]}
+        for name, each in acted.items()
+        if any(each["shares"])
+    }
 
 
 def _sound(stack: ExitStack, path: Path, source: Readable, journal: Journal | None) -> list[Sink]:

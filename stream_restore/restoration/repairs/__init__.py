@@ -1,9 +1,10 @@
 """Repairs: stages that take one kind of damage away, each by the method that is best for it."""
 
+from .activity import Activity, ActivityMeter
 from .clicks import Declick
 from .clipping import Declip
 from .composition import NAMES, make_repairs, ordered
 from .hum import Dehum
 from .repair import Repair
 
-__all__ = ["NAMES", "Declick", "Declip", "Dehum", "Repair", "make_repairs", "ordered"]
+__all__ = ["NAMES", "Activity", "ActivityMeter", "Declick", "Declip", "Dehum", "Repair", "make_repairs", "ordered"]

@@ -1,7 +1,7 @@
 "use strict";
-/* What lies under the spectrograms: SDR over time, and the ruler of the time axis. */
+/* What lies under the spectrograms: where repairs acted, SDR over time, and the ruler of the time axis. */
 
-const CURVE = 130, RULER = 30;
+const CURVE = 130, RULER = 30, MARKS = 16;
 const SERIES = ["#e0637a", "#3d9be0", "#e0a030", "#49b06a", "#9a6ae0"];
 
 function curvePanel() {
@@ -65,6 +65,37 @@ function inView(series) {
     if (pack > 1) points.push([time, high]);
   }
   return points;
+}
+
+/** A row for each repair that changed something, under the spectrogram of what it gave; null if none did. */
+function marksPanel(box, track) {
+  if (!Object.keys(track.acted).length) return null;
+  const canvas = box.appendChild(document.createElement("canvas"));
+  canvas.className = "marks";
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", `Where repairs acted: ${Object.keys(track.acted).join(", ")}`);
+  return { canvas, acted: Object.entries(track.acted) };
+}
+
+/** A stroke for each pixel in which a repair changed something, stronger where it changed more. */
+function drawMarks({ canvas, acted }, colours) {
+  const { context, box } = prepared(canvas, MARKS * acted.length);
+  context.textAlign = "right";
+  context.textBaseline = "middle";
+  acted.forEach(([name, { slot_seconds: slot, shares }], row) => {
+    context.fillStyle = colours.ink;
+    context.fillText(name, LEFT - 6, (row + 0.5) * MARKS);
+    context.fillStyle = SERIES[row % SERIES.length];
+    const last = Math.min(shares.length, Math.ceil((view.start + view.span) / slot));
+    for (let at = Math.max(0, Math.floor(view.start / slot)); at < last; at += 1) {
+      if (!shares[at]) continue;
+      const left = Math.max(box.left, xOf(at * slot, box)), right = xOf((at + 1) * slot, box);
+      context.globalAlpha = 0.35 + 0.65 * Math.min(1, 20 * shares[at]);
+      context.fillRect(left, row * MARKS + 2, Math.max(1, right - left), MARKS - 4);
+    }
+    context.globalAlpha = 1;
+  });
+  drawCursor(context, box, colours);
 }
 
 function drawRuler(colours) {

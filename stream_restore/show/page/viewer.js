@@ -35,7 +35,7 @@ function panel(track, index) {
   text.appendChild(document.createElement("kbd")).textContent = String(index + 1);
   text.append(track.label);
   find("tracks").appendChild(label);
-  return { ...made, radio, spectrogram: new Spectrogram(track, store) };
+  return { ...made, radio, marks: marksPanel(made.box, track), spectrogram: new Spectrogram(track, store) };
 }
 
 /* Drawing */
@@ -52,6 +52,7 @@ function draw() {
     each.box.hidden = view.mode === "blink" && index !== player.heard;
     each.box.classList.toggle("heard", index === player.heard);
     if (!each.box.hidden) drawSound(each, colours);
+    if (!each.box.hidden && each.marks) drawMarks(each.marks, colours);
   });
   if (curve) drawCurve(colours);
   drawRuler(colours);

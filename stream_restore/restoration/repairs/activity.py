@@ -1,0 +1,87 @@
+"""When repairs acted: how many frames they changed, over time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...engine.window import Window
+from ...spec import Audio
+from .repair import Repair
+
+__all__ = ["Activity", "ActivityMeter"]
+
+SLOTS = 2048
+FRAMES = 256
+"""Of a slot, in the beginning."""
+
+
+@dataclass
+class Activity:
+    """Frames that were changed in each of at most `SLOTS` slots; when there is no room, pairs are joined.
+
+    Attributes:
+        frames: length of a slot.
+        heard: frames so far.
+        counts: of each slot, shape (SLOTS,).
+    """
+
+    frames: int = FRAMES
+    heard: int = 0
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(SLOTS, np.int64))
+
+    def add(self, changed: NDArray[np.bool_]) -> None:
+        """Hear which of the next frames were changed, shape (frames,)."""
+        stop = self.heard + len(changed)
+        while stop > SLOTS * self.frames:
+            self.counts = np.concatenate([self.counts.reshape(-1, 2).sum(axis=1), np.zeros(SLOTS // 2, np.int64)])
+            self.frames *= 2
+        np.add.at(self.counts, (self.heard + np.flatnonzero(changed)) // self.frames, 1)
+        self.heard = stop
+
+    def shares(self) -> list[float]:
+        """The part of each slot that was changed."""
+        used = -(-self.heard // self.frames)
+        lengths = np.minimum(self.frames, self.heard - self.frames * np.arange(used))
+        return [float(share) for share in self.counts[:used] / lengths]
+
+
+class ActivityMeter:
+    """Hears a recording, and where each of some repairs would act on it, one after another.
+
+    Args:
+        repairs: in order, made for the recording.
+    """
+
+    kept = ("_states", "_given", "_found")
+
+    def __init__(self, repairs: Sequence[Repair[Any]]) -> None:
+        self._repairs = repairs
+        self._states = [repair.initial_state() for repair in repairs]
+        self._given = [Window(repair.input.channels) for repair in repairs]
+        self._found = [Activity() for _ in repairs]
+
+    def add(self, block: Audio) -> None:
+        """Hear the next block, shape (channels, frames)."""
+        for number, repair in enumerate(self._repairs):
+            self._given[number].append(block)
+            block = self._compared(number, repair.advance(self._states[number], block))
+
+    def close(self) -> dict[str, Activity]:
+        """What was found by name; ends the recording."""
+        for number, repair in enumerate(self._repairs):
+            tail = self._compared(number, repair.drain(self._states[number]))
+            for after in range(number + 1, len(self._repairs)):
+                self._given[after].append(tail)
+                tail = self._compared(after, self._repairs[after].advance(self._states[after], tail))
+        return {repair.name: found for repair, found in zip(self._repairs, self._found, strict=True)}
+
+    def _compared(self, number: int, out: Audio) -> Audio:
+        """Beside what was given, of which it is as much as has come out."""
+        given = self._given[number]
+        before = given.read(given.start, given.start + out.shape[1])
+        self._found[number].add(np.any(before != out, axis=0))
+        given.forget(given.start + out.shape[1])
+        return out
