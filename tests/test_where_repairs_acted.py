@@ -96,6 +96,7 @@ def test_the_viewer_marks_where_repairs_acted_under_the_spectrogram(evaluated: P
     with Browser() as browser:
         browser.open(evaluated / "clipped" / "index.html")
         browser.until("document.querySelectorAll('canvas.marks').length === 1")
+        assert browser.problems == []
         painted = """(() => {
             const canvas = document.querySelector("canvas.marks"), ratio = window.devicePixelRatio;
             const row = canvas.getContext("2d").getImageData(0, Math.round(24 * ratio), canvas.width, 1).data;
@@ -114,4 +115,3 @@ def test_the_viewer_marks_where_repairs_acted_under_the_spectrogram(evaluated: P
         marked = np.flatnonzero(acted["shares"]) * acted["slot_seconds"]
         assert np.abs(away_from_the_cursor - 2).min() < 0.05
         assert np.abs(away_from_the_cursor[:, None] - marked).min(axis=1).max() < 0.05
-        assert browser.problems == []
