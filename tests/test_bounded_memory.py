@@ -15,13 +15,13 @@ from onnx import TensorProto, helper
 
 from stream_restore.models.container import MANIFEST_KEY, SEAL_KEY, ZEROS, seal
 from stream_restore.models.manifest import Manifest
+from stream_restore.spec import Spec
 
 RATE, CHANNELS = 44100, 2
 SEGMENT = int(7.8 * RATE)
-FRAME_BYTES = 2 * CHANNELS
+STEREO = Spec(RATE, CHANNELS)
 LIMIT_BYTES = 16 * 2**20
 COMMAND = [sys.executable, "-m", "stream_restore.cli"]
-RAW = f"s16le:{RATE}:{CHANNELS}"
 
 # The kernel's figure of a child includes what its parent held when it forked; a test process holds PyTorch. So the
 # command is the child of a small process, which tells the figure.
@@ -63,9 +63,9 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def feed(pipe: IO[bytes], seconds: int) -> None:
+def feed(pipe: IO[bytes], seconds: int, spec: Spec) -> None:
     """Write as many seconds of noise at -20 dBFS, one second over and over."""
-    noise = np.random.default_rng(0).normal(0, 3277, RATE * CHANNELS).astype("<i2").tobytes()
+    noise = np.random.default_rng(0).normal(0, 3277, spec.sample_rate * spec.channels).astype("<i2").tobytes()
     with pipe:
         for _ in range(seconds):
             pipe.write(noise)
@@ -79,15 +79,15 @@ def drain(pipe: IO[bytes]) -> int:
     return count
 
 
-def piped(words: Sequence[str | Path], minutes: int, folder: Path) -> Run:
+def piped(words: Sequence[str | Path], minutes: int, folder: Path, spec: Spec) -> Run:
     """Run `stream-restore` on generated sound, stdin to stdout."""
-    told = folder / "peak"
-    command = [sys.executable, "-S", "-c", LAUNCHER, told, *COMMAND, *words, "-", "-o", "-", "--raw", RAW]
+    told, raw = folder / "peak", f"s16le:{spec.sample_rate}:{spec.channels}"
+    command = [sys.executable, "-S", "-c", LAUNCHER, told, *COMMAND, *words, "-", "-o", "-", "--raw", raw]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert child.stdin is not None
     assert child.stdout is not None
     assert child.stderr is not None
-    feeder = Thread(target=feed, args=(child.stdin, 60 * minutes))
+    feeder = Thread(target=feed, args=(child.stdin, 60 * minutes, spec))
     feeder.start()
     written = drain(child.stdout)
     said = child.stderr.read().decode()
@@ -96,11 +96,11 @@ def piped(words: Sequence[str | Path], minutes: int, folder: Path) -> Run:
     return Run(written, int(told.read_text()))
 
 
-def check(words: Sequence[str | Path], minutes: int, folder: Path) -> None:
-    short, long = piped(words, 1, folder), piped(words, minutes, folder)
+def check(words: Sequence[str | Path], minutes: int, folder: Path, spec: Spec = STEREO) -> None:
+    short, long = piped(words, 1, folder, spec), piped(words, minutes, folder, spec)
     print(f"{short.peak / 2**20:.1f} MB for 1 minute, {long.peak / 2**20:.1f} MB for {minutes} minutes")
-    assert short.written == 60 * RATE * FRAME_BYTES
-    assert long.written == 60 * minutes * RATE * FRAME_BYTES
+    assert short.written == 60 * spec.sample_rate * spec.channels * 2
+    assert long.written == 60 * minutes * spec.sample_rate * spec.channels * 2
     assert long.peak <= short.peak + LIMIT_BYTES
 
 
@@ -110,3 +110,7 @@ def test_restoring_an_hour_takes_the_memory_of_a_minute(network: Path, tmp_path:
 
 def test_degrading_takes_the_memory_of_a_minute(tmp_path: Path) -> None:
     check(["degrade", "-f", "raw", "--power", "-20"], 5, tmp_path)
+
+
+def test_repairing_an_hour_takes_the_memory_of_a_minute(tmp_path: Path) -> None:
+    check(["restore", "--repair", "clipping,clicks,hum", "-f", "raw"], 60, tmp_path, Spec(4000, 1))
