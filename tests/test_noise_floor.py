@@ -104,6 +104,16 @@ class Everything:
         return np.zeros(features.shape[1:], np.float32)
 
 
+class Share(Everything):
+    """A network that takes the same share of everything."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def gains(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.full(features.shape[1:], 1 - self.share, np.float32)
+
+
 class Nothing(Everything):
     """A network that takes nothing for noise, or not surely."""
 
@@ -126,3 +136,17 @@ def test_a_network_that_is_not_sure_takes_nothing() -> None:
     sound = np.stack([noise(20, -20, 1), tones(20)])
     estimate = np.concatenate([stage.process(sound), stage.flush()], axis=1)
     assert not estimate.any()
+
+
+def power_taken(network: Everything) -> float:
+    sound = noise(20, -20)[None]
+    stage = NoiseEstimate(Spec(RATE, 1), network)
+    estimate = np.concatenate([stage.process(sound), stage.flush()], axis=1)
+    return float(np.square(estimate).sum() / np.square(sound).sum())
+
+
+def test_a_network_is_believed_as_far_as_it_takes_what_lies_at_the_floor() -> None:
+    """Who takes a little of everything guesses; who takes most of what would be noise knows."""
+    assert power_taken(Share(0.15)) == 0
+    assert 0 < power_taken(Share(0.3)) < 0.9 * 0.3**2
+    assert power_taken(Share(0.6)) == pytest.approx(0.6**2, rel=0.1)
