@@ -221,9 +221,9 @@ def degrade(
         ticker = Ticker(progress, source.estimate, passes=2 if two_passes else 1)
         job = Job(input, [output], stored, {"degradation": asdict(degradation), "power": power}, resume)
         if two_passes:
-            heard = MeanSquare()
-            job.first_pass(source, degradation.before_noise(source.spec), heard, ticker)
-            power = power_of(heard)
+            mean_square = MeanSquare()
+            job.first_pass(source, degradation.before_noise(source.spec), mean_square, ticker)
+            power = power_of(mean_square)
         return job.run(source, degradation.stage(source.spec, power), ticker)
 
 

@@ -92,9 +92,9 @@ def degraded(
     def prepare(source: Source, ticker: Ticker) -> Stage[Any]:
         if not measured:
             return degradation.stage(source.spec, power)
-        heard = mean_power(stream(source, degradation.before_noise(source.spec), ticker))
+        signal_power = mean_power(stream(source, degradation.before_noise(source.spec), ticker))
         source.rewind()
-        return degradation.stage(source.spec, heard)
+        return degradation.stage(source.spec, signal_power)
 
     return _processed(sound, sample_rate, prepare, 2 if measured else 1, progress)
 

@@ -1,4 +1,4 @@
-"""Whatever hears sound can be kept in a journal and go on from it, with the same result, bit for bit."""
+"""Accumulators can be kept in a journal and go on from it, with the same result, bit for bit."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -29,7 +29,7 @@ SPEC = Spec(8000, 2)
 CUTS = (0, 1, 20_000, 20_001, 70_000, 130_000)
 """Frames between which blocks lie; after each of them all is kept and taken up."""
 
-HEARS: dict[str, Callable[[int], Any]] = {
+ACCUMULATORS: dict[str, Callable[[int], Any]] = {
     "Distortion": lambda start: Distortion(),
     "Projection": lambda start: Projection(2, start),
     "Spectral": lambda start: Spectral(SPEC, 3000, start),
@@ -53,18 +53,18 @@ def through_a_file(state: object, fresh: Any, folder: Path) -> Any:
 
 
 @pytest.mark.parametrize("start", [0, 12_345])
-@pytest.mark.parametrize("name", HEARS)
+@pytest.mark.parametrize("name", ACCUMULATORS)
 def test_an_accumulator_goes_on(name: str, start: int, tmp_path: Path) -> None:
-    whole, kept = HEARS[name](start), HEARS[name](start)
+    whole, kept = ACCUMULATORS[name](start), ACCUMULATORS[name](start)
     for begin, end in pairwise(CUTS):
         block, other = (sound[:, begin:end] for sound in sounds())
-        kept = through_a_file(kept, HEARS[name](start), tmp_path)
+        kept = through_a_file(kept, ACCUMULATORS[name](start), tmp_path)
         for accumulator in (kept, whole):
             accumulator.update(block, other)
     assert repr(kept.result()) == repr(whole.result())
     # What goes on can be merged, too.
     if name != "Distortion":
-        later = HEARS[name](start + CUTS[-1])
+        later = ACCUMULATORS[name](start + CUTS[-1])
         later.update(*sounds(30_000))
         for each in (kept, whole):
             each.merge(later)
@@ -119,10 +119,10 @@ def kept_bytes(state: object) -> int:
     return sum(array.nbytes for array in state_dict(state).values())
 
 
-@pytest.mark.parametrize("name", [name for name in HEARS if name not in ("Segmental", "Comparison")])
+@pytest.mark.parametrize("name", [name for name in ACCUMULATORS if name not in ("Segmental", "Comparison")])
 def test_what_is_kept_does_not_grow(name: str) -> None:
     """Segments, of which there are up to 32768, grow up to that; the bound is shown with 16."""
-    short, long = HEARS[name](0), HEARS[name](0)
+    short, long = ACCUMULATORS[name](0), ACCUMULATORS[name](0)
     sound = sounds(4 * CELL)
     for accumulator, times in ((short, 2), (long, 20)):
         for _ in range(times):
@@ -174,7 +174,7 @@ class StoppedError(Exception):
 
 
 def listen(tapes: list[Tape], power: MeanSquare, journal: Journal | None, most: int = 1000) -> int:
-    """Hear the first tape, up to `most` blocks; how many there were."""
+    """Accumulate the first recording, up to `most` blocks; return their number."""
     count = 0
     for block, *_ in run_pass(tapes, [power], journal):
         if count == most:

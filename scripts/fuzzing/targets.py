@@ -80,7 +80,7 @@ class _Pipe:
         return self._data.read(min(size, 7) if size >= 0 else 7)
 
 
-def _heard(source: Source) -> int:
+def _frames_to_end(source: Source) -> int:
     """Frames to the end of a source."""
     frames = 0
     while count := source.read(4096).shape[1]:
@@ -97,7 +97,7 @@ def sound(data: bytes) -> None:
         for target in (folder / "in", cast(BinaryIO, _Pipe(data))):
             try:
                 with open_source(target) as source:
-                    frames.append(_heard(source))
+                    frames.append(_frames_to_end(source))
                     assert frames[-1] is not None
                     plain = source.format.encoding in WORDS
                     assert not plain or frames[-1] * source.spec.channels <= len(data)

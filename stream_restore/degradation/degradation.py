@@ -155,12 +155,12 @@ class Degradation:
 
 def mean_power(blocks: Iterable[Audio]) -> float:
     """Mean square of all samples, plus 1e-12, exact: the same for any cuts. An empty stream has 1e-12."""
-    heard = MeanSquare()
+    mean_square = MeanSquare()
     for block in blocks:
-        heard.add(block)
-    return power_of(heard)
+        mean_square.add(block)
+    return power_of(mean_square)
 
 
-def power_of(heard: MeanSquare) -> float:
-    """`mean_power` of what was heard."""
-    return float(heard) + 1e-12
+def power_of(mean_square: MeanSquare) -> float:
+    """`mean_power` of the accumulated samples."""
+    return float(mean_square) + 1e-12

@@ -153,15 +153,15 @@ class ZeroPhaseLowPass(Stage[_ZeroPhaseState]):
         return self._backward(state, state.forward.stop, frames)
 
     def _start(self, state: _ZeroPhaseState, extension: int) -> None:
-        """Run over the odd extension before frame 0, from a steady state, then over all that was heard."""
-        heard = state.raw.read(0, state.raw.stop)
-        before = 2 * heard[:, :1] - heard[:, extension:0:-1]
-        first = before[:, :1] if extension else heard[:, :1]
+        """Run over the odd extension before frame 0, from a steady state, then over the input so far."""
+        signal = state.raw.read(0, state.raw.stop)
+        before = 2 * signal[:, :1] - signal[:, extension:0:-1]
+        first = before[:, :1] if extension else signal[:, :1]
         state.zi = self.zi * first
         if extension:
             _, state.zi = scipy.signal.sosfilt(self.sos, before, zi=state.zi)
         state.started = True
-        self._forward(state, heard)
+        self._forward(state, signal)
 
     def _forward(self, state: _ZeroPhaseState, block: Samples) -> None:
         if block.shape[1]:

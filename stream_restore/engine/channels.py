@@ -98,9 +98,9 @@ class Mix(Stage[None]):
     def advance(self, state: None, block: Audio) -> Audio:
         out = np.repeat(self.offset[:, None], block.shape[1], axis=1)
         for channel, row in zip(out, self.matrix, strict=True):
-            for gain, heard in zip(row, block, strict=True):
+            for gain, samples in zip(row, block, strict=True):
                 if gain:
-                    channel += gain * heard.astype(np.float64)
+                    channel += gain * samples.astype(np.float64)
         with np.errstate(over="ignore"):  # what is too loud becomes infinite; whoever writes it says where
             return out.astype(np.float32)
 

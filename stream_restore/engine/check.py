@@ -98,7 +98,7 @@ def _blocks(signal: Audio, cuts: Sequence[int]) -> Iterator[Audio]:
 
 
 def _run(stage: Stage[Any], signal: Audio, cuts: Sequence[int]) -> Iterator[Audio]:
-    """Process and flush. Blocks are read-only, and spoilt afterwards: a stage that kept one is found out."""
+    """Process and flush. Blocks are read-only, then overwritten, which reveals a stage that kept one."""
     for block in _blocks(signal, cuts):
         lent = block.copy()
         lent.setflags(write=False)
@@ -188,8 +188,8 @@ def _finished_message(call: Callable[[], object]) -> str:
 def _check_memory(stage: Stage[Any], grid: int, seed: int) -> None:
     """Over the second half of a long stream the state is at most twice as large as over the first.
 
-    Twice, because a buffer may meet its fullest moment late and doubles then; a state that keeps what it hears
-    is far beyond that.
+    Twice, because a buffer may meet its fullest moment late and doubles then; a state that keeps its input
+    grows far beyond that.
     """
     cells = 8 * (2 + -(-stage.latency // grid))
     sizes = []
@@ -205,10 +205,10 @@ def _check_alignment(stage: Stage[Any], grid: int, within: int, seed: int) -> No
     signal = example_signal(stage.input.channels, 4 * grid + 4 * stage.latency, seed)
     out = np.concatenate(list(_run(stage, signal, [signal.shape[1]])), axis=1)
     lower = min(stage.input.sample_rate, stage.output.sample_rate)
-    heard = _at_rate(signal.mean(axis=0), stage.input.sample_rate, lower)
-    said = _at_rate(out[: max(1, len(signal))].mean(axis=0), stage.output.sample_rate, lower)
-    size = 2 * max(len(heard), len(said))
-    match = np.fft.irfft(np.conj(np.fft.rfft(heard, size)) * np.fft.rfft(said, size))
+    given = _at_rate(signal.mean(axis=0), stage.input.sample_rate, lower)
+    returned = _at_rate(out[: max(1, len(signal))].mean(axis=0), stage.output.sample_rate, lower)
+    size = 2 * max(len(given), len(returned))
+    match = np.fft.irfft(np.conj(np.fft.rfft(given, size)) * np.fft.rfft(returned, size))
     lag = int((np.argmax(match) + size // 2) % size - size // 2)
     assert abs(lag) <= within, (
         f"alignment: the output comes {lag} frames late (at {lower} Hz), at most {within} allowed"

@@ -1,9 +1,9 @@
-"""The state of a stage, or of anything that hears sound, as named arrays, and back: what a journal keeps.
+"""The state of a stage or an accumulator as named arrays, and back: what a journal keeps.
 
 A state is made of arrays, numbers, windows, and of lists, dictionaries by number and dataclasses of these; any other
-class names, in `kept`, which of its attributes are state. `state_dict` walks over it; `load_state_dict` fills a state
-of the same shape, which the code made, so nothing in a file decides what is created. A dictionary creates what it holds
-when it is asked for a missing number, as `defaultdict` does.
+class lists its state attributes in `state_names`. `state_dict` walks over the state; `load_state_dict` fills a state of
+the same shape that the code has created, so a file never decides what is created. A dictionary creates a missing entry
+on access, as `defaultdict` does.
 
 >>> from collections import defaultdict
 >>> taken = state_dict([np.arange(2), 3, defaultdict(int, {5: 1 << 70})])
@@ -31,10 +31,10 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def state_dict(state: object, path: str = "") -> dict[str, NDArray[Any]]:
-    """All that `state` holds, by the path to it. Copies nothing that is an array already.
+    """The parts of `state` by path. Arrays are not copied.
 
     Raises:
-        TypeError: something that cannot be kept.
+        TypeError: if a part of the state has a type that cannot be stored.
     """
     if isinstance(state, np.ndarray):
         return {path: state}
@@ -55,10 +55,10 @@ def state_dict(state: object, path: str = "") -> dict[str, NDArray[Any]]:
 
 
 def load_state_dict(state: Any, arrays: Arrays, path: str = "") -> Any:
-    """`state` with what `state_dict` found in one like it; changed in place where that is possible.
+    """`state` with the values that `state_dict` returned; changed in place where possible.
 
     Raises:
-        StreamError: arrays that belong to another stage.
+        StreamError: if the arrays belong to another stage.
     """
     if isinstance(state, np.ndarray):
         return _found(arrays, path, state.shape[:-1], state.dtype).copy()
@@ -96,8 +96,8 @@ def _parts(state: Any) -> Iterator[tuple[str, Any]]:
         yield from ((str(key), part) for key, part in list(state.items()))
     elif isinstance(state, list) or (isinstance(state, deque) and not state):
         yield from ((str(index), part) for index, part in enumerate(state))
-    elif is_dataclass(state) or hasattr(state, "kept"):
-        names = [field.name for field in fields(state)] if is_dataclass(state) else state.kept
+    elif is_dataclass(state) or hasattr(state, "state_names"):
+        names = [field.name for field in fields(state)] if is_dataclass(state) else state.state_names
         yield from ((name, getattr(state, name)) for name in names)
     else:
         raise TypeError(f"a state holds no {type(state).__name__}: see what `stream_restore.engine.state` can keep")

@@ -39,18 +39,18 @@ class ClippingMeter:
         """Add a block, shape (channels, frames)."""
         self._held.append(block)
         while self._held.stop - self._held.start >= CELL:
-            self._hear(self._held.read(self._held.start, self._held.start + CELL))
+            self._accumulate(self._held.read(self._held.start, self._held.start + CELL))
             self._held.forget(self._held.start + CELL)
 
     def result(self) -> Clipping | None:
         """What was found; None if there is nothing. It ends the recording."""
-        self._hear(self._held.read(self._held.start, self._held.stop))
+        self._accumulate(self._held.read(self._held.start, self._held.stop))
         if not self._clipped:
             return None
         middle = np.searchsorted(np.cumsum(self._levels), self._levels.sum() / 2)
         return Clipping(self._clipped / self._samples, float((middle + 0.5) / len(self._levels) * 2))
 
-    def _hear(self, frames: Audio) -> None:
+    def _accumulate(self, frames: Audio) -> None:
         self._samples += frames.size
         for channel in frames:
             for half in (channel, -channel):

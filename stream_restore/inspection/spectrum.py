@@ -74,7 +74,7 @@ class SpectrumMeter:
         self._held = Window(1)
         self._next = 0
         self._moments = np.full((MINUTE, BANDS), np.nan, np.float32)
-        self._heard = 0
+        self._accumulated = 0
         self._quietest: tuple[float, Noise] | None = None
         self._power = np.zeros(SIZE // 2 + 1)
         self._columns = 0
@@ -84,18 +84,18 @@ class SpectrumMeter:
         self._held.append(block.mean(axis=0, keepdims=True, dtype=np.float64))
         length = CELL * HOP + SIZE - HOP
         while self._next + length <= self._held.stop:
-            self._hear(self._held.read(self._next, self._next + length))
+            self._accumulate(self._held.read(self._next, self._next + length))
             self._next += STRIDE * CELL * HOP
             self._held.forget(self._next)
 
-    def _hear(self, frames: Audio) -> None:
+    def _accumulate(self, frames: Audio) -> None:
         columns = spectra(frames)[0]
         self._power += (columns.real**2 + columns.imag**2).sum(axis=0, dtype=np.float64)
         self._columns += len(columns)
         moments = quiet_moments(band_powers(columns))
-        place = self._heard % MINUTE
+        place = self._accumulated % MINUTE
         self._moments[place : place + len(moments)] = moments[: MINUTE - place]
-        self._heard += len(moments)
+        self._accumulated += len(moments)
 
     def noise(self) -> Noise | None:
         """The noise in what was heard last, up to some minutes; None if all of it was silent, or too short."""

@@ -1,4 +1,4 @@
-"""The law of the accumulators that hear two recordings side by side."""
+"""The contract of accumulators over two recordings side by side."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, Self, TypeVar
@@ -12,29 +12,30 @@ from ..spec import Audio
 __all__ = ["Accumulator"]
 
 PIECE = 1 << 15
-"""Frames heard at once: what is computed on the way needs no more memory for a larger block."""
+"""Frames accumulated at once: larger blocks need no more memory for intermediate results."""
 
 ResultT = TypeVar("ResultT")
 
 
 class Accumulator(ABC, Generic[ResultT]):
-    """Hears frames [start, stop) of reference and estimate.
+    """Accumulates frames [start, stop) of reference and estimate.
 
-    However the recordings are cut into parts, however the parts are cut into blocks, and in whatever order neighbours
-    are merged, `result` is the same, bit for bit. What is kept has a bound that does not depend on the length.
+    `result` is the same, bit for bit, for any division into parts and blocks and any order in which neighbouring parts
+    are merged. Memory is bounded independently of the length.
 
-    An author writes `hear`, `join` and `result`, and names in `kept` what changes: see `stream_restore.engine.state`.
+    A subclass implements `accumulate`, `join` and `result`, and lists its state attributes in `state_names`: see
+    `stream_restore.engine.state`.
 
     Args:
         channels: of each of the two recordings.
-        start: frame of the recordings at which this part begins.
-        parameters: what parts must agree on to be merged.
+        start: first frame of this part.
+        parameters: must be equal for parts to be merged.
 
     Raises:
-        ConfigError: a part that begins before frame 0.
+        ConfigError: if the part begins before frame 0.
     """
 
-    kept: ClassVar[tuple[str, ...]] = ("stop",)
+    state_names: ClassVar[tuple[str, ...]] = ("stop",)
 
     def __init__(self, channels: int, start: int, **parameters: object) -> None:
         if start < 0:
@@ -44,26 +45,26 @@ class Accumulator(ABC, Generic[ResultT]):
 
     @property
     def frames(self) -> int:
-        """Number of frames heard."""
+        """Number of frames accumulated."""
         return self.stop - self.start
 
     @abstractmethod
-    def hear(self, both: NDArray[np.float32]) -> None:
-        """Add the frames before `stop` of the reference's channels and the estimate's, shape (2*channels, frames)."""
+    def accumulate(self, both: NDArray[np.float32]) -> None:
+        """Accumulate the frames before `stop`; reference channels come first, shape (2*channels, frames)."""
 
     @abstractmethod
     def join(self, other: Self) -> None:
-        """Add the part that follows this one and was measured alike; `other` stays as it is."""
+        """Append the following part, which has equal parameters; `other` is not modified."""
 
     @abstractmethod
     def result(self) -> ResultT:
-        """The figures of all that was heard, as if silence lay around it; more may follow."""
+        """The figures of all frames so far, as if surrounded by silence; more may follow."""
 
     def update(self, reference: Audio, estimate: Audio) -> None:
-        """Add a block of both, of one shape (channels, frames), float32.
+        """Accumulate a block of both, of one shape (channels, frames), float32.
 
         Raises:
-            SpecError: shapes that differ, or another number of channels.
+            SpecError: if the shapes differ, or the number of channels is wrong.
         """
         if reference.shape != estimate.shape or len(reference) != self.channels:
             raise SpecError(f"reference has shape {reference.shape}, estimate {estimate.shape}, {self.channels} "
@@ -73,15 +74,15 @@ class Accumulator(ABC, Generic[ResultT]):
             self.take(np.concatenate([reference[:, piece], estimate[:, piece]], dtype=np.float32))
 
     def take(self, both: NDArray[np.float32]) -> None:
-        """Add frames of both, one above the other, shape (2*channels, frames)."""
+        """Accumulate stacked frames of both, shape (2*channels, frames)."""
         self.stop += both.shape[1]
-        self.hear(both)
+        self.accumulate(both)
 
     def merge(self, other: Self) -> None:
-        """Add the part that follows this one; `other` stays as it is.
+        """Append the following part; `other` is not modified.
 
         Raises:
-            ConfigError: a part that begins elsewhere, or was measured with other parameters.
+            ConfigError: if `other` does not begin at `stop`, or has other parameters.
         """
         if other.parameters != self.parameters:
             raise ConfigError(f"parts measured with {self.parameters} and with {other.parameters} cannot be merged")

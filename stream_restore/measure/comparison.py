@@ -64,7 +64,7 @@ class Comparison(Accumulator[Figures]):
         ConfigError: a parameter that cannot work.
     """
 
-    kept = (*Accumulator.kept, "_distortion", "_projection", "_spectral", "_segmental")
+    state_names = (*Accumulator.state_names, "_distortion", "_projection", "_spectral", "_segmental")
 
     def __init__(self, spec: Spec, *, split_hz: float = 7000.0, every_seconds: float = 1.0, start: int = 0) -> None:
         super().__init__(spec.channels, start, spec=spec, split_hz=split_hz, every_seconds=every_seconds)
@@ -73,7 +73,7 @@ class Comparison(Accumulator[Figures]):
         self._spectral = Spectral(spec, split_hz, start)
         self._segmental = Segmental(spec.channels, round(duration(every_seconds) * spec.sample_rate), start)
 
-    def hear(self, both: NDArray[np.float32]) -> None:
+    def accumulate(self, both: NDArray[np.float32]) -> None:
         self._distortion.update(both[: self.channels], both[self.channels :])
         for part in (self._projection, self._spectral, self._segmental):
             part.take(both)

@@ -27,7 +27,7 @@ class ExactSums:
     array([1., 6.])
     """
 
-    kept = ("_digits",)
+    state_names = ("_digits",)
 
     def __init__(self, size: int) -> None:
         self._size = size

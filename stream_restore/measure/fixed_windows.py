@@ -43,7 +43,7 @@ class FixedWindowAccumulator(Accumulator[ResultT]):
         parameters: what parts must agree on to be merged.
     """
 
-    kept = (*Accumulator.kept, "sums", "_next", "_head", "_held")
+    state_names = (*Accumulator.state_names, "sums", "_next", "_head", "_held")
 
     def __init__(
         self, channels: int, start: int, size: int, cell_frames: int = CELL, left: int = LEFT, **parameters: object
@@ -73,7 +73,7 @@ class FixedWindowAccumulator(Accumulator[ResultT]):
     def figures(self) -> ResultT:
         """What the sums say when all cells were heard."""
 
-    def hear(self, both: NDArray[np.float32]) -> None:
+    def accumulate(self, both: NDArray[np.float32]) -> None:
         self._head.append(both[:, : max(0, self._first * self._cell_frames - self._head.stop)])
         self._held.append(both)
         while (self._next + 1) * self._cell_frames <= self.stop:

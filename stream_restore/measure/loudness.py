@@ -70,7 +70,7 @@ class Loudness:
     (-20.0, -20.0)
     """
 
-    kept = ("_held", "_memory", "_recent", "_classes", "_loudest", "_peak")
+    state_names = ("_held", "_memory", "_recent", "_classes", "_loudest", "_peak")
 
     def __init__(self, spec: Spec, weights: Sequence[float] | None = None) -> None:
         """Begin.
@@ -95,7 +95,7 @@ class Loudness:
         self._held.append(block)
         while self._held.stop - self._held.start >= self._step:
             start = self._held.start
-            self._hear(self._held.read(start, start + self._step))
+            self._accumulate(self._held.read(start, start + self._step))
             self._held.forget(start + self._step)
 
     def result(self) -> LoudnessFigures:
@@ -103,10 +103,11 @@ class Loudness:
         momentary, short = (_lufs(power) for power in self._loudest)
         return LoudnessFigures(_gated(*self._classes), momentary, short, self._peak.result())
 
-    def _hear(self, frames: Audio) -> None:
+    def _accumulate(self, frames: Audio) -> None:
         """A tenth of a second: the windows that end with it."""
-        heard, self._memory = scipy.signal.sosfilt(self._sections, frames.astype(np.float64), axis=1, zi=self._memory)
-        power = float(self._weights @ np.square(heard).mean(axis=1))
+        samples = frames.astype(np.float64)
+        weighted, self._memory = scipy.signal.sosfilt(self._sections, samples, axis=1, zi=self._memory)
+        power = float(self._weights @ np.square(weighted).mean(axis=1))
         self._recent = np.append(self._recent, power)[-SHORT:]
         for place, steps in enumerate((MOMENTARY, SHORT)):
             if len(self._recent) >= steps:
@@ -134,7 +135,7 @@ class TruePeak:
     -0.0
     """
 
-    kept = ("_held", "_at", "_highest")
+    state_names = ("_held", "_at", "_highest")
 
     def __init__(self, spec: Spec) -> None:
         factor = min(4, ceil(RATE / spec.sample_rate))
@@ -160,8 +161,8 @@ class TruePeak:
 
     def _between(self, start: int) -> float:
         """The highest peak between frames of the cell that begins at `start`."""
-        heard = self._held.read(start - SIDE + 1, start + CELL + SIDE).astype(np.float64)
-        parts = np.lib.stride_tricks.sliding_window_view(heard, PART + 2 * SIDE - 1, axis=1)[:, ::PART]
+        samples = self._held.read(start - SIDE + 1, start + CELL + SIDE).astype(np.float64)
+        parts = np.lib.stride_tricks.sliding_window_view(samples, PART + 2 * SIDE - 1, axis=1)[:, ::PART]
         return float(np.abs(parts @ self._matrix).max(initial=0))
 
 

@@ -57,7 +57,7 @@ class Segmental(Accumulator[Segments]):
     Segments(frames=4, sdr_db=(0.0, inf), mean_db=11.666666666666666, joined=2)
     """
 
-    kept = (*Accumulator.kept, "_open", "_doublings", "_signals", "_rests", "_limited", "_sounding")
+    state_names = (*Accumulator.state_names, "_open", "_doublings", "_signals", "_rests", "_limited", "_sounding")
 
     def __init__(self, channels: int, every_frames: int, start: int = 0, most: int = MOST) -> None:
         if every_frames < 1 or most < 1:
@@ -73,7 +73,7 @@ class Segmental(Accumulator[Segments]):
         self._rests: defaultdict[int, int] = defaultdict(int)
         self._limited, self._sounding = ExactSum(), 0
 
-    def hear(self, both: NDArray[np.float32]) -> None:
+    def accumulate(self, both: NDArray[np.float32]) -> None:
         at, begin = 0, self.stop - both.shape[1]
         while at < both.shape[1]:
             index, inside = divmod(begin + at, self.every)

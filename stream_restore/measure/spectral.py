@@ -73,10 +73,10 @@ class Spectral(FixedWindowAccumulator[SpectralFigures]):
         cut = sliding_window_view(window, SIZE, axis=1)[:, ::HOP][:, :COLUMNS]
         spectra = rfft(cut.astype(np.float64) * _WINDOW)
         reference, estimate = spectra[: self.channels], spectra[self.channels :]
-        heard = self._heard(cell)
-        distances = _distances(_power(reference), _power(estimate)) * heard
+        covered = self._covered(cell)
+        distances = _distances(_power(reference), _power(estimate)) * covered
         energies = [self._energies(spectrum) for spectrum in (reference, reference - estimate)]
-        self.sums.add(np.array([distances.sum(), heard.sum() * self.channels, *energies[0], *energies[1]]))
+        self.sums.add(np.array([distances.sum(), covered.sum() * self.channels, *energies[0], *energies[1]]))
 
     def figures(self) -> SpectralFigures:
         distance, columns, *energies = self.sums.values().tolist()
@@ -84,8 +84,8 @@ class Spectral(FixedWindowAccumulator[SpectralFigures]):
         lsd = distance / columns if columns else nan
         return SpectralFigures(lsd, _ratio(r_below, d_below), _ratio(r_above, d_above), self.split_hz)
 
-    def _heard(self, cell: int) -> NDArray[np.bool_]:
-        """The columns whose centre was heard. A column ends HOP frames after its place on the grid."""
+    def _covered(self, cell: int) -> NDArray[np.bool_]:
+        """Which columns have their centre in the recording. A column ends HOP frames after its grid position."""
         centres = (cell * COLUMNS + np.arange(COLUMNS) - 1) * HOP
         return (centres >= self.start) & (centres <= self.stop)
 

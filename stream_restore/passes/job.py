@@ -79,7 +79,7 @@ class BlockAccumulator(Protocol):
     """What a first pass fills; `stream_restore.engine.state` can keep it."""
 
     def add(self, block: Audio) -> None:
-        """Hear the next block, shape (channels, frames)."""
+        """Accumulate the next block, shape (channels, frames)."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,9 @@ class Job:
     resume: bool
 
     def first_pass(
-        self, source: Source, stage: Stage[Any], hearing: BlockAccumulator, ticker: Callable[[int], None]
+        self, source: Source, stage: Stage[Any], accumulator: BlockAccumulator, ticker: Callable[[int], None]
     ) -> None:
-        """Give all that `stage` makes of `source` to `hearing`, and go back to the start.
+        """Give all that `stage` makes of `source` to `accumulator`, and go back to the start.
 
         Where the run can be resumed so can this, until the run is complete; its journal is OUTPUT.first.journal.
 
@@ -125,9 +125,9 @@ class Job:
                     self._begin_anew(whole)
                     journal.remove()
             state = stage.initial_state()
-            for (block,) in run_pass([source], [state, hearing], journal, progress=ticker):
-                hearing.add(stage.advance(state, block))
-            hearing.add(stage.drain(state))
+            for (block,) in run_pass([source], [state, accumulator], journal, progress=ticker):
+                accumulator.add(stage.advance(state, block))
+            accumulator.add(stage.drain(state))
         source.rewind()
 
     def run(self, source: Source, stage: Stage[Any], ticker: Callable[[int], None]) -> Report:

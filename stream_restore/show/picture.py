@@ -94,11 +94,11 @@ def mels(sources: Sequence[Readable], most: int = MOST, journal: Journal | None 
     Args:
         journal: of a step that can go on where it was stopped.
     """
-    heard = [_Columns(source.spec, most) for source in sources]
-    for blocks in run_pass(sources, heard, journal):
-        for columns, block in zip(heard, blocks, strict=True):
+    accumulators = [_Columns(source.spec, most) for source in sources]
+    for blocks in run_pass(sources, accumulators, journal):
+        for columns, block in zip(accumulators, blocks, strict=True):
             columns.update(block)
-    return [columns.close() for columns in heard]
+    return [columns.close() for columns in accumulators]
 
 
 def check() -> None:
@@ -133,7 +133,7 @@ def draw(panels: Mapping[str, Mel], path: Path) -> None:
 class _Columns:
     """Power spectra of Hann windows, hop size/4, the first centred at frame 0, in mel bands, pooled."""
 
-    kept = ("frames", "_held", "_pool")
+    state_names = ("frames", "_held", "_pool")
 
     def __init__(self, spec: Spec, most: int) -> None:
         self.spec, self.frames = spec, 0
@@ -147,14 +147,14 @@ class _Columns:
         self._pool = _Pool(most)
 
     def update(self, block: Audio) -> None:
-        """Hear the next block, shape (channels, frames)."""
+        """Accumulate the next block, shape (channels, frames)."""
         self.frames += block.shape[1]
         self._held = np.concatenate([self._held, block], axis=1)
         while self._held.shape[1] >= (CELL - 1) * self._hop + self._size:
             self._work(CELL)
 
     def close(self) -> Mel:
-        """Hear half a window of silence; what was heard."""
+        """Append half a window of silence and return the spectrogram."""
         self._held = np.pad(self._held, ((0, 0), (0, self._size // 2)))
         while (rest := (self._held.shape[1] - self._size) // self._hop + 1) > 0:
             self._work(min(rest, CELL))
@@ -173,7 +173,7 @@ class _Columns:
 class _Pool:
     """At most `most` columns, each the mean of `width` that were added; when there is no room, pairs are merged."""
 
-    kept = ("width", "_sums", "_added")
+    state_names = ("width", "_sums", "_added")
 
     def __init__(self, most: int) -> None:
         self.width = 1

@@ -94,7 +94,7 @@ class Tiles:
         SinkError: (later) a tile cannot be written.
     """
 
-    kept = ("frames", "_held", "_columns", "_levels")
+    state_names = ("frames", "_held", "_columns", "_levels")
 
     def __init__(self, folder: Path, spec: Spec, axes: Axes | None = None) -> None:
         self.folder, self.spec, self.axes = folder, spec, axes or Axes()
@@ -184,7 +184,7 @@ class Tiles:
 class _Level:
     """One tile of one level in the making."""
 
-    kept = ("_tile", "_filled", "_number", "_odd")
+    state_names = ("_tile", "_filled", "_number", "_odd")
 
     def __init__(self, folder: Path, axes: Axes, further: Callable[[NDArray[np.float64]], None]) -> None:
         self._folder, self._axes, self._further = folder, axes, further

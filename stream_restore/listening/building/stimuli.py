@@ -56,7 +56,7 @@ def make_stimuli(clip: Clip, spec: Spec, place: Place) -> Stimuli:
     raw |= {name: anchor(raw[REFERENCE], hertz, spec.sample_rate) for name, hertz in ANCHORS_HZ.items()}
     raw |= {name: read_excerpt(path, place).astype(np.float64) for name, path in clip.conditions.items()}
     faded = {name: sound * _fades(spec, sound.shape[1]) for name, sound in raw.items()}
-    gains = _gains({name: _heard(spec, sound) for name, sound in faded.items()}, clip.name)
+    gains = _gains({name: _loudness(spec, sound) for name, sound in faded.items()}, clip.name)
     sounds = {name: np.asarray(10 ** (gains[name] / 20) * sound, np.float32) for name, sound in faded.items()}
     figures = {name: _figures(spec, sounds[REFERENCE], sound) for name, sound in sounds.items() if name != REFERENCE}
     return Stimuli(spec, sounds, gains, figures)
@@ -69,20 +69,20 @@ def _fades(spec: Spec, frames: int) -> Samples:
     return np.concatenate([rise, np.ones(frames - 2 * length), rise[::-1]])
 
 
-def _heard(spec: Spec, sound: Samples) -> LoudnessFigures:
+def _loudness(spec: Spec, sound: Samples) -> LoudnessFigures:
     loudness = Loudness(spec)
     loudness.update(sound.astype(np.float32))
     return loudness.result()
 
 
-def _gains(heard: Mapping[str, LoudnessFigures], clip: str) -> dict[str, float]:
-    for name, figures in heard.items():
+def _gains(loudness: Mapping[str, LoudnessFigures], clip: str) -> dict[str, float]:
+    for name, figures in loudness.items():
         if not isfinite(figures.integrated_lufs):
             raise SourceError(
                 f"{clip}: {name} is silent in the excerpt, or it is shorter than 0.4 s: choose another place"
             )
-    gains = {name: TARGET_LUFS - figures.integrated_lufs for name, figures in heard.items()}
-    highest = max(heard[name].true_peak_dbtp + gain for name, gain in gains.items())
+    gains = {name: TARGET_LUFS - figures.integrated_lufs for name, figures in loudness.items()}
+    highest = max(loudness[name].true_peak_dbtp + gain for name, gain in gains.items())
     return {name: gain - max(0.0, highest - HIGHEST_PEAK_DBTP) for name, gain in gains.items()}
 
 

@@ -55,7 +55,7 @@ class ActivityMeter:
         repairs: in order, made for the recording.
     """
 
-    kept = ("_states", "_given", "_found")
+    state_names = ("_states", "_given", "_found")
 
     def __init__(self, repairs: Sequence[Repair[Any]]) -> None:
         self._repairs = repairs
