@@ -52,7 +52,7 @@ def test_a_process_killed_at_random_times_goes_on(
 MOMENTS = (
     "original.wav.journal", "original.wav", "degraded.wav.first.journal", "degraded.wav", "same.wav.journal",
     "same.wav", "figures of same.journal", "spectrograms-same.png", "1.png", "tiles.json", "track 3.journal",
-    "audio.flac", "3/tiles.json", "recording.js", "viewer.js", "spoilt both.journal", "clip.json", "results.json",
+    "audio.flac", "3/tiles.json", "recording.js", "viewer.js", "misaligned both.journal", "clip.json", "results.json",
     "results.csv",
 )  # fmt: skip
 """Files, in the order in which they get their names."""

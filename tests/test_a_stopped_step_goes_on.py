@@ -47,7 +47,7 @@ STEPS = {
     "picture of same": (_Columns, "update", 0.5),
     "track 2": (Tiles, "update", 0.62),
     "track 3": (Tiles, "update", 0.88),
-    "spoilt both": (Distortion, "update", 0.9),
+    "misaligned both": (Distortion, "update", 0.9),
 }
 """By name: what hears, and when to stop: a share of all that it hears in the run, in the middle of the step."""
 

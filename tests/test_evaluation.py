@@ -81,12 +81,12 @@ def test_figures_are_those_of_the_files(evaluated: Path) -> None:
 
 
 def test_slips_have_the_figures_that_the_report_explains(evaluated: Path) -> None:
-    spoilt = results(evaluated)[0]["spoilt"]
+    misaligned = results(evaluated)[0]["misaligned"]
     row = results(evaluated)[0]["rows"][0]
-    assert spoilt["127 times too loud"]["si_sdr_db"] == pytest.approx(row["si_sdr_db"], abs=1e-3)
-    assert spoilt["127 times too loud"]["sdr_db"] == pytest.approx(-42, abs=0.5)
-    assert spoilt["1 s late"]["sdr_db"] == pytest.approx(-3, abs=1)
-    assert spoilt["both"]["si_sdr_db"] < -20
+    assert misaligned["127 times too loud"]["si_sdr_db"] == pytest.approx(row["si_sdr_db"], abs=1e-3)
+    assert misaligned["127 times too loud"]["sdr_db"] == pytest.approx(-42, abs=0.5)
+    assert misaligned["1 s late"]["sdr_db"] == pytest.approx(-3, abs=1)
+    assert misaligned["both"]["si_sdr_db"] < -20
 
 
 def test_the_csv_has_a_line_for_every_signal(evaluated: Path) -> None:

@@ -135,11 +135,11 @@ class Clip:
         self._show(log, rows)
         self.done(2 * len(self.models) * seconds)
         told = [{**_signal(name, self.models), **row} for name, row in rows.items()]
-        spoilt = {
-            name: log.resumable_step(f"spoilt {name}", partial(self._spoil, *how))
+        misaligned_figures = {
+            name: log.resumable_step(f"misaligned {name}", partial(self._measure_misaligned, *how))
             for name, how in MISALIGNMENTS.items()
         }
-        return {"file": self.source.name, **facts, "rows": told, "spoilt": spoilt}
+        return {"file": self.source.name, **facts, "rows": told, "misaligned": misaligned_figures}
 
     def _load(self, progress: Progress) -> Report:
         """Write the clip as the experiment hears it."""
@@ -225,8 +225,10 @@ class Clip:
     def _residual(self, stack: ExitStack, label: str) -> Difference:
         return Difference(self._open(stack, "original"), self._open(stack, label))
 
-    def _spoil(self, late_seconds: float, factor: float, journal: Journal) -> dict[str, float | str | None]:
-        """Figures of the same degraded clip, spoilt."""
+    def _measure_misaligned(
+        self, late_seconds: float, factor: float, journal: Journal
+    ) -> dict[str, float | str | None]:
+        """Figures of the degraded clip, deliberately misaligned."""
         found = misaligned(self._path("original"), self._path("degraded"), late_seconds, factor, journal)
         return {"sdr_db": _plain(found.sdr_db), "si_sdr_db": _plain(found.si_sdr_db)}
 

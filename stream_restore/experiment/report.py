@@ -83,7 +83,7 @@ def _page(clips: Sequence[Clip]) -> str:
         clip="Kevin MacLeod &ndash; Vibe Ace",
         summary=_summary(clips, models) if len(clips) > 1 else "",
         clips="\n".join(map(_clip, clips)),
-        spoilt="".join(map(_spoilt, clips)),
+        misaligned="".join(map(_misaligned, clips)),
     )
 
 
@@ -188,13 +188,13 @@ def _gained(gain: float | None, figure: str) -> str:
     return f"<small class={'better' if better else 'worse'}>{sign}{abs(gain):.2f}</small>"
 
 
-def _spoilt(clip: Clip) -> str:
-    """What slips do to the figures of a clip's degraded signal."""
+def _misaligned(clip: Clip) -> str:
+    """Figures of a clip's degraded signal, deliberately misaligned."""
     name = escape(clip["name"].replace("_", " "))
     return "".join(
         f"<tr><th scope=row>{name}, {escape(slip)}</th><td>{_number(found['sdr_db'])}</td>"
         f"<td>{_number(found['si_sdr_db'])}</td></tr>"
-        for slip, found in clip["spoilt"].items()
+        for slip, found in clip["misaligned"].items()
     )
 
 
