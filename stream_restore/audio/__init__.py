@@ -1,4 +1,4 @@
-"""Sound in and out: files, pipes and headerless samples. The only package that touches an audio file.
+"""Audio input and output: files, pipes and headerless samples. The only package that opens audio files.
 
 >>> import io
 >>> from stream_restore.audio import open_source, parse_raw

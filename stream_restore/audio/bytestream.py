@@ -1,4 +1,4 @@
-"""Bytes from a file or a pipe, in the lengths asked for, whatever lengths they come in."""
+"""Buffered reads of exact lengths from a file or a pipe."""
 
 from typing import BinaryIO
 
@@ -7,17 +7,17 @@ from ..errors import SourceError
 __all__ = ["ByteStream", "OnePass"]
 
 PIECE = 1 << 20
-"""Largest single read, so that memory follows what comes and not what a header claims."""
+"""Largest single read in bytes, so that memory follows the data received, not the sizes a header claims."""
 
 
 class ByteStream:
-    """A binary stream read from its front, with look-ahead.
+    """A binary stream read sequentially, with look-ahead.
 
-    `seekable` is the caller's word that the stream is a regular file; then `seek` and `size` work.
+    The caller sets `seekable` if the stream is a regular file; then `seek` and `size` work.
 
     Attributes:
         name: for messages.
-        position: bytes taken so far.
+        position: bytes consumed so far.
     """
 
     def __init__(self, raw: BinaryIO, name: str, seekable: bool = False, owned: bool = True) -> None:
@@ -30,10 +30,10 @@ class ByteStream:
         self.position = 0
 
     def read(self, size: int) -> bytes:
-        """Exactly `size` bytes, fewer only at the end of the stream.
+        """Read exactly `size` bytes, fewer only at the end of the stream.
 
         Raises:
-            SourceError: the system cannot read on.
+            SourceError: if a read fails.
         """
         self._fill(size)
         taken = bytes(self._ahead[:size])
@@ -44,12 +44,12 @@ class ByteStream:
         return taken
 
     def peek(self, size: int) -> bytes:
-        """The next `size` bytes without taking them, fewer only at the end of the stream."""
+        """The next `size` bytes without consuming them, fewer only at the end of the stream."""
         self._fill(size)
         return bytes(self._ahead[:size])
 
     def skip(self, size: int) -> int:
-        """Pass over `size` bytes; the number passed, smaller only at the end of the stream."""
+        """Skip `size` bytes; return the number skipped, smaller only at the end of the stream."""
         done = 0
         while done < size:
             passed = len(self.read(min(size - done, PIECE)))
@@ -59,28 +59,28 @@ class ByteStream:
         return done
 
     def mark(self) -> None:
-        """Keep what is taken from here on, for `back`."""
+        """Start recording the bytes consumed, for `back`."""
         self._marked = bytearray()
 
     def back(self) -> None:
-        """Give back what was taken since `mark`, so that another reader can start there."""
+        """Return to the position of `mark`, so that another reader can start there."""
         taken = self._marked or bytearray()
         self.position -= len(taken)
         self._ahead[:0] = taken
         self.unmark()
 
     def unmark(self) -> None:
-        """Keep what is taken no longer."""
+        """Stop recording the bytes consumed."""
         self._marked = None
 
     def seek(self, position: int) -> None:
-        """Go to an absolute byte of a seekable stream."""
+        """Go to an absolute byte position of a seekable stream."""
         self._raw.seek(position)
         self._ahead.clear()
         self.position = position
 
     def size(self) -> int | None:
-        """Bytes in a seekable stream, else None."""
+        """Size in bytes of a seekable stream, else None."""
         if not self.seekable:
             return None
         here = self._raw.tell()
@@ -111,7 +111,7 @@ class ByteStream:
 
 
 class OnePass:
-    """A byte stream that shows no more than `read`, for libraries that would seek if they could."""
+    """A byte stream without `seek`, for libraries that would otherwise use it."""
 
     def __init__(self, stream: ByteStream) -> None:
         self.read = stream.read

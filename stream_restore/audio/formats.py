@@ -1,4 +1,4 @@
-"""How sound is stored: the words of a sample, the containers that can be written, and which one an output gets."""
+"""Storage formats: sample words, writable containers, and the choice of format for an output."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -28,9 +28,9 @@ class Word:
     """One way to store a sample.
 
     Attributes:
-        size: bytes.
+        size: in bytes.
         bits: resolution. Floats count as 32, since the engine holds float32; A-law and mu-law as 16.
-        kind: "int", "float" or "law"; "codec" for what a lossy codec takes.
+        kind: "int", "float" or "law"; "codec" for the input of a lossy codec.
     """
 
     size: int
@@ -67,21 +67,21 @@ CODECS: Mapping[str, Word] = {
     "alac_24": Word(3, 24, "int"),
     "alac_32": Word(4, 32, "int"),
 }
-"""Codecs of libsndfile, by its names: the integers they take, and bytes of a sample at most.
+"""Codecs of libsndfile, by its names: the integers they take, and the maximum bytes per sample.
 
-Not among them, because libsndfile 1.2 damages them: ALAC of 20 bits (stereo), and SDS (its last block)."""
+Excluded because libsndfile 1.2 corrupts them: ALAC of 20 bits (stereo), and SDS (its last block)."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """How sound is stored; what an output keeps of its input.
+    """How audio is stored; what an output inherits from its input.
 
     Attributes:
         container: "wav", "rf64", "w64", "flac", "mp3", "raw", ...
-        encoding: one of `WORDS` for samples, else the name of a codec ("mp3", "aac", "vorbis", ...).
-        tags: "title", "artist", "album", "date", ... with their texts.
-        channel_mask: which loudspeaker each channel is for, as the bits of WAVE_FORMAT_EXTENSIBLE; 0 unknown.
-        big_endian: the byte order of headerless samples.
+        encoding: one of `WORDS` for PCM, else the name of a codec ("mp3", "aac", "vorbis", ...).
+        tags: "title", "artist", "album", "date", ... and their values.
+        channel_mask: loudspeaker positions, as the bits of WAVE_FORMAT_EXTENSIBLE; 0 if unknown.
+        big_endian: byte order of headerless samples.
     """
 
     container: str
@@ -93,14 +93,15 @@ class Format:
 
 @dataclass(frozen=True)
 class Container:
-    """A container that can be written.
+    """A writable container.
 
     Attributes:
-        writer: "pcm" (our own headers), "sndfile" or "av". What is in `CODECS` goes to files only, by libsndfile.
-        encodings: what it can carry; the first is its default.
-        suffixes: of file names, without the dot.
+        writer: "pcm" (headers written by this package), "sndfile" or "av". Encodings in `CODECS` always go through
+            libsndfile, to files only.
+        encodings: those it supports; the first is the default.
+        suffixes: file name extensions, without the dot.
         pipe: whether it can be written to a pipe.
-        limit: bytes of sound it can hold; None without bound.
+        limit: maximum bytes of sample data; None if unlimited.
     """
 
     writer: str
@@ -115,10 +116,10 @@ _WAV = tuple(word for word in _ALL if word != "s8")
 _AU = tuple(word for word in _ALL if word != "u8")
 _RAW_CODECS = ("gsm610", "nms_adpcm_16", "nms_adpcm_24", "nms_adpcm_32")
 RAW_CODECS = (*_RAW_CODECS, "vox_adpcm")
-"""Codecs that need no header; an odd number of frames in the last one cannot be written."""
+"""Codecs that need no header. The last is only read: it cannot store an odd number of frames."""
 _WAV_CODECS = ("ima_adpcm", "ms_adpcm", "gsm610", "g721_32", "nms_adpcm_16", "nms_adpcm_24", "nms_adpcm_32")
 _SMALL = 2**32 - 2**20
-"""What 32-bit sizes can hold, less room for chunks around the sound."""
+"""The range of 32-bit sizes, less room for chunks around the sample data."""
 
 
 def _sndfile(name: str, encodings: str, *suffixes: str, limit: int | None = _SMALL) -> Container:
@@ -158,31 +159,31 @@ CONTAINERS: Mapping[str, Container] = {
 
 
 def word_of(encoding: str) -> Word | None:
-    """The word that an encoding takes; None for codecs that take floats."""
+    """The word that an encoder of this encoding takes as input; None for codecs that take floats."""
     return WORDS.get(encoding) or CODECS.get(encoding)
 
 
 def kept_word(encoding: str) -> Word | None:
-    """The word that an encoding keeps; None for lossy codecs."""
+    """The word that an encoding preserves; None for lossy codecs."""
     word = word_of(encoding)
     return None if word is None or word.kind == "codec" else word
 
 
 def names(pipe: bool = False) -> str:
-    """The containers that can be written (to a pipe), as a list for messages."""
+    """The containers that can be written (to a pipe, if `pipe`), as a list for messages."""
     return ", ".join(name for name, container in CONTAINERS.items() if container.pipe or not pipe)
 
 
 def choose(name: str, container: str | None, encoding: str | None, like: Format | None, pipe: bool = False) -> Format:
-    """The format of an output called `name` ("-" for a pipe), from what was asked for and what the input had.
+    """The format of an output called `name` ("-" for a pipe), from the requested format and the input's (`like`).
 
-    Container: as asked; else by the suffix; else, for a file, the input's; else WAV.
-    Encoding: as asked; else the input's where the container can carry it; else the narrowest word that loses
-    nothing, or the widest there is. From a lossy codec to samples: the container's default, mostly 16 bits,
-    because a decoder's float output holds nothing of worth below them.
+    Container: as requested; else by the suffix; else, for a file, the input's; else WAV.
+    Encoding: as requested; else the input's if the container supports it; else the narrowest lossless word, or the
+    widest available. From a lossy codec to PCM: the container's default, mostly 16 bits, because a decoder's float
+    output holds nothing of value below them.
 
     Raises:
-        ConfigError: a container or encoding that cannot be written; the message lists those that can.
+        ConfigError: if the container or encoding cannot be written; the message lists those that can.
 
     >>> choose("out.flac", None, None, Format("wav", "f32")).encoding
     's24'
@@ -199,10 +200,12 @@ def choose(name: str, container: str | None, encoding: str | None, like: Format 
 
 
 def refuse_unwritable(container: str, encoding: str | None) -> None:
-    """Refuse what no recording can become. What one can may depend on it: "m4a" is ALAC or AAC as the recording is.
+    """Refuse a format that no input can be written as.
+
+    What is possible may depend on the input: "m4a" holds ALAC or AAC, as the input does.
 
     Raises:
-        ConfigError: no input has `choose` give a format.
+        ConfigError: if `choose` accepts it for no input.
 
     >>> refuse_unwritable("m4a", "s16")
     >>> refuse_unwritable("flac", "f32")
@@ -218,7 +221,7 @@ def refuse_unwritable(container: str, encoding: str | None) -> None:
 
 
 def _raw_name(container: str, encoding: str | None) -> tuple[str, str | None]:
-    """A word with its byte order as a container's name, as ffmpeg takes it: "f32le" is raw f32le."""
+    """Accept a word with byte order as a container name, as ffmpeg does: "f32le" is raw f32le."""
     if container[:-2] in WORDS and container[-2:] in ("le", "be"):
         return "raw", encoding or container
     return container, encoding
@@ -243,7 +246,7 @@ def _by_suffix(suffix: str, like: Format | None, what: str) -> str:
 
 
 def _shared(suffix: str, like: Format) -> bool:
-    """Whether the input's container uses this suffix too, as ALAC and AAC share .m4a."""
+    """Whether the input's container also uses this suffix, as ALAC and AAC share .m4a."""
     return like.container in CONTAINERS and suffix in CONTAINERS[like.container].suffixes
 
 
@@ -270,7 +273,7 @@ def _encoding(container: str, asked: str | None, like: Format | None, pipe: bool
 
 
 def _nearest(word: Word, carried: tuple[str, ...]) -> str:
-    """The narrowest encoding that holds `word`, of its kind if possible; else the widest, or the only one."""
+    """The narrowest encoding that holds `word`, preferably of its kind; else the widest, or the only one."""
     plain = [name for name in carried if name in WORDS and WORDS[name].kind != "law"]
     if not plain:
         return carried[0]

@@ -1,4 +1,4 @@
-"""Places in a recording, as messages name them."""
+"""Positions in a recording, formatted for messages."""
 
 __all__ = ["format_position", "format_timestamp"]
 
@@ -16,7 +16,7 @@ def format_timestamp(seconds: float) -> str:
 
 
 def format_position(frame: int, sample_rate: int) -> str:
-    """A frame together with its time.
+    """A frame number and its time.
 
     >>> format_position(1234, 44100)
     'frame 1234 (0:00:00.028)'

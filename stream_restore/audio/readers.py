@@ -1,8 +1,8 @@
-"""Which reader opens what.
+"""Selects the reader for an input.
 
-A WAV, or a relative of it, is read here, from a file and from a pipe alike. Everything else goes to FFmpeg, and what
-FFmpeg does not know, or decodes wrongly, to libsndfile. Containers that can be read in one pass are read so from a
-pipe; others go to a temporary file first. Either way the samples are those of the same bytes in a file.
+WAV and related containers are read by this package, from files and pipes alike. All others go to FFmpeg, or to
+libsndfile if FFmpeg does not support them or decodes them incorrectly. From a pipe, containers that can be read in one
+pass are streamed; others go to a temporary file first. Either way the samples equal those of the same bytes in a file.
 """
 
 import os
@@ -30,7 +30,7 @@ def open_source(target: str | Path | BinaryIO, *, raw: RawFormat | None = None) 
     """Open a file, "-" for stdin, or a binary stream; `raw` describes samples without a header.
 
     Raises:
-        SourceError: missing, unreadable, a folder, empty, or no sound.
+        SourceError: if it is missing, unreadable, a folder, empty, or holds no audio.
     """
     stream = _stream(target)
     try:
@@ -77,7 +77,7 @@ def _opened(stream: ByteStream, raw: RawFormat | None, path: Path | None) -> Sou
 
 
 def _codec(stream: ByteStream, raw: RawFormat, path: Path | None) -> Source:
-    """What a codec made, without a header; from a pipe by way of a temporary file."""
+    """Headerless data of a codec; from a pipe by way of a temporary file."""
     if stream.seekable and path:
         stream.close()
         return _by_libsndfile(stream.name, path.open("rb"), rereadable=True, raw=raw)
@@ -97,11 +97,11 @@ def _foreign_file(stream: ByteStream, path: Path) -> Source:
 
 
 def _exact(stream: ByteStream) -> bool:
-    """Whether libsndfile decodes it, and FFmpeg (version 8) to something else.
+    """Whether libsndfile decodes it correctly, and FFmpeg (version 8) does not.
 
-    FFmpeg reads the words of G.721 and G.723 in the other order (AU's encodings 23, 25 and 26, WAV's 0x40), does not
-    know NMS ADPCM (WAV's 0x38), rounds MS ADPCM (0x02) as neither libsndfile nor SoX does, drops the last, shorter
-    packet of an ALAC in CAF, and keeps what fills the last one of a GSM in AIFF.
+    FFmpeg reads the code words of G.721 and G.723 in the opposite order (AU's encodings 23, 25 and 26, WAV's 0x40),
+    does not support NMS ADPCM (WAV's 0x38), rounds MS ADPCM (0x02) unlike libsndfile and SoX, drops the last, shorter
+    packet of ALAC in CAF, and keeps the padding of the last packet of GSM in AIFF.
     """
     head = stream.peek(66)
     if head[:4] == b".snd":
@@ -116,7 +116,7 @@ def _exact(stream: ByteStream) -> bool:
 
 
 def _sound_designer(path: Path) -> Source:
-    """Sound Designer II: samples in one file, all about them in the resource fork that lies beside it."""
+    """Sound Designer II: samples in one file, their format in the resource fork beside it."""
     forks = (path.with_name(f"._{path.name}"), path.with_name(".AppleDouble") / path.name)
     if not any(fork.is_file() for fork in forks):
         raise SourceError(
@@ -127,7 +127,7 @@ def _sound_designer(path: Path) -> Source:
 
 
 def _ogg_file(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool) -> Source:
-    """An Ogg is read in one pass, for an eye on every page; its length stands at its end."""
+    """Read an Ogg file in one pass, so that every page is checked; its length, stored at its end, is read first."""
     from .ffmpeg.source import AvSource
 
     with AvSource(name, reopen, rereadable) as ends:
@@ -151,14 +151,14 @@ def _foreign_pipe(stream: ByteStream) -> Source:
 
 
 def _again(file: BinaryIO) -> BinaryIO:
-    """The same file once more, from its front; it outlives `file`."""
+    """A duplicate of `file`, at its start; it stays open after `file` is closed."""
     copy = os.fdopen(os.dup(file.fileno()), "rb")
     copy.seek(0)
     return copy
 
 
 def _foreign(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool) -> Source:
-    """By FFmpeg, or else by libsndfile."""
+    """Open with FFmpeg, or else with libsndfile."""
     from .ffmpeg.source import AvSource
 
     try:

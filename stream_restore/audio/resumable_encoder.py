@@ -1,8 +1,8 @@
-"""Encoded files that can be gone on with, though no encoder can.
+"""Encoded files that can be resumed, although encoder state cannot be saved.
 
-The numbers that an encoder gets are kept as they are in NAME.part; what it makes of them grows in NAME.encoded.part,
-which is NAME when it is complete. A run that goes on gives a new encoder all the numbers again, then those that
-follow. So an encoder always hears one recording from its first frame to its last, and writes the same bytes.
+The samples that an encoder receives are also stored in NAME.part; its output grows in NAME.encoded.part, which is
+renamed to NAME when complete. A resumed run feeds all stored samples to a new encoder, then those that follow. So an
+encoder always receives one recording from its first frame to its last, and writes the same bytes.
 """
 
 import numpy as np
@@ -18,15 +18,15 @@ from .sink import Position, Sink
 __all__ = ["ENCODED", "ReplayedSink"]
 
 ENCODED = ".encoded.part"
-"""What is behind the name of what an encoder has made so far."""
+"""Suffix of the file that an encoder has not completed."""
 
 _TYPES = {"s16": "<i2", "s32": "<i4", "f32": "<f4"}
 _BLOCK = 1 << 16
-"""Frames read at once."""
+"""Frames per read."""
 
 
 class ReplayedSink(PcmSink):
-    """An `encoder`, a sink of its own, and beside it the numbers it got: 2 bytes a sample up to 16 bits, else 4."""
+    """Feeds the sink `encoder` and stores the samples it received: 2 bytes each up to 16 bits, else 4."""
 
     def __init__(
         self, output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool, encoder: Sink
@@ -39,10 +39,10 @@ class ReplayedSink(PcmSink):
         return False
 
     def go_on(self, position: Position) -> None:
-        """Cut what an earlier sink kept to `position`, give it to the encoder, and continue there.
+        """Truncate the samples stored by an earlier sink to `position`, feed them to the encoder, and continue there.
 
         Raises:
-            SinkError: it left less, or that cannot be read; whatever the encoder says.
+            SinkError: if fewer are stored, if they cannot be read, or if the encoder fails.
         """
         super().go_on(position)
         channels, kind = self.spec.channels, np.dtype(_TYPES[self._word])
@@ -57,7 +57,7 @@ class ReplayedSink(PcmSink):
         if not self._kept:
             self._output.discard()
         self._encoder.close()
-        # Only now: whoever is stopped between the two makes the same file once more.
+        # Only now: a run stopped between the two can then write the same file again.
         self._output.discard()
 
     def _let_go(self) -> None:
@@ -66,7 +66,7 @@ class ReplayedSink(PcmSink):
 
 
 def _kept_word(encoding: str) -> str:
-    """The shortest word that holds what `Quantiser` makes for an encoding."""
+    """The shortest word that holds the values `Quantiser` returns for an encoding."""
     word = word_of(encoding)
     if word is None or word.kind == "float":
         return "f32"

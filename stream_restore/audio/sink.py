@@ -1,4 +1,4 @@
-"""What every sink of sound promises."""
+"""The interface of all audio sinks."""
 
 from abc import ABC, abstractmethod
 from types import TracebackType
@@ -17,22 +17,22 @@ __all__ = ["Position", "Sink"]
 
 
 class Position(NamedTuple):
-    """How far a sink is: frames written, and how many of their samples were clipped."""
+    """Progress of a sink: frames written, and how many of their samples were clipped."""
 
     frames: int
     clipped: int
 
 
 class Sink(ABC):
-    """Sound written from its first frame to its last. The bytes do not depend on how it was cut into blocks.
+    """Writes audio from its first frame to its last. The bytes do not depend on the division into blocks.
 
-    A file has its name only after `close`; until then it is NAME.part. As a context manager a sink closes,
-    or aborts when an exception leaves.
+    A file is NAME.part until `close` renames it. As a context manager a sink closes, or aborts if an exception is
+    raised.
 
     Attributes:
         name: for messages.
         spec: sample rate and channels.
-        format: container, encoding and tags of what is written.
+        format: container, encoding and tags of the output.
     """
 
     def __init__(self, output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> None:
@@ -48,19 +48,19 @@ class Sink(ABC):
 
     @property
     def clipped(self) -> int:
-        """Samples so far that were beyond what the output holds."""
+        """Samples so far that exceeded the range of the output."""
         return self._quantiser.clipped
 
     @property
     def position(self) -> Position:
-        """How far it is."""
+        """Frames written and samples clipped so far."""
         return Position(self._frames, self.clipped)
 
     def go_on(self, position: Position) -> None:
-        """Continue at `position` of an earlier sink, which was opened as `continuable`, and keep what it left.
+        """Continue at `position` of an earlier sink, which was opened as `continuable`, and keep its NAME.part.
 
         Raises:
-            ConfigError: a pipe.
+            ConfigError: if the output is a pipe.
         """
         if not self._output.seekable():
             raise ConfigError(f"{self.name}: is no file, and cannot be continued")
@@ -69,13 +69,13 @@ class Sink(ABC):
         self.keep()
 
     def write(self, block: Audio) -> None:
-        """Add a block of shape (channels, frames).
+        """Append a block of shape (channels, frames).
 
         Raises:
-            SpecError: the wrong number of channels.
-            SinkError: disk full, more than the container holds, or a sample that is not finite, with its time;
-                ClosedPipeError: the reader went away.
-            StreamError: the sink is closed.
+            SpecError: if the number of channels is wrong.
+            SinkError: if the disk is full, the container's limit is exceeded, or a sample is not finite (the message
+                gives its time); ClosedPipeError: if the reader closed the pipe.
+            StreamError: if the sink is closed.
         """
         if not self._open:
             raise StreamError(f"{self.name}: is closed; open another sink")
@@ -87,19 +87,19 @@ class Sink(ABC):
         self.store(self._quantiser(block))
 
     def store(self, values: Values) -> None:
-        """Add numbers of the output's word, shape (channels, frames): what `write` does once they are made.
+        """Append samples of the output's word, shape (channels, frames); `write` calls this after quantising.
 
         Raises:
-            SinkError: as `write`.
+            SinkError: if writing fails, see `write`.
         """
         self._store(values)
         self._output.check()
 
     def close(self) -> None:
-        """Finish: everything to the disk, then the file gets its name. Any number of times.
+        """Finish: flush to the disk, then rename the file to its final name. Idempotent.
 
         Raises:
-            SinkError: disk full; nothing is left behind, unless it is kept.
+            SinkError: if the disk is full; NAME.part is deleted, unless kept.
         """
         if not self._open:
             return
@@ -112,19 +112,19 @@ class Sink(ABC):
             raise
 
     def sync(self) -> None:
-        """Bring what was written so far to the disk.
+        """Flush what was written so far to the disk.
 
         Raises:
-            SinkError: whatever the system says.
+            SinkError: if the system reports an error.
         """
         self._output.sync()
 
     def keep(self) -> None:
-        """From now on whatever goes wrong leaves NAME.part: somebody knows how to go on with it."""
+        """From now on keep NAME.part after an error, because the caller can resume from it."""
         self._kept = True
 
     def abort(self) -> None:
-        """Give up: no file is left behind, unless it is kept. Any number of times."""
+        """Stop without finishing and delete NAME.part, unless kept. Idempotent."""
         if self._open:
             self._open = False
             self._release()
@@ -153,11 +153,11 @@ class Sink(ABC):
 
     @abstractmethod
     def _store(self, values: Values) -> None:
-        """Write numbers of the output's word, shape (channels, frames)."""
+        """Write samples of the output's word, shape (channels, frames)."""
 
     @abstractmethod
     def _finish(self) -> None:
-        """Write what comes last."""
+        """Write the remaining data."""
 
     def _publish(self) -> None:
         self._output.commit(self._force)
@@ -166,14 +166,14 @@ class Sink(ABC):
         self._output.leave() if self._kept else self._output.discard()
 
     def _release(self) -> None:  # noqa: B027 - not every sink holds any
-        """Let go of a library's objects without finishing."""
+        """Release library objects without finishing."""
 
 
 def refuse_too_long(name: str, spec: Spec, form: Format, frames: int) -> None:
-    """Refuse what a container's sizes cannot say.
+    """Refuse a length that the container's size fields cannot represent.
 
     Raises:
-        SinkError: names containers without this limit.
+        SinkError: if `frames` exceeds the limit; the message names containers without it.
     """
     limit, word = CONTAINERS[form.container].limit, word_of(form.encoding)
     if limit is None or word is None:

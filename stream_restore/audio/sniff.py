@@ -1,4 +1,4 @@
-"""What the first bytes say about how a container can be read."""
+"""Detects from the first bytes how a container can be read."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ _LARGEST_ID3 = 1 << 20
 
 @dataclass(frozen=True)
 class Kind:
-    """How to read.
+    """How a container can be read.
 
     Attributes:
-        streams: one pass from front to back gives the same samples as a file does.
-        ogg: it is an Ogg.
-        exact: the header of an MP3 tells its exact number of frames.
+        streams: whether one sequential pass gives the same samples as a seekable file.
+        ogg: whether it is an Ogg.
+        exact: whether it is an MP3 whose header gives the exact number of frames.
     """
 
     streams: bool
@@ -29,10 +29,10 @@ class Kind:
 
 
 def sniff(stream: ByteStream) -> Kind:
-    """Look at the first bytes, without taking them.
+    """Inspect the first bytes, without consuming them.
 
-    An MP3 with a Xing or Info tag says how much of its end is padding, and FFmpeg cuts it only if it can seek;
-    live streams have no such tag.
+    An MP3 with a Xing or Info tag gives the length of its end padding, which FFmpeg removes only if it can seek; live
+    streams have no such tag.
     """
     head = stream.peek(12)
     if head[:4] in _ONE_PASS:
@@ -52,7 +52,7 @@ def _mpeg(stream: ByteStream, head: bytes) -> Kind:
 
 
 def _id3_size(head: bytes) -> int:
-    """Bytes of an ID3v2 tag at the front; its size is in four times seven bits."""
+    """Size in bytes of an ID3v2 tag at the start; it is stored as four groups of seven bits."""
     if head[:3] != b"ID3" or len(head) < 10:
         return 0
     size = 0

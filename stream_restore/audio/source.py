@@ -1,4 +1,4 @@
-"""What every source of sound promises."""
+"""The interface of all audio sources."""
 
 from abc import ABC, abstractmethod
 from types import TracebackType
@@ -16,14 +16,14 @@ __all__ = ["MAX_CHANNELS", "MAX_RATE", "PIECE", "Source", "checked_spec"]
 MAX_CHANNELS = 1024
 MAX_RATE = 1_536_000
 PIECE = 1 << 16
-"""Most frames decoded at once, so that memory follows what comes and not what is asked for."""
+"""Maximum frames decoded at once, so that memory follows the data received, not the length requested."""
 
 
 def checked_spec(name: str, sample_rate: int, channels: int) -> Spec:
-    """The spec a header claims.
+    """The spec that a header declares.
 
     Raises:
-        SourceError: no rate or channels, or more than any recording has.
+        SourceError: if the rate or number of channels is out of range.
     """
     if not 1 <= sample_rate <= MAX_RATE:
         raise SourceError(f"{name}: its header claims {sample_rate} Hz; from 1 to {MAX_RATE} Hz can be read")
@@ -33,16 +33,16 @@ def checked_spec(name: str, sample_rate: int, channels: int) -> Spec:
 
 
 class Source(ABC):
-    """Sound read from its first frame to its last.
+    """Reads audio from its first frame to its last.
 
     Attributes:
         name: for messages.
         spec: sample rate and channels.
-        frames: how many there are, exactly; None when unknown or not to be believed.
-        estimate: how many there will be, roughly, for a progress bar; None when unknown.
+        frames: exact length; None if unknown or unreliable.
+        estimate: approximate length in frames, for a progress bar; None if unknown.
         format: how it is stored.
-        rereadable: whether `rewind` works and opening the same path again gives the same sound.
-        warnings: what a person should know about this recording; complete once it is read to its end.
+        rereadable: whether `rewind` works and opening the same path again gives the same audio.
+        warnings: messages for the user about this recording; complete once it is read to its end.
     """
 
     def __init__(self, name: str, spec: Spec, frames: int | None, format: Format, rereadable: bool) -> None:
@@ -56,10 +56,10 @@ class Source(ABC):
         self._position = 0
 
     def read(self, frames: int) -> Audio:
-        """The next `frames` frames, fewer only at the end, (channels, 0) after it.
+        """Read the next `frames` frames, shape (channels, frames), fewer only at the end, then (channels, 0).
 
         Raises:
-            SourceError: the sound cannot be decoded, or holds a non-finite sample; says where.
+            SourceError: if decoding fails or a sample is not finite; the message gives the position.
         """
         blocks = [empty(self.spec.channels)]
         while frames > 0:
@@ -76,7 +76,7 @@ class Source(ABC):
         """Start again at the first frame.
 
         Raises:
-            StreamError: a pipe; `spool` makes it rereadable.
+            StreamError: if the source is a pipe; `spool` makes it rereadable.
         """
         if not self.rereadable:
             raise StreamError(f"{self.name}: a pipe cannot be read twice; spool it first")
@@ -85,7 +85,7 @@ class Source(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of files; any time, any number of times."""
+        """Release files. Idempotent."""
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +97,7 @@ class Source(ABC):
 
     @abstractmethod
     def _pull(self, frames: int) -> Audio:
-        """From 1 to `frames` frames, none only at the end."""
+        """Return from 1 to `frames` frames, none only at the end."""
 
     @abstractmethod
     def _restart(self) -> None:
@@ -111,7 +111,7 @@ class Source(ABC):
 
     def _warn(self, text: str) -> None:
         message = f"{self.name}: {text}"
-        if message not in self.warnings:  # a second reading finds the same
+        if message not in self.warnings:  # a second pass finds the same
             self.warnings.append(message)
 
     def _refuse_non_finite(self, block: Audio) -> None:

@@ -1,4 +1,4 @@
-"""A pipe on disk, for work that needs two passes."""
+"""Copies pipes to temporary files, for processing in two passes."""
 
 import tempfile
 from typing import BinaryIO
@@ -17,7 +17,7 @@ _BYTES = 1 << 20
 
 
 class Spool(PcmSource):
-    """Sound in a temporary file without a name, which vanishes when it is closed."""
+    """Audio in an unnamed temporary file, which is deleted when closed."""
 
     def __init__(self, file: BinaryIO, word: str, source: Source) -> None:
         stream = ByteStream(file, source.name, seekable=True)
@@ -27,14 +27,14 @@ class Spool(PcmSource):
 
 
 def spool(source: Source) -> Source:
-    """Read a source to its end and return the same sound, rereadable; the given source is closed.
+    """Read a source to its end and return the same audio, rereadable; the given source is closed.
 
-    A rereadable source comes back as it is. Sound of 8 to 24 bits is stored in its own word, other sound as
-    float32; both are exact. The file lies in the folder for temporary files (environment variable TMPDIR).
+    A rereadable source is returned unchanged. Integer samples of 8 to 24 bits are stored in their own word, others as
+    float32; both are exact. The file is in the folder for temporary files (environment variable TMPDIR).
 
     Raises:
-        SourceError: the source cannot be read to its end.
-        SinkError: no room for it on the disk.
+        SourceError: if the source cannot be read to its end.
+        SinkError: if the disk is full.
     """
     if source.rereadable:
         return source
@@ -47,11 +47,11 @@ def spool(source: Source) -> Source:
 
 
 def spool_bytes(stream: ByteStream) -> BinaryIO:
-    """The rest of a byte stream in a temporary file, for containers that cannot be read in one pass.
+    """Copy the rest of a byte stream to a temporary file, for containers that cannot be read in one pass.
 
     Raises:
-        SourceError: the stream cannot be read to its end.
-        SinkError: no room for it on the disk.
+        SourceError: if the stream cannot be read to its end.
+        SinkError: if the disk is full.
     """
     file = _temporary()
     while piece := stream.read(_BYTES):

@@ -1,4 +1,4 @@
-"""Which writer writes what."""
+"""Selects the writer for an output."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -33,24 +33,24 @@ def open_sink(
     continuable: bool = False,
     resume: Position | None = None,
 ) -> Sink:
-    """Open a file, "-" for stdout, or a binary stream, for sound of `spec`.
+    """Open a file, "-" for stdout, or a binary stream, for audio of `spec`.
 
-    * `like` is the input's format: what is not asked for otherwise is kept from it, as `formats.choose` says.
-    * Integer words get TPDF dither, a function of `seed` and the absolute frame, exactly when they are shorter
-      than the input's (floats, s32, lossy codecs and an absent `like` count as 32 bits, so an output of 24 bits
-      or fewer is dithered then). Otherwise samples are rounded, and what came from the same word is bit-exact.
-    * `clip_mode`: integers are limited in every mode; "tanh" bends integers and floats alike; with "clamp" and
-      "none" floats, and lossy codecs, are given as they are, beyond full scale too.
-    * `continuable`: of a file, another sink can go on where this one stops. Plain samples always can; beside what an
-      encoder makes, the numbers it gets are then kept until it is complete, 2 bytes a sample up to 16 bits, else 4.
-    * `resume`: go on at this position of an earlier sink that was `continuable` and left its NAME.part.
-    * `frames`, the expected length, is only used to refuse at once what the container cannot hold: the bytes
-      written never depend on it.
+    * `like` is the input's format: whatever is not requested is inherited from it, see `formats.choose`.
+    * Integer words get TPDF dither, a function of `seed` and the absolute frame, if and only if they are shorter than
+      the input's (floats, s32, lossy codecs and an absent `like` count as 32 bits, so an output of 24 bits or fewer is
+      then dithered). Otherwise samples are rounded, which is bit-exact for samples of the same word.
+    * `clip_mode`: integers are clipped in every mode; "tanh" compresses integers and floats alike; with "clamp" and
+      "none" the samples of floats and lossy codecs are unchanged, even beyond full scale.
+    * `continuable`: a later sink can resume a file where this one stops. PCM always can; for an encoder, the samples
+      it receives are stored until the file is complete, 2 bytes each up to 16 bits, else 4.
+    * `resume`: continue at this position of an earlier sink that was `continuable` and left its NAME.part.
+    * `frames`, the expected length, only serves to refuse early what the container cannot hold: the bytes written
+      never depend on it.
 
     Raises:
-        ConfigError: a container, encoding, rate, number of channels or clip mode that cannot be had, or a pipe that
-            cannot be continued.
-        SinkError: it exists and `force` is off, or cannot be created; see `Sink` for what follows.
+        ConfigError: if the container, encoding, rate, number of channels or clip mode is not supported, or a pipe is to
+            be resumed.
+        SinkError: if it exists and `force` is off, or cannot be created; for later errors see `Sink`.
     """
     name = str(target) if isinstance(target, str | Path) else "-"
     form = choose(name, container, encoding, like, pipe=Path(name).exists() and not Path(name).is_file())
@@ -59,7 +59,7 @@ def open_sink(
     dither = needs_dither(form.encoding, like)
     quantiser = Quantiser(form.encoding, spec, clip_mode, seed, dither)
     refuse_too_long(name, spec, form, frames or 0)
-    # A file that goes on may have its name already, if it was stopped right behind that: `close` compares.
+    # A resumed file may already have its final name, if the run was stopped right after renaming: `close` compares.
     goes_on = resume is not None
     unheeding = force or goes_on
     with ExitStack() as undo:
@@ -103,7 +103,7 @@ def _writer(output: Output, spec: Spec, form: Format, quantiser: Quantiser, forc
 
 
 def _writes(form: Format) -> str:
-    """Which writer writes a format."""
+    """The writer of a format."""
     return "sndfile" if form.encoding in CODECS else CONTAINERS[form.container].writer
 
 

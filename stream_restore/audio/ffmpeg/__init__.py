@@ -1,4 +1,4 @@
-"""What FFmpeg decodes and encodes, through PyAV. Imported only when needed."""
+"""Decoding and encoding by FFmpeg, through PyAV. Imported only when needed."""
 
 from .sink import AvSink
 from .source import AvSource

@@ -1,4 +1,4 @@
-"""How long FFmpeg says a stream is, and how far that can be believed."""
+"""The length of a stream according to FFmpeg, and its reliability."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,21 +12,21 @@ from .names import LOSSLESS
 __all__ = ["Length", "length_of"]
 
 _DOUBTFUL = 0x7F000000
-"""Bytes of plain samples that programs claim when they do not know, as SoX does for an AIFF in a pipe."""
+"""Bytes of PCM that programs declare if the length is unknown, as SoX does for an AIFF in a pipe."""
 
 _LONGEST = 2**48
-"""Frames; more is an overflow somewhere."""
+"""In frames; larger values are due to an overflow."""
 
 
 @dataclass(frozen=True)
 class Length:
-    """Frames as a header has them.
+    """The number of frames declared by a header.
 
     Attributes:
-        declared: what it says; None if nothing, or nothing that can be true.
+        declared: as declared; None if absent or implausible.
         estimate: for a progress bar.
-        exact: `declared` is the number of frames.
-        least: fewer than `declared` mean that the end is missing.
+        exact: whether `declared` is exact.
+        least: whether fewer than `declared` mean that the end is missing.
     """
 
     declared: int | None
@@ -36,7 +36,7 @@ class Length:
 
 
 def length_of(container: Any, stream: Any, form: Format, spec: Spec, exact: bool) -> Length:
-    """The length of an opened stream; `exact` if the caller knows that its header tells it."""
+    """The length of an opened stream; the caller sets `exact` if the header gives the exact length."""
     codec = stream.codec_context.codec.canonical_name
     plain = codec.startswith("pcm_")
     declared = _frames(stream.duration, stream.time_base, spec)

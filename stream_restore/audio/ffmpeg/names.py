@@ -1,4 +1,4 @@
-"""FFmpeg's names in the words of this package: codecs, containers, loudspeakers, tags."""
+"""Mapping of FFmpeg's names to those of this package: codecs, containers, loudspeakers, tags."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ DEMUXERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,avr,caf,dts,eac3,epaf,flac,flv,gsm,iff,ircam,loas,matroska,mlp,mov,mp3,mpc,mpc8,"
     "mpeg,mpegts,nistsphere,nut,ogg,oma,pvf,qcp,rm,shn,sox,tak,truehd,tta,voc,w64,wav,webm,wv"
 )
-"""Containers of sound. Playlists and others that make FFmpeg open further files or addresses are not among them."""
+"""Audio containers. Playlists and other formats that make FFmpeg open further files or URLs are excluded."""
 
 LOSSLESS = ("flac", "alac", "wavpack", "tta", "ape", "tak", "shorten", "mlp", "truehd")
 
@@ -27,23 +27,23 @@ _CODECS = {
     "gsm_ms": "gsm610",
 }
 _DECODED = {"u8": "u8", "s16": "s16", "s32": "s24", "flt": "f32", "dbl": "f64"}
-"""The word of a lossless codec by the type it decodes to; 24 bits come at the top of 32."""
+"""The word of a lossless codec by its decoded sample type; 24-bit samples are the upper bits of 32."""
 
 _FILE_TAGS = {"encoder", "software", "major_brand", "minor_version", "compatible_brands", "duration", "creation_time"}
-"""True of the input file only, so not handed on."""
+"""Valid for the input file only, so not copied to the output."""
 
 _STREAM_TAGS = {"language", "handler_name", "vendor_id", "encoder", "duration"}
 
 _TAG_NAMES = {"author": "artist"}
-"""FFmpeg's names for some containers' tags, in the words it has for all others."""
+"""FFmpeg's names for tags of some containers, and its usual names for them."""
 
 _FRONT = ["FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR"]
 _SPEAKERS = [*_FRONT, "TC", "TFL", "TFC", "TFR", "TBL", "TBC", "TBR"]
-"""Bit by bit, in FFmpeg as in WAVE_FORMAT_EXTENSIBLE."""
+"""In bit order, in FFmpeg as in WAVE_FORMAT_EXTENSIBLE."""
 
 
 def format_of(container: Any, stream: Any) -> Format:
-    """How the sound of an opened container is stored."""
+    """The format of the audio in an opened container."""
     codec = stream.codec_context.codec.canonical_name
     name = container.format.name.split(",")[0]
     name = _CONTAINERS.get(name, name)
@@ -71,7 +71,7 @@ def _tags(metadata: Mapping[str, str], without: set[str]) -> dict[str, str]:
 
 
 def layout_mask(channels: Iterable[Any]) -> int:
-    """The loudspeakers of a layout as bits; 0 when one is not known."""
+    """The loudspeakers of a layout as a bit mask; 0 if one is unknown."""
     found = [channel.name for channel in channels]
     if not all(name in _SPEAKERS for name in found):
         return 0

@@ -1,4 +1,4 @@
-"""What FFmpeg encodes: FLAC, ALAC, MP3, AAC and Opus, by way of PyAV."""
+"""Encoding by FFmpeg, through PyAV: FLAC, ALAC, MP3, AAC and Opus."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,26 +24,26 @@ __all__ = ["AvSink"]
 _MUXERS = {"m4a": "ipod", "alac": "ipod", "aac": "adts"}
 _CODECS = {"opus": "libopus", "mp3": "libmp3lame", "aac": "aac"}
 _BITS_PER_SECOND = 96_000
-"""Per channel, for AAC and Opus: what listeners call transparent; a restoration should not be lost again."""
+"""Per channel, for AAC and Opus: generally regarded as transparent, so that encoding does not undo the restoration."""
 _BEST = 0
-"""LAME's best quality of variable bit rate, some 260 kbit/s of stereo. At constant rates below 256 kbit/s it makes all
-sound quieter, by 0.26 dB at 192 kbit/s and by 0.45 dB below."""
+"""LAME's best variable bit rate quality, about 260 kbit/s for stereo. At constant rates below 256 kbit/s LAME
+attenuates the signal, by 0.26 dB at 192 kbit/s and by 0.45 dB below."""
 
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _STORED = {"s16": np.int16, "s32": np.int32, "s24": np.int32, "flt": np.float32}
-"""The array type of a word here and of a sample type there."""
+"""The array type by word of this package or sample type of FFmpeg."""
 
 _BLOCK = 4096
-"""Frames encoded at once where the codec leaves the choice."""
+"""Frames encoded at once if the codec accepts any number."""
 
 
 class AvSink(Sink):
-    """One audio stream in a container, encoded in blocks of fixed size, so that cuts do not matter.
+    """One audio stream in a container, encoded in blocks of fixed size, so that the input's block sizes have no effect.
 
-    A rate that the codec does not have (Opus: 44100 Hz) is converted to the next higher one by soxr.
+    A rate that the codec does not support (Opus: 44100 Hz) is converted to the next higher one by soxr.
 
     Raises:
-        ConfigError: more channels than the codec has, or a rate above its highest.
+        ConfigError: if the codec does not support so many channels or so high a rate.
     """
 
     def __init__(self, output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> None:
@@ -96,7 +96,7 @@ class AvSink(Sink):
             self._container.close()
 
     def _wide(self, values: Values) -> Values:
-        """24 bits go to FFmpeg at the top of 32."""
+        """FFmpeg takes 24-bit samples as the upper bits of 32."""
         return values << 8 if self.format.encoding == "s24" else values
 
     def _put(self, blocks: Iterator[Values]) -> None:
@@ -151,7 +151,7 @@ def _sample_type(codec: str, encoding: str) -> str:
 def _container(output: Output, form: Format) -> Any:
     options = {}
     if form.container in ("m4a", "alac") and not output.seekable():
-        options = {"movflags": "frag_keyframe+empty_moov"}  # an ordinary one is finished by going back
+        options = {"movflags": "frag_keyframe+empty_moov"}  # other MP4 files need a seek to be finished
     container: Any = av.open(output, "w", format=_MUXERS.get(form.container, form.container), options=options)
     container.flags |= av.container.Flags.bitexact.value  # no dates, no random numbers
     return container

@@ -1,4 +1,4 @@
-"""Whatever FFmpeg decodes: compressed sound, and the sound of video files, by way of PyAV."""
+"""Decoding by FFmpeg, through PyAV: compressed audio, and the audio of video files."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -20,28 +20,28 @@ __all__ = ["AvSource", "Readable"]
 
 _WORDS = {"u8": "u8", "s16": "s16", "s32": "s32", "flt": "f32", "dbl": "f64"}
 _GAPS = {"flac": 0, "ogg": 8192}
-"""Containers whose time stamps are frames, and the frames by which they may jump with no sound missing. The last page
-of an Ogg is stamped from its end, and ends early; a lost page is longer than the longest Vorbis packet."""
+"""Containers whose time stamps count frames, and the largest jump, in frames, without missing audio. The last page of
+an Ogg is stamped from its end, and ends early; a lost page is longer than the longest Vorbis packet."""
 
 
 class Readable(Protocol):
-    """All that FFmpeg needs of a pipe; with `seek` and `tell` besides it is a file to it."""
+    """The methods that FFmpeg needs of a pipe; with `seek` and `tell` it treats the object as a file."""
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes."""
+        """Read at most `size` bytes."""
 
     def close(self) -> None:
-        """Let go."""
+        """Release the underlying file."""
 
 
 class AvSource(Source):
-    """The best audio stream of whatever FFmpeg opens.
+    """The best audio stream of a container that FFmpeg opens.
 
-    `reopen` gives the bytes from their front: once for a pipe, any number of times when `rereadable`.
-    `exact` says that the header tells the number of frames exactly, as an MP3 with an Info tag does.
+    `reopen` returns the bytes from the start: once for a pipe, any number of times if `rereadable`.
+    `exact`: the header gives the exact number of frames, as in an MP3 with an Info tag.
 
     Raises:
-        SourceError: FFmpeg cannot open it, or finds no sound in it.
+        SourceError: if FFmpeg cannot open it, or finds no audio in it.
     """
 
     def __init__(self, name: str, reopen: Callable[[], Readable], rereadable: bool, exact: bool = False) -> None:
@@ -101,7 +101,7 @@ class AvSource(Source):
             self._ends_early(length.declared)
 
     def _decoded(self) -> Iterator[Audio]:
-        """Blocks as FFmpeg makes them. What cannot be decoded is an error unless nothing but it is left."""
+        """Yield blocks as FFmpeg decodes them. Undecodable data is an error, or a warning if it is at the end."""
         damage: str | None = None
         for packet in self._packets():
             frames, reason = _frames(packet)
@@ -117,7 +117,7 @@ class AvSource(Source):
             self._warn(f"cut short at {where}: what follows cannot be decoded ({damage})")
 
     def _unpadded(self, blocks: Iterator[Audio]) -> Iterator[Audio]:
-        """Blocks, the last without its padding."""
+        """Yield blocks, the last without its padding."""
         held = empty(self.spec.channels)
         for block in blocks:
             yield held
@@ -144,14 +144,14 @@ class AvSource(Source):
         return scaled(stored, _WORDS[frame.format.packed.name])
 
     def _padding_of(self, frame: Any) -> int:
-        """Frames that fill a block of AAC; an MP4 gives its last block the duration of the sound in it."""
+        """Padding frames in a block of AAC; in an MP4 the duration of the last block excludes them."""
         if self.format.container != "m4a" or frame.time_base != Fraction(1, self.spec.sample_rate):
             return 0
         return max(0, frame.samples - frame.duration) if frame.duration else 0
 
     @property
     def _end(self) -> int | None:
-        """Where the padding of a Vorbis begins; FFmpeg finds it only if the sound has more than one page."""
+        """The frame at which the padding of Vorbis begins; FFmpeg finds it only if the audio has more than one page."""
         watch = self._file
         return watch.length if isinstance(watch, OggWatch) and self.format.encoding == "vorbis" else None
 
@@ -199,13 +199,13 @@ def _best(name: str, container: Any) -> Any:
         raise SourceError(f"{name}: holds no sound, only {container.format.long_name}")
     if stream.codec_context is None or not stream.codec_context.sample_rate:
         raise SourceError(f"{name}: its sound is in a codec that FFmpeg does not decode, or is damaged")
-    # FLAC's checksums are only looked at on request.
+    # FFmpeg checks FLAC's checksums only on request.
     stream.codec_context.options = {"err_detect": "crccheck+explode"} if container.format.name == "flac" else {}
     return stream
 
 
 def _frames(packet: Any) -> tuple[list[Any], str | None]:
-    """What a packet decodes to, and why not more."""
+    """The frames of a packet, and the error if it cannot be decoded."""
     try:
         return packet.decode(), None
     except av.error.FFmpegError as error:

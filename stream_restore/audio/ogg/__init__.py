@@ -1,4 +1,4 @@
-"""Pages of Ogg streams: constant serial numbers in what is written, lost pages in what is read."""
+"""Ogg pages: constant serial numbers when writing, detection of lost pages when reading."""
 
 from .pages import OggPages
 from .watch import OggWatch

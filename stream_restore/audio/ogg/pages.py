@@ -1,7 +1,7 @@
-"""Ogg with the same serial number every time.
+"""Ogg with a constant serial number.
 
-An Ogg stream carries a number that tells it from others in the same file (RFC 3533, section 6); libsndfile draws it
-from the clock. There is one stream here, so any number will do, and the same sound then gives the same bytes.
+A serial number distinguishes the Ogg streams in one file (RFC 3533, section 6); libsndfile derives it from the clock.
+Files written here have one stream, so a constant suffices, and the same audio then gives the same bytes.
 """
 
 import struct
@@ -17,7 +17,7 @@ _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class OggPages:
-    """A file object for libsndfile that numbers the pages of one stream and hands them on to an output."""
+    """A file object for libsndfile that writes the pages of one stream to an output with a constant serial number."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -25,7 +25,7 @@ class OggPages:
         self._taken = 0
 
     def write(self, data: bytes) -> int:
-        """Take bytes; pages go on when they are whole."""
+        """Buffer `data`; write the pages that are complete."""
         self._held += data
         self._taken += len(data)
         while (size := page_size(self._held)) is not None:
@@ -34,20 +34,20 @@ class OggPages:
         return len(data)
 
     def read(self, size: int = -1) -> bytes:
-        """Nothing: Ogg is written from front to back."""
+        """Return nothing: Ogg is written sequentially."""
         return b""
 
     def seek(self, position: int, whence: int = 0) -> int:
-        """Stay: Ogg is written from front to back."""
+        """Do nothing: Ogg is written sequentially."""
         return self._taken
 
     def tell(self) -> int:
-        """The byte that is written next."""
+        """The position of the next write, in bytes."""
         return self._taken
 
 
 def page_size(data: bytes | bytearray) -> int | None:
-    """Bytes in the page at the front of `data`; None while it is not whole, or if it is none."""
+    """Size in bytes of the page at the start of `data`; None if it is incomplete or not a page."""
     if len(data) < _HEAD or data[:4] != b"OggS" or len(data) < _HEAD + data[26]:
         return None
     lacing = data[_HEAD : _HEAD + data[26]]
@@ -61,9 +61,9 @@ def _numbered(page: bytes) -> bytes:
 
 
 def checksum(page: bytes) -> int:
-    """The CRC-32 of a page whose own checksum is 0: polynomial 0x04C11DB7, most significant bit first, start 0.
+    """The CRC-32 of a page whose checksum field is 0: polynomial 0x04C11DB7, most significant bit first, initially 0.
 
-    zlib has the same polynomial with bits in the other order, start and end inverted.
+    zlib uses the same polynomial with reflected bits, and inverts the initial and final values.
     """
     mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{mirrored:032b}"[::-1], 2)

@@ -1,7 +1,7 @@
-"""An eye on the pages of an Ogg as they pass by.
+"""Checks the pages of an Ogg while it is read.
 
-FFmpeg leaves out a page whose checksum is wrong, and says nothing; nor does it say that the last page never came. Both
-are sound that is missing. Pages: RFC 3533, section 6.
+FFmpeg silently skips a page whose checksum is wrong, and does not report a missing last page. In both cases audio is
+lost. Pages: RFC 3533, section 6.
 """
 
 from typing import Protocol
@@ -20,11 +20,11 @@ class _Readable(Protocol):
 
 
 class OggWatch:
-    """Bytes of an Ogg, read from front to back, handed on as they are.
+    """Passes on the bytes of an Ogg, read sequentially, unchanged.
 
     Attributes:
-        damage: what is wrong with the first page that is, None while all are right.
-        ended: whether the last page, marked as such, was the latest to pass.
+        damage: description of the first damaged page, None if there is none so far.
+        ended: whether the latest page is marked as the last.
     """
 
     def __init__(self, inner: _Readable) -> None:
@@ -38,7 +38,7 @@ class OggWatch:
         self._chained = False
 
     def read(self, size: int, /) -> bytes:
-        """The next bytes, looked at."""
+        """Read the next bytes and check the pages completed by them."""
         piece = self._inner.read(size)
         if self.damage is None:
             self._held += piece
@@ -47,7 +47,7 @@ class OggWatch:
 
     @property
     def length(self) -> int | None:
-        """Frames of a Vorbis whose last page has passed; None in a chain of streams, each with a count of its own."""
+        """Frames of a Vorbis stream whose last page was read; None for chained streams, each with its own count."""
         return self._granule if self.ended and not self._chained else None
 
     def _note(self, flags: int, granule: int) -> None:

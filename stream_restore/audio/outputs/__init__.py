@@ -1,4 +1,4 @@
-"""Outputs that are complete or absent: files that get their name last, pipes, locks."""
+"""Outputs that are complete or absent: files renamed when complete, pipes, locks."""
 
 from .atomic_file import make_folder
 from .lock import Lock, refuse_busy

@@ -1,4 +1,4 @@
-"""Small files that have their names only when they are complete and on the disk; folders; errors that say which."""
+"""Atomic writing of small files, deletion, folders; errors name the path."""
 
 import os
 from contextlib import suppress
@@ -10,14 +10,14 @@ __all__ = ["make_folder", "remove", "sync", "write_atomic"]
 
 
 def write_atomic(path: Path, data: bytes | str, *, synced: bool = True) -> None:
-    """Write a file as NAME.part, bring it to the disk, give it its name.
+    """Write a file as NAME.part, flush it to the disk, rename it.
 
     Args:
-        data: bytes, or text, which is stored as UTF-8; of file names that are none, their own bytes.
-        synced: False leaves the disk to `sync`, which is faster for many files.
+        data: bytes, or text, which is stored as UTF-8; file names that are not valid UTF-8 keep their bytes.
+        synced: if False, the caller must call `sync`, which is faster for many files.
 
     Raises:
-        SinkError: it cannot be written; what had the name before keeps it.
+        SinkError: if it cannot be written; an existing file is unchanged.
     """
     part = path.with_name(path.name + ".part")
     try:
@@ -34,16 +34,16 @@ def write_atomic(path: Path, data: bytes | str, *, synced: bool = True) -> None:
 
 
 def sync() -> None:
-    """Bring all that was written to the disk, where the system can."""
+    """Flush all writes to the disk, if the system supports it."""
     if hasattr(os, "sync"):
         os.sync()
 
 
 def remove(path: Path) -> None:
-    """Delete a file, if it is there.
+    """Delete a file, if it exists.
 
     Raises:
-        SinkError: it cannot be deleted.
+        SinkError: if it cannot be deleted.
     """
     try:
         path.unlink(missing_ok=True)
@@ -52,10 +52,10 @@ def remove(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those it lies in, if they are not there.
+    """Make a folder and its parents, if they do not exist.
 
     Raises:
-        SinkError: it cannot be made.
+        SinkError: if it cannot be made.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)

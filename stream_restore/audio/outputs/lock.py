@@ -1,4 +1,4 @@
-"""Files that one run writes at a time."""
+"""Locks that let only one run write a file at a time."""
 
 import os
 import sys
@@ -14,25 +14,25 @@ __all__ = ["Lock", "refuse_busy"]
 
 
 class Lock:
-    """The right to write a file, to rename and to delete it: until `release`, or until the process ends, however.
+    """Exclusive right to write, rename and delete a file, until `release` or the end of the process.
 
-    It is advisory (flock(2)): it keeps runs of this program apart, on one machine. On Windows, and on file systems
-    that know no locks, nothing is locked.
+    The lock is advisory (flock(2)): it excludes other runs of this program on one machine. On Windows, and on file
+    systems without locks, nothing is locked.
 
     Args:
         path: the file.
-        create: make it if it is not there.
+        create: create it if it does not exist.
 
     Raises:
-        SinkError: another run has it.
-        OSError: it cannot be opened; FileNotFoundError: it is not there.
+        SinkError: if another run holds it.
+        OSError: if it cannot be opened; FileNotFoundError: if it does not exist.
     """
 
     def __init__(self, path: Path, create: bool = True) -> None:
         self._file: BinaryIO | None = None
         if sys.platform == "win32":  # an open file could not be renamed there
             return
-        # Whoever had it may have renamed or deleted it meanwhile: then what was locked is no longer that file.
+        # The previous holder may have renamed or deleted the file meanwhile: then the lock is not on the one at `path`.
         while self._file is None or not _is_at(self._file, path):
             self.release()
             self._file = _opened(path, create)
@@ -45,7 +45,7 @@ class Lock:
                 return
 
     def release(self) -> None:
-        """Let others have it. Any number of times."""
+        """Release the lock. Idempotent."""
         if self._file is not None:
             self._file.close()
 
@@ -54,14 +54,14 @@ def refuse_busy(path: Path) -> None:
     """Refuse a file that another run is writing; it need not exist.
 
     Raises:
-        SinkError: another run has it.
+        SinkError: if another run holds it.
     """
     try:
         Lock(path, create=False).release()
     except SinkError:
         raise
     except OSError:
-        return  # who opens it says why it cannot be
+        return  # opening it later reports the reason
 
 
 def _opened(path: Path, create: bool) -> BinaryIO:

@@ -1,4 +1,4 @@
-"""Where bytes go: a file that has its name only when it is complete, or a pipe."""
+"""Destinations of bytes: a file that is renamed when complete, or a pipe."""
 
 import contextlib
 import filecmp
@@ -15,18 +15,18 @@ from .lock import Lock
 __all__ = ["PART", "Output", "claimed", "open_output", "part_of", "refuse_existing", "refuse_same_file"]
 
 PART = ".part"
-"""What is behind the name of a file that is not complete."""
+"""Suffix of an incomplete file."""
 
 
 class Output:
-    """Bytes on their way to a file or a pipe, in the shape libraries expect of a file object.
+    """Writes bytes to a file or a pipe, with the interface of a file object.
 
-    Libraries written in C call back into `write` and cannot carry an exception; so the first error is kept
-    in `error`, later writes are swallowed, and `check` raises it.
+    C libraries call `write` back and cannot propagate an exception; so the first error is kept in `error`, later
+    writes are ignored, and `check` raises it.
 
     Attributes:
         name: for messages.
-        error: the first failure, already in the words of `stream_restore.errors`.
+        error: the first failure, as an exception of `stream_restore.errors`.
     """
 
     def __init__(
@@ -46,16 +46,16 @@ class Output:
         self.error: SinkError | None = None
 
     def seekable(self) -> bool:
-        """Whether what is written can be gone back to."""
+        """Whether `seek` works."""
         return self._part is not None
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
-        """Take all of `data`; a failure shows in `check`."""
+        """Write all of `data`; `check` reports a failure."""
         view = memoryview(data).cast("B")
         done = 0
         while done < len(view) and self.error is None:
             try:
-                # A raw stream may take less than it is given, a foreign one may say nothing.
+                # A raw stream may write less than given; the caller's own may return None.
                 done += self._raw.write(view[done:]) or (len(view) - done)
             except (OSError, ValueError) as error:
                 self.error = self._translated(error)
@@ -63,32 +63,32 @@ class Output:
         return len(view)
 
     def read(self, size: int = -1) -> bytes:
-        """Bytes already written; for libraries that patch what they wrote."""
+        """Read bytes already written; for libraries that patch their output."""
         return self._raw.read(size)
 
     def seek(self, position: int, whence: int = 0) -> int:
-        """Go to a byte already written; a pipe stays where it is."""
+        """Go to a byte already written; without effect on a pipe."""
         return self._raw.seek(position, whence) if self.seekable() else self._written
 
     def tell(self) -> int:
-        """The byte that is written next."""
+        """The position of the next write, in bytes."""
         return self._raw.tell() if self.seekable() else self._written
 
     def check(self) -> None:
         """Raise the first failure.
 
         Raises:
-            ClosedPipeError: the reader went away.
-            SinkError: the disk is full, or whatever else the system says.
+            ClosedPipeError: if the reader closed the pipe.
+            SinkError: if the disk is full, or the system reports another error.
         """
         if self.error is not None:
             raise self.error
 
     def sync(self) -> None:
-        """Everything so far to the disk.
+        """Flush what was written so far to the disk.
 
         Raises:
-            SinkError: whatever the system says.
+            SinkError: if the system reports an error.
         """
         self.check()
         try:
@@ -99,10 +99,10 @@ class Output:
             raise self.error from error
 
     def pieces(self, size: int) -> Iterator[bytes]:
-        """What is in the file, `size` bytes at a time; the place of the next write stays.
+        """Yield the contents of the file, `size` bytes at a time; the write position does not change.
 
         Raises:
-            SinkError: it cannot be read.
+            SinkError: if it cannot be read.
         """
         if self._part is None:
             return
@@ -114,10 +114,10 @@ class Output:
             raise SinkError(f"{self._part}: cannot be read: {error.strerror or error}") from error
 
     def cut(self, size: int) -> None:
-        """Keep `size` bytes and go on behind them.
+        """Truncate to `size` bytes and continue after them.
 
         Raises:
-            SinkError: there are not so many.
+            SinkError: if the file is shorter.
         """
         if self._raw.seek(0, os.SEEK_END) < size:
             raise SinkError(f"{self._part}: is shorter than its journal says; start again without --resume")
@@ -125,13 +125,17 @@ class Output:
         self._raw.seek(size)
 
     def leave(self) -> None:
-        """Close, and leave NAME.part as it is."""
+        """Close, and keep NAME.part unchanged."""
         with contextlib.suppress(OSError, ValueError):
             self._raw.close()
         self._release()
 
     def commit(self, replace: bool) -> None:
-        """Everything to the disk, then its name to the file."""
+        """Flush to the disk, then rename the file to its final name.
+
+        Raises:
+            SinkError: if writing fails, or another file has the name and `replace` is off.
+        """
         self.check()
         try:
             self._raw.flush()
@@ -142,7 +146,7 @@ class Output:
             raise self.error from error
 
     def discard(self) -> None:
-        """Leave nothing behind. Any number of times."""
+        """Close and delete NAME.part. Idempotent."""
         if self._part is not None:
             with contextlib.suppress(OSError):
                 self._raw.close()
@@ -152,16 +156,16 @@ class Output:
     def _publish(self, part: Path, final: Path, replace: bool) -> None:
         os.fsync(self._raw.fileno())
         self._raw.close()
-        # The same bytes are those of this very work, stopped between the name and what comes after it.
+        # An identical file is from this same run, stopped between renaming and the next step.
         if not replace and final.exists() and not filecmp.cmp(part, final, shallow=False):
-            self._release()  # the work of hours is not thrown away
+            self._release()  # do not delete hours of work
             raise OSError(f"came to exist meanwhile; the finished sound is kept as {part}")
         os.replace(part, final)
         _sync_folder(final.parent)
         self._release()
 
     def _release(self) -> None:
-        """From now on NAME.part is no longer ours: others may write it."""
+        """Give up NAME.part: other runs may now write it."""
         self._part = None
         if self._lock is not None:
             self._lock.release()
@@ -174,20 +178,20 @@ class Output:
 
 
 def part_of(path: Path, suffix: str = PART) -> Path:
-    """Where a file is written until it is complete: beside what its name leads to."""
+    """The path at which a file is written until complete: beside the file that `path` resolves to."""
     final = path.resolve()
     return final.with_name(final.name + suffix)
 
 
 def open_output(target: str | Path | BinaryIO, force: bool, resume: bool = False, suffix: str = PART) -> Output:
-    """Open a file, "-" for stdout, or a binary stream; with `resume` a NAME.part that was left.
+    """Open a file, "-" for stdout, or a binary stream; with `resume` an existing NAME.part.
 
-    A regular file is written as NAME with a `suffix` until it is complete; nobody else can write that meanwhile, see
+    A regular file is written as NAME plus `suffix` until it is complete, and locked meanwhile, see
     `stream_restore.audio.outputs.lock`. Devices and named pipes are written directly.
 
     Raises:
-        SinkError: it exists and `force` is off, it is a folder, its folder is missing, it cannot be opened, or another
-            run is writing it.
+        SinkError: if it exists and `force` is off, it is a folder, its folder is missing, it cannot be opened, or
+            another run is writing it.
     """
     if not isinstance(target, str | Path):
         return Output(target, str(getattr(target, "name", "output stream")))
@@ -208,10 +212,10 @@ def open_output(target: str | Path | BinaryIO, force: bool, resume: bool = False
 
 @contextlib.contextmanager
 def claimed(path: Path) -> Iterator[None]:
-    """As long as it lasts, no other run writes this file; what it leaves is what was there.
+    """Prevent other runs from writing this file while the context is active; afterwards its folder is as before.
 
     Raises:
-        SinkError: its folder is missing, it cannot be made there, or another run is writing it.
+        SinkError: if its folder is missing, it cannot be created there, or another run is writing it.
     """
     part = part_of(path)
     _require_folder(path, part)
@@ -255,7 +259,7 @@ def refuse_existing(path: Path) -> None:
     """Refuse to replace a file.
 
     Raises:
-        SinkError: it exists.
+        SinkError: if it exists.
     """
     if path.exists():
         raise SinkError(f"{path}: exists; --force replaces it")
@@ -268,12 +272,12 @@ def _stdout() -> Output:
     if stream.isatty():
         raise SinkError("stdout is a terminal, sound belongs into a file or a pipe; name one with -o")
     stream.flush()
-    # Unbuffered, so that nothing is left to fail when the interpreter ends.
+    # Unbuffered, so that no write can fail at interpreter exit.
     return Output(getattr(stream, "raw", stream), "stdout")
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a new name survive a power cut, where the system can."""
+    """Make a rename survive a power failure, if the system supports it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -283,10 +287,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def refuse_same_file(source: str | Path | BinaryIO, target: str | Path | BinaryIO) -> None:
-    """Refuse an output that is the input, by whatever name or link.
+    """Refuse an output that is the input, even under another name or link.
 
     Raises:
-        ConfigError: they are one file.
+        ConfigError: if both are the same file.
     """
     if not (isinstance(source, str | Path) and isinstance(target, str | Path)):
         return

@@ -1,4 +1,4 @@
-"""Plain samples behind headers of our own: WAV and its relatives, AU, headerless."""
+"""PCM with headers read and written by this package: WAV and related containers, AU, headerless."""
 
 from .raw import RawFormat, parse_raw
 from .sink import PcmSink

@@ -1,4 +1,4 @@
-"""What stands before plain samples in an AU (Sun's audio(4) manual page), and in a file without any header."""
+"""Headers of PCM files: AU (Sun's audio(4) manual page), and none."""
 
 import struct
 from typing import Protocol
@@ -13,20 +13,20 @@ _AU_CODES = {"ulaw": 1, "s8": 2, "s16": 3, "s24": 4, "s32": 5, "f32": 6, "f64": 
 
 
 class Head(Protocol):
-    """What stands before the sound."""
+    """The header of a PCM file."""
 
     def start(self) -> bytes:
-        """The header while the length is unknown; in a pipe it stays so."""
+        """The header while the length is unknown; the final one in a pipe."""
 
     def final(self, size: int) -> bytes:
-        """The header for `size` bytes of sound, as long as `start`'s."""
+        """The header for `size` bytes of samples, of the same length as `start`'s."""
 
     def padding(self, size: int) -> bytes:
-        """What stands behind `size` bytes of sound in a file."""
+        """The bytes that follow `size` bytes of samples in a file."""
 
 
 class AuHead:
-    """The header of an AU, whose only size may be left unknown in a file too."""
+    """The header of an AU, whose only size field may be unknown in a file too."""
 
     def __init__(self, spec: Spec, form: Format) -> None:
         note = "".join(f"{name}={text}\n" for name, text in form.tags.items()).encode() or b"\0"
@@ -34,21 +34,21 @@ class AuHead:
         self._rest = (_AU_CODES[form.encoding], spec.sample_rate, spec.channels)
 
     def start(self) -> bytes:
-        """The size unknown."""
+        """The header with the size unknown."""
         return self.final(_UNKNOWN)
 
     def final(self, size: int) -> bytes:
-        """The size, if it can be said."""
+        """The header with the size, or unknown if it exceeds 32 bits."""
         said = min(size, _UNKNOWN)
         return struct.pack(">4sIIIII", b".snd", 24 + len(self._note), said, *self._rest) + self._note
 
     def padding(self, size: int) -> bytes:
-        """Nothing stands behind the sound."""
+        """No padding."""
         return b""
 
 
 class NoHead:
-    """Samples and nothing else."""
+    """No header."""
 
     def start(self) -> bytes:
         """Nothing."""

@@ -1,4 +1,4 @@
-"""The tags of a RIFF file: its LIST/INFO chunk, read and written."""
+"""Reads and writes the tags of a RIFF file, its LIST/INFO chunk."""
 
 import struct
 from collections.abc import Mapping
@@ -20,13 +20,13 @@ _NAMES = {
 _IDS = {name: identifier for identifier, name in _NAMES.items()}
 _ALIASES = {b"ITRK": "track", b"YEAR": "date"}
 _WRITER = b"ISFT"
-"""The program that wrote the file: true of the input only, so not handed on."""
+"""The program that wrote the file: valid for the input only, so not copied to the output."""
 
 
 def unpack_info(body: bytes, byte_order: str = "<") -> dict[str, str]:
-    """Tags of the body of a LIST chunk; empty when it is a list of something else.
+    """Tags of the body of a LIST chunk; empty if it is a list of another type.
 
-    Identifiers without a name of their own stay under their four letters.
+    Identifiers without a name in this package keep their four letters.
 
     >>> unpack_info(pack_info({"title": "Tape", "ISRC": "x"})[8:])
     {'title': 'Tape', 'ISRC': 'x'}
@@ -44,7 +44,7 @@ def unpack_info(body: bytes, byte_order: str = "<") -> dict[str, str]:
 
 
 def pack_info(tags: Mapping[str, str]) -> bytes:
-    """A LIST/INFO chunk, header included; nothing when no tag has a place in it."""
+    """A LIST/INFO chunk, header included; empty if it can store none of the tags."""
     entries = b"".join(_entry(name, text) for name, text in tags.items())
     return struct.pack("<4sI", b"LIST", 4 + len(entries)) + b"INFO" + entries if entries else b""
 

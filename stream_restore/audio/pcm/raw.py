@@ -1,4 +1,4 @@
-"""Headerless samples: what a person has to say about them."""
+"""User-supplied format of headerless samples."""
 
 import re
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ class RawFormat:
 
 
 def parse_raw(text: str) -> RawFormat:
-    """Read FORMAT:RATE:CHANNELS; the format is a word, with "le" (default) or "be" behind it, or a codec.
+    """Parse FORMAT:RATE:CHANNELS; the format is a word, followed by "le" (default) or "be", or a codec.
 
     Raises:
-        ConfigError: names the accepted words.
+        ConfigError: if the text is malformed or the format is unknown; the message lists those accepted.
 
     >>> parse_raw("f32le:44100:2")
     RawFormat(encoding='f32', spec=Spec(sample_rate=44100, channels=2), big_endian=False)

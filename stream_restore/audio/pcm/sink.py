@@ -1,4 +1,4 @@
-"""Plain samples behind headers of our own: WAV that becomes RF64 when it has to, AU, and no header at all."""
+"""Writing of PCM: WAV, which becomes RF64 if necessary, AU, and headerless."""
 
 from ...spec import Spec
 from ..formats import WORDS, Format
@@ -11,7 +11,7 @@ __all__ = ["PcmSink"]
 
 
 class PcmSink(Sink):
-    """Samples behind a `Head`, to a file or a pipe; as `word` where that is not what the output says."""
+    """Samples after a `Head`, to a file or a pipe; stored as `word`, if given, instead of the output's encoding."""
 
     def __init__(
         self,
@@ -29,11 +29,11 @@ class PcmSink(Sink):
         output.write(head.start())
 
     def go_on(self, position: Position) -> None:
-        """Cut what an earlier sink left to `position`, and continue there.
+        """Truncate the file of an earlier sink to `position`, and continue there.
 
         Raises:
-            ConfigError: it is no file.
-            SinkError: it left less.
+            ConfigError: if it is not a file.
+            SinkError: if it is shorter.
         """
         super().go_on(position)
         self._size = self._frames * self.spec.channels * WORDS[self._word].size

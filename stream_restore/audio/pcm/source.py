@@ -1,4 +1,4 @@
-"""Plain samples from a file or a pipe: headerless ones, and those of the WAV family."""
+"""Reading of PCM from a file or a pipe: headerless, and the WAV family."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ __all__ = ["PcmSource", "WavSource", "open_pcm", "open_wav"]
 
 
 class PcmSource(Source):
-    """Interleaved samples from byte `start` of a stream: `size` bytes of them, or until its end."""
+    """Interleaved samples from byte `start` of a stream: `size` bytes, or until its end if None."""
 
     def __init__(self, stream: ByteStream, spec: Spec, format: Format, start: int, size: int | None) -> None:
         self._stream = stream
@@ -64,14 +64,14 @@ class PcmSource(Source):
         return decode(data[:whole], self._stored.encoding, self.spec.channels, self._stored.big_endian)
 
     def _reached(self) -> None:
-        """All declared bytes are taken; a subclass may know that more is sound."""
+        """Called when all declared bytes are consumed; a subclass may detect that more samples follow."""
 
     def _ended(self) -> None:
-        """The stream is at its end, before the declared one if there is one."""
+        """Called at the end of the stream, which may be before the declared end."""
 
 
 class WavSource(PcmSource):
-    """The sound of a WAV, RF64, BW64, RIFX or W64, the same from a file and from a pipe."""
+    """The samples of a WAV, RF64, BW64, RIFX or W64, the same from a file and from a pipe."""
 
     def __init__(self, stream: ByteStream, header: WavHeader) -> None:
         form = Format(header.container, header.encoding, header.tags, header.channel_mask, header.big_endian)
@@ -99,7 +99,7 @@ class WavSource(PcmSource):
 
 
 def open_wav(stream: ByteStream) -> WavSource | None:
-    """The WAV at the front of a stream; None, with the stream where it was, for a codec that is not plain samples."""
+    """Open the WAV at the start of a stream; None, with the stream position unchanged, if its codec is not PCM."""
     header = read_header(stream)
     if header is None:
         return None
@@ -107,9 +107,9 @@ def open_wav(stream: ByteStream) -> WavSource | None:
 
 
 def _settled(stream: ByteStream, header: WavHeader) -> WavHeader:
-    """The header of a file after a look behind its sound: is the size true, and are there tags?
+    """The header of a file after inspecting the bytes after the samples: is the size true, and are there tags?
 
-    The rule is the one a pipe follows when it comes to that place, so both give the same sound.
+    A pipe applies the same rule on reaching that position, so both give the same samples.
     """
     size, tags = header.size, header.tags
     if size is not None and header.start + size <= (stream.size() or 0):
@@ -125,10 +125,10 @@ def _settled(stream: ByteStream, header: WavHeader) -> WavHeader:
 
 
 def open_pcm(stream: ByteStream, raw: RawFormat) -> PcmSource:
-    """Headerless samples.
+    """Open headerless samples.
 
     Raises:
-        SourceError: a rate or number of channels that no recording has.
+        SourceError: if the rate or number of channels is out of range.
     """
     spec = checked_spec(stream.name, raw.spec.sample_rate, raw.spec.channels)
     return PcmSource(stream, spec, Format("raw", raw.encoding, big_endian=raw.big_endian), stream.position, None)

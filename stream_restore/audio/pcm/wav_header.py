@@ -1,9 +1,9 @@
-"""The headers of WAV, RF64, BW64, big-endian RIFX and Sony Wave64, read from the front of any stream.
+"""Reads the headers of WAV, RF64, BW64, big-endian RIFX and Sony Wave64 from the start of any stream.
 
-Sizes in headers are written before the sound is, often by a program that never learns how long it was. So a
-size is believed only when it can be true: 0, 0xFFFFFFFF and anything from 0x7FFF0000 (which SoX writes to
-pipes) mean "until the end". Sources: Microsoft's RIFF specification of 1991 and WAVE_FORMAT_EXTENSIBLE, EBU Tech 3306
-(RF64), ITU-R BS.2088 (BW64), Sony's description of Wave64.
+Sizes in headers are written before the samples, often by a program that never learns the length. So a size is trusted
+only if plausible: 0, 0xFFFFFFFF and anything from 0x7FFF0000 (which SoX writes to pipes) mean "until the end".
+Sources: Microsoft's RIFF specification of 1991 and WAVE_FORMAT_EXTENSIBLE, EBU Tech 3306 (RF64), ITU-R BS.2088 (BW64),
+Sony's description of Wave64.
 """
 
 import struct
@@ -37,17 +37,17 @@ CHUNKS = frozenset(
         b"elm1|regn|umid|afsp|plst|labl|note|cart|levl|ovwf|qlty|SAUR|tlst|strc|clm |AFAn|slnt|MD5 |ResU"
     ).split(b"|")
 )
-"""Chunks that are known to stand behind the sound."""
+"""Chunks known to follow the samples."""
 
 
 @dataclass(frozen=True)
 class WavHeader:
-    """What stands before the sound.
+    """The data that precede the samples.
 
     Attributes:
-        size: bytes of sound, None for "until the end".
-        doubtful: `size` is believed only if the stream ends or another chunk stands there.
-        start: byte at which the sound begins.
+        size: bytes of samples, None for "until the end".
+        doubtful: `size` is trusted only if the stream ends or another chunk begins there.
+        start: byte at which the samples begin.
     """
 
     container: str
@@ -76,17 +76,17 @@ class _Layout:
 
 
 def is_wav(head: bytes) -> bool:
-    """Whether the first 40 bytes are those of one of these containers."""
+    """Whether `head`, the first 40 bytes, is of one of these containers."""
     if head[:4] == b"riff":
         return head[4:16] == WAVE64
     return head[:4] in _CONTAINERS and head[8:12] == b"WAVE"
 
 
 def read_header(stream: ByteStream) -> WavHeader | None:
-    """Read up to the first sample; None, with the stream where it was, for a codec other than plain samples.
+    """Read up to the first sample; None, with the stream position unchanged, if the codec is not PCM.
 
     Raises:
-        SourceError: damaged, cut short, or claiming what no recording has.
+        SourceError: if the header is damaged, truncated, or declares a rate or channels out of range.
     """
     stream.mark()
     head = stream.read(12)
@@ -120,7 +120,7 @@ def _wanted(name: bytes) -> int:
 
 
 def _pass(stream: ByteStream, chunk: _Chunk, taken: int) -> None:
-    """Go behind a chunk, and name the case in which it claims more than what comes."""
+    """Skip the rest of a chunk, and its padding unless the stream ends first."""
     rest = chunk.size - taken
     if stream.skip(rest) == rest:
         stream.skip(chunk.padding)
@@ -164,7 +164,7 @@ def _layout(name: str, body: bytes, order: str) -> _Layout | None:
     if tag == _EXTENSIBLE and len(body) >= 26:
         mask, tag = struct.unpack_from(order + "IH", body, 20)
     spec = checked_spec(name, rate, channels)
-    # The bytes of a sample follow from the block; writers that leave it out give the bits.
+    # The sample size follows from the block size; writers that omit it give the bits.
     size = align // channels if align and align % channels == 0 else (bits + 7) // 8
     encoding = _CODECS.get((tag, size)) or _CODECS.get((tag, (bits + 7) // 8))
     return _Layout(spec, encoding, mask) if encoding else None
@@ -196,16 +196,16 @@ def _finished(
 
 
 def chunk_follows(stream: ByteStream, behind: int = 0) -> bool:
-    """Whether, `behind` bytes on, the stream ends or goes on with a chunk known to stand behind sound."""
+    """Whether, `behind` bytes ahead, the stream ends or a chunk known to follow samples begins."""
     head = stream.peek(behind + 17)[behind:]
     if head[4:16] == _WAVE64_CHUNK:
         return True
-    # Some writers leave out the padding byte behind an odd number of bytes.
+    # Some writers omit the padding byte after an odd number of bytes.
     return not head.strip(b"\0") or head[:4] in CHUNKS or head[1:5] in CHUNKS
 
 
 def trailing_tags(stream: ByteStream, header: WavHeader) -> dict[str, str]:
-    """Tags behind the sound, from where it ended; whatever else stands there is of no interest."""
+    """Tags after the samples, from the current position; other chunks and errors are ignored."""
     tags: dict[str, str] = {}
     order = ">" if header.big_endian else "<"
     stream.skip(1 if stream.peek(4) not in CHUNKS else 0)

@@ -1,9 +1,9 @@
-"""The header of a WAV whose length is not known when it is written.
+"""The header of a WAV whose length is unknown when it is written.
 
-Room for the 64-bit sizes of RF64 is kept in a JUNK chunk (EBU Tech 3306, "on the fly" conversion): a file that
-stays below 4 GiB is a plain WAV, a larger one becomes RF64 at the end. In a pipe the sizes stay 0xFFFFFFFF,
-which FFmpeg, SoX and libsndfile all read to the end; with 0 two of them read nothing. Beyond 4 GiB FFmpeg still does;
-SoX (`sox --ignore-length`, or AU) and libsndfile then need another way.
+A JUNK chunk reserves space for the 64-bit sizes of RF64 (EBU Tech 3306, "on the fly" conversion): a file below 4 GiB is
+a plain WAV, a larger one becomes RF64 at the end. In a pipe the sizes stay 0xFFFFFFFF, which makes FFmpeg, SoX and
+libsndfile read to the end; with 0 two of them read nothing. Beyond 4 GiB only FFmpeg still does; SoX
+(`sox --ignore-length`, or AU) and libsndfile need another way.
 """
 
 import struct
@@ -18,13 +18,13 @@ _UNKNOWN = 0xFFFFFFFF
 _TAGS = {"ulaw": 7, "alaw": 6, "f32": 3, "f64": 3}
 _SUBTYPE = bytes.fromhex("000000001000800000aa00389b71")
 _USUAL_MASKS = {1: 4, 2: 3}
-"""Front centre; front left and right: what everybody assumes of one and two channels."""
+"""Front centre; front left and right: the default for one and two channels."""
 
 
 class WavHead:
     """RIFF header, JUNK or ds64, fmt, fact, tags, and the head of the data chunk.
 
-    `limit` is the largest size a plain WAV may have; a smaller one makes RF64 testable.
+    `limit` is the largest size of a plain WAV in bytes; tests of RF64 set a smaller one.
     """
 
     def __init__(self, spec: Spec, form: Format, limit: int = _UNKNOWN - 1) -> None:
@@ -34,11 +34,11 @@ class WavHead:
         self._limit = limit if form.container == "wav" else -1
 
     def start(self) -> bytes:
-        """All sizes unknown."""
+        """The header with all sizes unknown."""
         return self._head(b"RIFF", _UNKNOWN, _UNKNOWN, _UNKNOWN, struct.pack("<4sI28x", b"JUNK", 28))
 
     def final(self, size: int) -> bytes:
-        """The sizes for `size` bytes of sound, in RF64's way if they need 64 bits."""
+        """The header for `size` bytes of samples, as RF64 if they need 64 bits."""
         frames = size // self._align
         riff = len(self.start()) - 8 + size + size % 2
         if riff <= self._limit:
@@ -47,7 +47,7 @@ class WavHead:
         return self._head(b"RF64", _UNKNOWN, _UNKNOWN, min(frames, _UNKNOWN), large)
 
     def padding(self, size: int) -> bytes:
-        """Chunks begin at even bytes."""
+        """One byte after an odd size, because chunks begin at even bytes."""
         return b"\0" * (size % 2)
 
     def _head(self, family: bytes, riff: int, data: int, frames: int, sizes: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Stored samples to float32 and back: PCM words, G.711, dither, blocks of a fixed size."""
+"""Conversion between stored samples and float32: PCM words, G.711, dither, blocks of a fixed size."""
 
 from .coding import CLIP_MODES, Quantiser, decode, encode, needs_dither
 from .fixed_blocks import FixedBlocks

@@ -1,7 +1,7 @@
-"""Stored samples to float32 and back.
+"""Conversion between stored samples and float32.
 
-Integers of N bits are divided by 2^(N-1). Up to 24 bits that is exact in float32, whose mantissa has 24;
-a 32-bit integer is rounded to them, so the lowest 8 bits of an s32 file are not kept.
+Integers of N bits are divided by 2^(N-1). This is exact up to 24 bits, the precision of a float32 mantissa; 32-bit
+integers are rounded to it, so the lowest 8 bits of an s32 file are lost.
 """
 
 from typing import Any, TypeAlias
@@ -28,7 +28,7 @@ _TYPES = {"s8": "i1", "u8": "u1", "s16": "i2", "s32": "i4", "f32": "f4", "f64": 
 
 
 def decode(data: bytes | bytearray, encoding: str, channels: int, big_endian: bool = False) -> Audio:
-    """Interleaved samples as (channels, frames); `data` holds whole frames.
+    """Decode interleaved samples to shape (channels, frames); `data` must hold whole frames.
 
     >>> decode(bytes([0, 64, 0, 128]), "s16", channels=2)
     array([[ 0.5],
@@ -39,7 +39,7 @@ def decode(data: bytes | bytearray, encoding: str, channels: int, big_endian: bo
 
 
 def scaled(stored: Values, encoding: str) -> Audio:
-    """Stored values, as numbers of their word, in full scale +-1; the same shape, contiguous."""
+    """Scale values of a word to full scale +-1; the same shape, contiguous."""
     if WORDS[encoding].kind == "law":
         stored, encoding = DECODED[encoding][stored], "s16"
     with np.errstate(over="ignore"):
@@ -51,9 +51,9 @@ def scaled(stored: Values, encoding: str) -> Audio:
 
 
 def encode(values: Values, encoding: str, big_endian: bool = False) -> bytes:
-    """Numbers of a word, shape (channels, frames), as interleaved bytes.
+    """Encode values of a word, shape (channels, frames), as interleaved bytes.
 
-    `values` are what `Quantiser` returns: integers for integer words and laws, floats for floats.
+    `values` are those that `Quantiser` returns: integers for integer words and laws, floats for floats.
     """
     interleaved = values.T
     if encoding == "s24":
@@ -82,9 +82,9 @@ def _pack24(interleaved: Integers, big_endian: bool) -> bytes:
 
 
 def needs_dither(encoding: str, like: Format | None) -> bool:
-    """Whether an output word is shorter than what it is made from.
+    """Whether an output word is shorter than the input's.
 
-    Floats, 32-bit integers, lossy codecs and sound of unknown origin count as 32 bits.
+    Inputs of floats, 32-bit integers, lossy codecs and unknown origin count as 32 bits.
     """
     word = word_of(encoding)
     if word is None or word.kind == "float":
@@ -94,18 +94,18 @@ def needs_dither(encoding: str, like: Format | None) -> bool:
 
 
 class Quantiser:
-    """Turns sound into numbers of one word, counting what it clips.
+    """Converts float32 samples to values of one word, counting clipped samples.
 
-    * Integer words and laws are always limited to what they hold. Floats hold everything, so "clamp" and
-      "none" leave them as they are; "tanh" bends the sound in both, as Demucs' option of that name does.
-    * With `dither`, triangular noise of one step is added, a function of the seed and the absolute frame;
-      without, values are rounded to the nearest (ties to even), so that what came from such a word is exact.
+    * Integer words and laws are always clipped to their range. Floats have no such limit, so "clamp" and "none" leave
+      them unchanged; "tanh" applies tanh to both, as Demucs' option of that name does.
+    * With `dither`, triangular noise of one step is added, a function of the seed and the absolute frame; without,
+      values are rounded to the nearest (ties to even), which is exact for samples that came from such a word.
 
     Attributes:
-        clipped: samples beyond what the word holds ("tanh": beyond full scale, before bending) so far.
+        clipped: samples beyond the range of the word ("tanh": beyond full scale, before tanh) so far.
 
     Raises:
-        ConfigError: an unknown clip mode.
+        ConfigError: if the clip mode is unknown.
     """
 
     def __init__(self, encoding: str, spec: Spec, clip_mode: str = "clamp", seed: int = 0, dither: bool = False):
@@ -119,14 +119,14 @@ class Quantiser:
         self.clipped = 0
 
     def __call__(self, block: Audio) -> Values:
-        """The numbers of one block of finite samples, the same shape; blocks follow each other."""
+        """Quantise one block of finite samples, the same shape; blocks must be consecutive."""
         sound = self._bent(block) if self._bend else block
         values: Values = sound if self._bits is None else self._integers(sound, self._bits)
         self._frame += block.shape[1]
         return values
 
     def go_on(self, frame: int, clipped: int) -> None:
-        """Take the next block for one that begins at `frame`."""
+        """Continue as if the next block begins at `frame`."""
         self._frame, self.clipped = frame, clipped
 
     def _bent(self, block: Audio) -> Audio:

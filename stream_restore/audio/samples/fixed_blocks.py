@@ -1,4 +1,4 @@
-"""Blocks of one size, whatever sizes they come in."""
+"""Rechunking of blocks of any size to a fixed size."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,9 +10,9 @@ __all__ = ["FixedBlocks"]
 
 
 class FixedBlocks:
-    """Cuts a stream of (channels, frames) arrays at multiples of `frames`, counted from its front.
+    """Splits a stream of (channels, frames) arrays at multiples of `frames`, counted from its start.
 
-    Encoders look at what they are given at once; given the same blocks they write the same bytes.
+    The output of an encoder depends on its input blocks; given the same blocks it writes the same bytes.
 
     >>> blocks = FixedBlocks(channels=1, frames=3, dtype=int)
     >>> [block.tolist() for block in blocks.add(np.array([[1, 2]]))]
@@ -28,7 +28,7 @@ class FixedBlocks:
         self._held: NDArray[Any] = np.zeros((channels, 0), dtype)
 
     def add(self, values: NDArray[Any]) -> Iterator[NDArray[Any]]:
-        """Whole blocks, as soon as there are any."""
+        """Append `values`; yield the blocks that are complete."""
         values = np.concatenate([self._held, values.astype(self._held.dtype)], axis=1)
         whole = values.shape[1] // self._frames * self._frames
         self._held = values[:, whole:].copy()
@@ -36,6 +36,6 @@ class FixedBlocks:
             yield values[:, start : start + self._frames]
 
     def rest(self) -> Iterator[NDArray[Any]]:
-        """What is left at the end, if anything."""
+        """Yield the last, shorter block, if any."""
         if self._held.shape[1]:
             yield self._held

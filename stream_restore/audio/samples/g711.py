@@ -1,4 +1,4 @@
-"""A-law and mu-law (ITU-T G.711): the 256 values of each, as 16-bit samples, and the nearest code to a sample."""
+"""A-law and mu-law (ITU-T G.711): decoding tables of 256 16-bit samples, and encoding to the nearest code."""
 
 from typing import TypeAlias
 

@@ -1,4 +1,4 @@
-"""What libsndfile reads and writes, through soundfile. Imported only when needed."""
+"""Reading and writing by libsndfile, through soundfile. Imported only when needed."""
 
 from .sink import SndfileSink
 from .source import SndfileSource

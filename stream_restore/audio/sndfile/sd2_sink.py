@@ -1,4 +1,4 @@
-"""Sound Designer II: plain samples in one file, all about them in the resource fork that lies beside it."""
+"""Sound Designer II: PCM in one file, its format in the resource fork beside it."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,12 +18,12 @@ __all__ = ["Sd2Sink", "fork_of"]
 
 
 class Sd2Sink(PcmSink):
-    """Samples in NAME, and in ._NAME the fork: that gets its name first, so that NAME is never without it."""
+    """Samples in NAME, the resource fork in ._NAME, which is renamed first, so that NAME never exists without it."""
 
     def __init__(self, output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> None:
         super().__init__(output, spec, form, quantiser, force, NoHead())
         self._fork, there = _fork(output.name, spec, form), fork_of(output.name)
-        # The same fork may be there, of a run that was stopped between the two names.
+        # The same fork may exist, from a run that was stopped between the two renames.
         if not force and there.exists() and there.read_bytes() != self._fork:
             refuse_existing(there)
 
@@ -38,15 +38,15 @@ class Sd2Sink(PcmSink):
 
 
 def fork_of(name: str) -> Path:
-    """Where the resource fork of a file lies on systems that know none: as macOS names it, and libsndfile."""
+    """Path of a resource fork on systems without them, as macOS and libsndfile name it."""
     return Path(name).with_name(f"._{Path(name).name}")
 
 
 def _fork(name: str, spec: Spec, form: Format) -> bytes:
-    """The fork as libsndfile writes it; the length of the sound is not in it.
+    """The fork as libsndfile writes it; it does not contain the length of the audio.
 
     Raises:
-        ConfigError: a rate or channels that it does not hold.
+        ConfigError: if it cannot hold the rate or number of channels.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "sound.sd2"

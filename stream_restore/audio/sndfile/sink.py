@@ -1,4 +1,4 @@
-"""Containers that libsndfile writes, into files."""
+"""Writing of containers by libsndfile."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -34,16 +34,16 @@ SUBTYPES = {
     "vorbis": "VORBIS",
     **{codec: codec.upper() for codec in CODECS},
 }
-"""libsndfile's name of each word."""
+"""libsndfile's name of each encoding."""
 
 _BLOCK = 4096
-"""Frames handed over at once: libvorbis' choices depend on it."""
+"""Frames per call: the output of libvorbis depends on it."""
 
 _TAGS = ("title", "copyright", "artist", "comment", "date", "album", "genre")
 
 
 class SndfileSink(Sink):
-    """A file that libsndfile writes; numbers go to it in their final word, so that it has nothing to clip."""
+    """A file that libsndfile writes; it receives samples in their final word, so it never clips."""
 
     def __init__(self, output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> None:
         super().__init__(output, spec, form, quantiser, force)
@@ -61,7 +61,7 @@ class SndfileSink(Sink):
                 f"{spec.channels} channels ({error.error_string}); wav can"
             ) from error
         for name in (name for name in _TAGS if name in form.tags):
-            with suppress(soundfile.LibsndfileError):  # not every container has a place for every tag
+            with suppress(soundfile.LibsndfileError):  # not every container supports every tag
                 setattr(file, name, form.tags[name])
         return file
 
@@ -79,7 +79,7 @@ class SndfileSink(Sink):
         return np.int16 if self._word.bits <= 16 else np.int32
 
     def _wide(self, values: Values) -> Values:
-        """Integers at the top of the 16 or 32 bits that libsndfile takes."""
+        """Shift integers to the upper bits of the 16 or 32 that libsndfile takes."""
         if self._word.kind == "float":
             return values
         return values << ((16 if self._word.bits <= 16 else 32) - self._word.bits)
@@ -108,7 +108,10 @@ def _begin(file: BinaryIO | Output | OggPages, spec: Spec, form: Format) -> soun
 
 
 def _refuse_other_rate(name: str, spec: Spec, form: Format) -> None:
-    """Some containers round rates or have just one, and libsndfile does not say so: a frame is written to see."""
+    """Refuse a rate that the container would change.
+
+    Some containers round rates or support just one, which libsndfile does not report; so one test frame is written.
+    """
     if form.container == "raw":
         return
     trial = io.BytesIO()

@@ -1,4 +1,4 @@
-"""What libsndfile reads and FFmpeg does not, or not as exactly: MATLAB's, HTK, Sound Designer and the like."""
+"""Reading by libsndfile of formats that FFmpeg does not read, or not exactly: MATLAB, HTK, Sound Designer etc."""
 
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,13 +19,13 @@ _WORDS = {subtype: word for word, subtype in SUBTYPES.items()}
 
 
 class SndfileSource(Source):
-    """Sound that libsndfile reads from a seekable file, by its path where it needs another beside it.
+    """Audio that libsndfile reads from a seekable file, given by its path if a second file beside it is needed.
 
     Args:
-        raw: what it is, without a header.
+        raw: format of a file without a header.
 
     Raises:
-        SourceError: libsndfile cannot open it.
+        SourceError: if libsndfile cannot open it.
     """
 
     def __init__(self, name: str, file: BinaryIO | Path, rereadable: bool, raw: RawFormat | None = None) -> None:
@@ -40,7 +40,7 @@ class SndfileSource(Source):
         spec = checked_spec(name, found.samplerate, found.channels)
         tags = {tag: text for tag, text in found.copy_metadata().items() if tag != "software"}
         encoding = _WORDS.get(found.subtype, found.subtype.lower())
-        frames = None if raw else found.frames  # a codec without a header has its length nowhere
+        frames = None if raw else found.frames  # headerless codecs do not store their length
         super().__init__(name, spec, frames, Format(found.format.lower(), encoding, tags), rereadable)
 
     def close(self) -> None:
@@ -58,7 +58,7 @@ class SndfileSource(Source):
         return taken
 
     def _next(self) -> Audio:
-        """Always as many frames at once: some of libsndfile's readers lose frames at other cuts."""
+        """Read a constant number of frames: some of libsndfile's readers lose frames at other block sizes."""
         try:
             sound = self._file.read(PIECE, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
@@ -69,7 +69,7 @@ class SndfileSource(Source):
 
 
 def _said(raw: RawFormat) -> dict[str, Any]:
-    """What `soundfile.SoundFile` wants to hear about a file without a header."""
+    """Arguments of `soundfile.SoundFile` for a file without a header."""
     rate, channels = raw.spec.sample_rate, raw.spec.channels
     return {"samplerate": rate, "channels": channels, "subtype": SUBTYPES[raw.encoding], "format": "RAW"}
 

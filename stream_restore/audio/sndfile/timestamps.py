@@ -1,4 +1,4 @@
-"""Files of libsndfile without the time at which they were written: the same sound then gives the same bytes."""
+"""Removes the time of writing from files of libsndfile, so that the same audio gives the same bytes."""
 
 import re
 import struct
@@ -8,12 +8,12 @@ from ..outputs.output import Output
 __all__ = ["strip_timestamps"]
 
 _MAT5_TEXT = 124
-"""Bytes of the text at the front of a MAT-file of level 5, of which libsndfile wants to read its own again."""
+"""Bytes of text at the start of a level 5 MAT-file; libsndfile requires its own text there when reading."""
 _DATE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 
 def strip_timestamps(output: Output, container: str) -> None:
-    """Take out what the clock said, once libsndfile is done; other containers say nothing of it."""
+    """Remove the time of writing, after libsndfile has finished; other containers do not store it."""
     if container == "mat5":
         text = _at(output, 0, _MAT5_TEXT)
         output.seek(0)
@@ -23,7 +23,7 @@ def strip_timestamps(output: Output, container: str) -> None:
 
 
 def _strip_peak_timestamp(output: Output) -> None:
-    """Of the chunk that tells the loudest sample of floats: id, size, version, time (big-endian, of 4 bytes each)."""
+    """Clear the time in the PEAK chunk of float files: id, size, version, time (big-endian, 4 bytes each)."""
     position = 12
     while len(head := _at(output, position, 8)) == 8:
         name, size = struct.unpack(">4sI", head)
