@@ -105,7 +105,7 @@ def restore(
         progress: told how far it is.
 
     Raises:
-        RestoreError: as `stream_restore.errors` says; no output then has its final name.
+        RestoreError: if a step fails, see `stream_restore.errors`; no output then has its final name.
 
     >>> import numpy as np
     >>> restore(np.zeros((2, 50)), sample_rate=8000, restoration=Restoration(repairs=("hum",))).shape
@@ -137,7 +137,9 @@ def restore(
         stage = restoration.stage(source.spec, network, residual=residual is not None, save_stems=stems)
         if save_stems:
             make_folder(save_stems)
-        return job.run(source, stage, ticker)
+        report = job.run(source, stage, ticker)
+        report.warnings += restoration.without_effect(network)
+        return report
 
 
 def _network(model: str | Model) -> Model:
@@ -206,7 +208,7 @@ def degrade(
     measures it, exactly; a pipe is spooled to a temporary file for that.
 
     Raises:
-        RestoreError: as `stream_restore.errors` says; no output then has its final name.
+        RestoreError: if a step fails, see `stream_restore.errors`; no output then has its final name.
     """
     degradation = degradation or Degradation()
     if is_sound(input):
@@ -247,7 +249,8 @@ def compare(
         split_hz, every_seconds, align, raw, progress, journal: as there.
 
     Raises:
-        ConfigError: as there; arrays that are no sound, see `stream_restore.arrays.ArraySource`.
+        ConfigError: as there, or if an option does not apply to the given inputs.
+        SpecError: if an array is not valid audio, see `stream_restore.arrays.ArraySource`.
         SourceError: as there.
     """
     from .measure import comparison

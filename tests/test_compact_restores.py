@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import soxr
 
+import stream_restore
 from stream_restore.degradation import Degradation, mean_power
 from stream_restore.engine.stage import Stage
 from stream_restore.measure import Distortion
@@ -102,3 +103,12 @@ def test_what_is_too_short_to_tell_noise_from_sound_is_left_alone(
 
 def test_it_leaves_silence_silent(model: Model) -> None:
     assert not restore(model, np.zeros((2, 5 * RATE), np.float32), None).any()
+
+
+def test_parameters_of_segments_are_named_as_without_effect(model: Model, composed: Audio, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", composed[:, :RATE].T, RATE)
+    how = Restoration(repairs=("noise",), shifts=2, overlap=0.5)
+    report = stream_restore.restore(tmp_path / "in.wav", tmp_path / "out.wav", model=model, restoration=how)
+    assert report.warnings == ["compact has no segments: without effect is overlap, shifts"]
+    plain = stream_restore.restore(tmp_path / "in.wav", tmp_path / "plain.wav", model=model)
+    assert plain.warnings == []

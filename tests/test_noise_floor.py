@@ -150,3 +150,17 @@ def test_a_network_is_believed_as_far_as_it_takes_what_lies_at_the_floor() -> No
     assert power_taken(Share(0.15)) == 0
     assert 0 < power_taken(Share(0.3)) < 0.9 * 0.3**2
     assert power_taken(Share(0.6)) == pytest.approx(0.6**2, rel=0.1)
+
+
+def test_silence_says_nothing_about_how_sure_a_network_is() -> None:
+    """As behind the end of a recording, whose last columns are heard beside it."""
+
+    class OfSound(Everything):
+        def gains(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.where(features[0] > -3, np.float32(0.2), np.float32(1))
+
+    sound = noise(13, -20)[None, : 2 * 256 * HOP + 20 * HOP]
+    stage = NoiseEstimate(Spec(RATE, 1), OfSound())
+    estimate = np.concatenate([stage.process(sound), stage.flush()], axis=1)
+    last = slice(2 * 256 * HOP + SIZE, -SIZE)
+    assert np.square(estimate[:, last]).sum() / np.square(sound[:, last]).sum() == pytest.approx(0.64, rel=0.1)

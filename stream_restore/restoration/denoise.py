@@ -46,8 +46,8 @@ INPUT_COLUMNS = CELL_COLUMNS + OVERLAP + 2 * CONTEXT
 """What the network is given for a cell."""
 UNTOUCHED = 0.02
 """A gain that is this near to 1 becomes 1, so that clean sound comes back as it was."""
-AT_FLOOR = 0.3
-"""Decades above the floor: what lies lower would be noise."""
+SILENT, AT_FLOOR = -2.0, 0.3
+"""Decades above the floor: what lies between would be noise."""
 BELIEVED = (0.2, 0.4)
 """Of what lies there, how much the network must take to be believed at all, and to be believed."""
 BELIEVED_BANDS = 129
@@ -154,7 +154,7 @@ def _belief(gains: NDArray[np.float32], over: NDArray[np.float32]) -> NDArray[np
     """
     from scipy.ndimage import uniform_filter1d
 
-    low = over < AT_FLOOR
+    low = (over < AT_FLOOR) & (over > SILENT)
     taken = uniform_filter1d(((1 - gains) * low).sum(axis=1), BELIEVED_BANDS, mode="nearest")
     there = uniform_filter1d(low.sum(axis=1, dtype=np.float32), BELIEVED_BANDS, mode="nearest")
     share = taken / np.maximum(there, 1)

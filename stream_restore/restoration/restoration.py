@@ -93,6 +93,14 @@ class Restoration:
             return self
         return replace(self, repairs=NAMES if model is not None and model.gain_network is not None else ("noise",))
 
+    def without_effect(self, model: Model | None) -> list[str]:
+        """Warnings about parameters of segments, of which a network of gains has none."""
+        if model is None or model.gain_network is None:
+            return []
+        segments = ("overlap", "segment_seconds", "context_seconds", "shifts")
+        idle = [name for name in segments if getattr(self, name) != getattr(Restoration(), name)]
+        return [f"{model.manifest.name} has no segments: without effect is {', '.join(idle)}"] if idle else []
+
     def stage(
         self, input: Spec, model: Model | None, *, residual: bool = False, save_stems: Iterable[str] = ()
     ) -> Stage[Any]:
