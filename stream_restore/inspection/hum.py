@@ -18,8 +18,8 @@ class Hum:
 
     Attributes:
         hz: frequency of the mains, mean.
-        level_dbfs: of all its harmonics together, where it is, mean of the channels.
-        seconds: how much of the recording has it.
+        level_dbfs: of all harmonics together, while it lasts, mean of the channels.
+        seconds: how much of the recording has hum.
         overtones: harmonics that stand out, mean.
     """
 
@@ -30,7 +30,7 @@ class Hum:
 
 
 class HumMeter:
-    """Hears a recording block by block; memory is that of `Dehum`."""
+    """Accumulates a recording block by block; memory is that of `Dehum`."""
 
     def __init__(self, spec: Spec) -> None:
         slow = Spec(min(RATE, spec.sample_rate), spec.channels)
@@ -38,11 +38,11 @@ class HumMeter:
         self._resampler = SoxrResampler(spec, slow.sample_rate) if slow != spec else None
 
     def update(self, block: Audio) -> None:
-        """Add a block, shape (channels, frames)."""
+        """Accumulate the next block, shape (channels, frames)."""
         self._dehum.process(self._resampler.process(block) if self._resampler else block)
 
     def result(self) -> Hum | None:
-        """What was found in all that was heard; ends the stream."""
+        """What was found in all input; ends the stream."""
         if self._resampler:
             self._dehum.process(self._resampler.flush())
         self._dehum.flush()

@@ -1,4 +1,4 @@
-"""Steady noise, found by a network that hears the noise floor of a minute.
+"""Steady noise, found by a network that is given the noise floor of a minute.
 
     noise = sum over columns of (1 - gain) * spectrum,   restored = input - noise
 
@@ -59,7 +59,7 @@ REBUILT = 1.5
 class _State:
     past: Window
     moments: list[Window] = field(default_factory=list)
-    heard: int = 0
+    analysed: int = 0
     cell: int = 0
 
 
@@ -70,7 +70,7 @@ class NoiseEstimate(Stage[_State]):
     windows of fixed size anchored at frame 0.
 
     Args:
-        input: at the network's sample rate; each channel is heard alone.
+        input: at the network's sample rate; each channel is processed alone.
         network: what turns features into gains.
         cell_columns: columns of a cell, a multiple of COLUMNS; the network takes what lies around, too.
         reach: cells on both sides of a cell that its floor is found in.
@@ -87,27 +87,27 @@ class NoiseEstimate(Stage[_State]):
 
     def advance(self, state: _State, block: Audio) -> Audio:
         state.past.append(block)
-        while (state.heard + 1) * self._cell + SIZE - HOP <= state.past.stop:
-            self._hear(state, self._moments)
-        return self._cells(state, state.heard - self._reach)
+        while (state.analysed + 1) * self._cell + SIZE - HOP <= state.past.stop:
+            self._analyse(state, self._moments)
+        return self._cells(state, state.analysed - self._reach)
 
     def drain(self, state: _State) -> Audio:
         frames = state.past.stop
-        while state.heard * self._cell < frames:
-            columns = max(0, (frames - state.heard * self._cell - SIZE) // HOP + 1)
-            self._hear(state, min(self._moments, columns // COLUMNS))
+        while state.analysed * self._cell < frames:
+            columns = max(0, (frames - state.analysed * self._cell - SIZE) // HOP + 1)
+            self._analyse(state, min(self._moments, columns // COLUMNS))
         done = state.cell * self._cell
         return self._cells(state, -(-frames // self._cell))[:, : frames - done]
 
-    def _hear(self, state: _State, whole: int) -> None:
+    def _analyse(self, state: _State, whole: int) -> None:
         """Take the next cell into the moments; those from number `whole` on lie beyond the end."""
-        start = state.heard * self._cell
+        start = state.analysed * self._cell
         frames = state.past.read(start, start + self._cell + SIZE - HOP)
         for channel, moments in zip(frames, state.moments, strict=True):
             found = quiet_moments(band_powers(spectra(channel[None])[0]))
             found[whole:] = np.nan
             moments.append(found.T)
-        state.heard += 1
+        state.analysed += 1
 
     def _cells(self, state: _State, stop: int) -> Audio:
         out = [self._next(state) for _ in range(state.cell, stop)]
@@ -115,7 +115,7 @@ class NoiseEstimate(Stage[_State]):
 
     def _next(self, state: _State) -> Audio:
         first = (state.cell - self._reach) * self._moments
-        last = min(state.cell + self._reach + 1, state.heard) * self._moments
+        last = min(state.cell + self._reach + 1, state.analysed) * self._moments
         start = state.cell * self._cell - (OVERLAP + CONTEXT) * HOP
         frames = state.past.read(start, start + ((self._columns + OVERLAP + 2 * CONTEXT) - 1) * HOP + SIZE)
         out = [

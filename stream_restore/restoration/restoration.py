@@ -87,7 +87,7 @@ class Restoration:
         """With the repairs that are on by default.
 
         All, if the model is a network of gains as `compact` is: they leave released music as it was. Else the network
-        alone: what somebody else's network does with repaired sound nobody has measured.
+        alone: what other networks do with repaired sound was not measured.
         """
         if self.repairs is not None:
             return self
@@ -183,7 +183,7 @@ class Restoration:
         return min(strength, 1 - 10 ** (-self.max_reduction_db / 20))
 
     def _offsets(self, rows: list[NDArray[np.float64]]) -> list[float]:
-        """The mean that the networks did not hear, given back once: to what is not a copy of the input."""
+        """The mean that the networks were not given, added once: to what is not a copy of the input."""
         mean = self.level.mean if self.level else 0.0
         restored = mean * (1 - rows[0][0]) if rows[0][1:].sum() else 0.0
         return [restored, *(-restored if row[0] else 0.0 for row in rows[1:])]

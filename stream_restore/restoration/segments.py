@@ -28,7 +28,7 @@ class _Sized(Protocol):
 
 @dataclass(frozen=True)
 class Piece:
-    """One call of a network: it hears frames [start, stop), of which `frames` from `offset` on count."""
+    """One call of a network: its input is frames [start, stop), of which `frames` from `offset` on count."""
 
     start: int
     stop: int
@@ -37,7 +37,7 @@ class Piece:
 
     @property
     def margin(self) -> int:
-        """Frames heard before those that count."""
+        """Input frames before those that count."""
         return self.offset - self.start
 
 
@@ -45,7 +45,7 @@ class Piece:
 class Segments:
     """Chunks of `chunk` frames, one every `stride` frames, the first at frame `anchor` (0 or before).
 
-    A network hears a window centred on its chunk, `network.input_frames(chunk + 2*context)` long: real sound
+    The input of a network is a window centred on its chunk, `network.input_frames(chunk + 2*context)` long: real sound
     around the chunk where there is some. The last chunks of a recording are shorter. Demucs centres a window on
     these, too, and what is missing is silence (`edges` "silence"). A network that never met such an edge does better
     when the window moves back over real sound, as far as there is some ("mirror").
@@ -87,7 +87,7 @@ class Segments:
 
     @cached_property
     def latency(self) -> int:
-        """Frames from the first frame of a chunk to the end of what the network hears for it."""
+        """Frames from the first frame of a chunk to the end of its input for it."""
         piece = self.piece(0)
         return piece.stop - piece.offset
 
@@ -103,7 +103,7 @@ class Segments:
             number += 1
 
     def oldest(self, number: int) -> int:
-        """A frame before which neither chunk `number` nor a later one hears anything."""
+        """A frame before which neither chunk `number` nor a later one has input."""
         return self.anchor + number * self.stride - self._longest
 
     @cached_property
@@ -112,9 +112,9 @@ class Segments:
 
     def _piece(self, number: int, frames: int) -> Piece:
         offset = self.anchor + number * self.stride
-        heard = self.network.input_frames(frames + 2 * self.context)
-        start = offset - (heard - frames) // 2
-        return Piece(start, start + heard, offset, frames)
+        length = self.network.input_frames(frames + 2 * self.context)
+        start = offset - (length - frames) // 2
+        return Piece(start, start + length, offset, frames)
 
 
 def _moved(piece: Piece, frames: int) -> Piece:

@@ -29,9 +29,9 @@ _LAYOUTS |= {7: ((0, 1), (2,), (3,), (4,), (5, 6)), 8: ((0, 1), (2,), (3,), (4, 
 
 
 def channel_groups(channels: int, network_channels: int) -> tuple[tuple[int, ...], ...]:
-    """Which channels of a recording a network hears together.
+    """Which channels of a recording a network is given together.
 
-    A network of one channel hears each channel alone. A network of two hears left and right pairs: of a
+    A network of one channel is given each channel alone. A network of two is given left and right pairs: of a
     stereo recording, and of the usual surround layouts (front pair, centre, low-frequency effects, then side
     and back pairs); single channels, and all channels of other layouts, go alone, as two equal channels
     whose answers are averaged. Four channels are two pairs.
@@ -60,19 +60,19 @@ class _Member:
     backend: Backend
     segments: Segments
     share: NDArray[np.float64]
-    """Its part of each output channel; the parts of all voices sum to 1. Shape (stems * channels, 1)."""
+    """Its part of each output channel; the parts of all members sum to 1. Shape (stems * channels, 1)."""
 
 
 @dataclass
 class _Track:
-    """The overlap-add of one voice."""
+    """The overlap-add of one member."""
 
     total: NDArray[np.float64]
     """Weighted sum of estimates, from the first frame that is not final; shape (stems * channels, chunk)."""
     weight: NDArray[np.float64]
     """Sum of weights of the same frames, shape (chunk,)."""
     final: Window
-    """Estimates that are final and wait for those of other voices."""
+    """Estimates that are final and wait for those of other members."""
     number: int = 0
     """Number of the next piece."""
 
@@ -99,7 +99,7 @@ class Separate(Stage[_State]):
         shifts: average over this many grids, each moved by up to half a second; 0 is one unmoved grid.
         seed: draws the shifts.
         jobs: segments computed at once, in threads. The output does not depend on it.
-        mean, gain: the networks hear (x - mean)*gain; stems are divided by gain, and are without the mean.
+        mean, gain: the networks are given (x - mean)*gain; stems are divided by gain, and are without the mean.
 
     Raises:
         SpecError: another sample rate than the model's.
@@ -131,18 +131,18 @@ class Separate(Stage[_State]):
         self.model, self.jobs, self.mean, self.gain = model, jobs, mean, gain
         self.groups = channel_groups(input.channels, model.manifest.channels)
         context = input.frames(context_seconds)
-        anchors = _anchors(len(model.voices), shifts, input.frames(SHIFT_SECONDS), seed)
-        self._voices = [
+        anchors = _anchors(len(model.members), shifts, input.frames(SHIFT_SECONDS), seed)
+        self._members = [
             _Member(
-                voice.backend,
-                Segments.of(voice.backend, overlap, segment_seconds, context, anchor),
+                member.backend,
+                Segments.of(member.backend, overlap, segment_seconds, context, anchor),
                 np.repeat(_shares(model)[:, number] / len(row), input.channels)[:, None],
             )
-            for number, (voice, row) in enumerate(zip(model.voices, anchors, strict=True))
+            for number, (member, row) in enumerate(zip(model.members, anchors, strict=True))
             for anchor in row
         ]
         self._pool = ThreadPoolExecutor(jobs) if jobs > 1 else None
-        latency = max(v.segments.latency + (jobs - 1) * v.segments.stride for v in self._voices)
+        latency = max(v.segments.latency + (jobs - 1) * v.segments.stride for v in self._members)
         output = Spec(input.sample_rate, len(model.manifest.stems) * input.channels)
         super().__init__(input, output, latency)
 
@@ -155,25 +155,25 @@ class Separate(Stage[_State]):
         self._pool = ThreadPoolExecutor(self.jobs) if self.jobs > 1 else None
 
     def initial_state(self) -> _State:
-        def track(voice: _Member) -> _Track:
-            channels, chunk = self.output.channels, voice.segments.chunk
+        def track(member: _Member) -> _Track:
+            channels, chunk = self.output.channels, member.segments.chunk
             return _Track(np.zeros((channels, chunk)), np.zeros(chunk), Window(channels))
 
-        return _State(Window(self.input.channels), [track(voice) for voice in self._voices])
+        return _State(Window(self.input.channels), [track(member) for member in self._members])
 
     def advance(self, state: _State, block: Audio) -> Audio:
-        # Normalised before it is cut into windows: outside of the recording networks hear silence, not its mean.
+        # Normalised before it is cut into windows: outside of the recording networks are given silence, not its mean.
         state.past.append((block - self.mean) * self.gain)
-        for index, voice in enumerate(self._voices):
+        for index, member in enumerate(self._members):
             track = state.tracks[index]
-            while (piece := voice.segments.piece(track.number)).stop <= state.past.stop:
+            while (piece := member.segments.piece(track.number)).stop <= state.past.stop:
                 self._submit(state, index, piece)
-        state.past.forget(min(v.segments.oldest(t.number) for v, t in zip(self._voices, state.tracks, strict=True)))
+        state.past.forget(min(v.segments.oldest(t.number) for v, t in zip(self._members, state.tracks, strict=True)))
         return self._mixed(state)
 
     def drain(self, state: _State) -> Audio:
-        for index, voice in enumerate(self._voices):
-            for piece in voice.segments.last(state.tracks[index].number, state.past.stop):
+        for index, member in enumerate(self._members):
+            for piece in member.segments.last(state.tracks[index].number, state.past.stop):
                 self._submit(state, index, piece)
         self.settle(state)
         return self._mixed(state)
@@ -197,9 +197,9 @@ class Separate(Stage[_State]):
             self._collect(state)
 
     def _window(self, past: Window, index: int, piece: Piece) -> Audio:
-        """What a network hears: outside of the recording silence, or the recording's mirror image."""
+        """The input of a network: outside of the recording silence, or the recording's mirror image."""
         start, stop = max(0, piece.start), min(piece.stop, past.stop)
-        if start >= stop or self._voices[index].backend.edges == "silence":
+        if start >= stop or self._members[index].backend.edges == "silence":
             return past.read(piece.start, piece.stop)
         missing = (start - piece.start, piece.stop - stop)
         return np.pad(past.read(start, stop), ((0, 0), missing), mode="symmetric")
@@ -207,7 +207,7 @@ class Separate(Stage[_State]):
     def _collect(self, state: _State) -> None:
         """Add the oldest estimate to its track; what no later piece reaches becomes final."""
         index, piece, future = state.pending.popleft()
-        track, segments = state.tracks[index], self._voices[index].segments
+        track, segments = state.tracks[index], self._members[index].segments
         weight = segments.weight[: piece.frames]
         track.total[:, : piece.frames] += weight * future.result()
         track.weight[: piece.frames] += weight
@@ -219,17 +219,17 @@ class Separate(Stage[_State]):
             array[..., -ready:] = 0
 
     def _mixed(self, state: _State) -> Audio:
-        """The voices' shares of the frames that are final in all tracks."""
+        """The members' shares of the frames that are final in all tracks."""
         start, stop = state.tracks[0].final.start, min(track.final.stop for track in state.tracks)
         out = np.zeros((self.output.channels, stop - start))
-        for voice, track in zip(self._voices, state.tracks, strict=True):
-            out += voice.share * track.final.read(start, stop)
+        for member, track in zip(self._members, state.tracks, strict=True):
+            out += member.share * track.final.read(start, stop)
             track.final.forget(stop)
         return out.astype(np.float32)
 
     def _estimate(self, index: int, piece: Piece, window: Audio) -> NDArray[np.float32]:
         """What one network says of one window, without its margins; shape (stems * channels, piece.frames)."""
-        backend = self._voices[index].backend
+        backend = self._members[index].backend
         out = np.empty((len(backend.stems), self.input.channels, piece.frames), np.float32)
         for group in self.groups:
             pair = window[[group[k % len(group)] for k in range(backend.channels)]]
@@ -249,15 +249,15 @@ class Separate(Stage[_State]):
             )
 
 
-def _anchors(voices: int, shifts: int, longest: int, seed: int) -> list[list[int]]:
-    """First frame of the grid of each voice at each shift, between -longest and 0."""
+def _anchors(members: int, shifts: int, longest: int, seed: int) -> list[list[int]]:
+    """First frame of the grid of each member at each shift, between -longest and 0."""
     if not shifts:
-        return [[0]] * voices
-    drawn = np.random.default_rng(seed % 2**64).integers(0, longest + 1, (voices, shifts))
+        return [[0]] * members
+    drawn = np.random.default_rng(seed % 2**64).integers(0, longest + 1, (members, shifts))
     return [[int(anchor) for anchor in row] for row in -drawn]
 
 
 def _shares(model: Model) -> NDArray[np.float64]:
-    """Part of each stem that each voice says, shape (stems, voices), rows summing to 1."""
-    weights = np.array([voice.weights for voice in model.voices]).T
+    """Part of each stem that each member says, shape (stems, members), rows summing to 1."""
+    weights = np.array([member.weights for member in model.members]).T
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))

@@ -24,32 +24,32 @@ class Activity:
 
     Attributes:
         frames: length of a slot.
-        heard: frames so far.
+        total: frames so far.
         counts: of each slot, shape (SLOTS,).
     """
 
     frames: int = FRAMES
-    heard: int = 0
+    total: int = 0
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(SLOTS, np.int64))
 
     def add(self, changed: NDArray[np.bool_]) -> None:
-        """Hear which of the next frames were changed, shape (frames,)."""
-        stop = self.heard + len(changed)
+        """Accumulate which of the next frames were changed, shape (frames,)."""
+        stop = self.total + len(changed)
         while stop > SLOTS * self.frames:
             self.counts = np.concatenate([self.counts.reshape(-1, 2).sum(axis=1), np.zeros(SLOTS // 2, np.int64)])
             self.frames *= 2
-        np.add.at(self.counts, (self.heard + np.flatnonzero(changed)) // self.frames, 1)
-        self.heard = stop
+        np.add.at(self.counts, (self.total + np.flatnonzero(changed)) // self.frames, 1)
+        self.total = stop
 
     def shares(self) -> list[float]:
         """The part of each slot that was changed."""
-        used = -(-self.heard // self.frames)
-        lengths = np.minimum(self.frames, self.heard - self.frames * np.arange(used))
+        used = -(-self.total // self.frames)
+        lengths = np.minimum(self.frames, self.total - self.frames * np.arange(used))
         return [float(share) for share in self.counts[:used] / lengths]
 
 
 class ActivityMeter:
-    """Hears a recording, and where each of some repairs would act on it, one after another.
+    """Accumulates where each of some repairs acts on a recording, one after another.
 
     Args:
         repairs: in order, made for the recording.
@@ -64,7 +64,7 @@ class ActivityMeter:
         self._found = [Activity() for _ in repairs]
 
     def add(self, block: Audio) -> None:
-        """Hear the next block, shape (channels, frames)."""
+        """Accumulate the next block, shape (channels, frames)."""
         for number, repair in enumerate(self._repairs):
             self._given[number].append(block)
             block = self._compared(number, repair.advance(self._states[number], block))

@@ -73,7 +73,7 @@ class CellRepair(Repair[CellState]):
     def _next(self, state: CellState) -> Audio:
         begin = state.cell * self.grid
         window = state.past.read(begin - self.context, begin + self.grid + self.context)
-        heard = window[:, self.context : self.context + self.grid]
+        given = window[:, self.context : self.context + self.grid]
         mended, found = self.mend(window)
         state.found += found
         state.cell += 1
@@ -81,7 +81,7 @@ class CellRepair(Repair[CellState]):
         if self.strength == 1:
             return mended
         # Where nothing was changed, x + strength * 0 is x, bit for bit.
-        return np.asarray(heard + np.float32(self.strength) * (mended - heard), np.float32)
+        return np.asarray(given + np.float32(self.strength) * (mended - given), np.float32)
 
 
 def size_at(rate: int, frames: int) -> int:

@@ -45,14 +45,14 @@ class Declick(CellRepair):
 
     def mend(self, window: Audio) -> tuple[Audio, list[float]]:
         inner = slice(self.context, self.context + self.grid)
-        heard = window[:, inner]
+        given = window[:, inner]
         channels = window.astype(np.float64)
         found = self._finder.find(channels)
         clicks = np.stack([marked(gaps, window.shape[1]) for gaps, _ in found])[:, inner]
         if not clicks.any():
-            return heard, [0.0, 0.0]
+            return given, [0.0, 0.0]
         filled = np.stack(list(each_at_once(self._filled, channels, *zip(*found, strict=True))))
-        mended = np.where(clicks, filled[:, inner], heard).astype(np.float32)
+        mended = np.where(clicks, filled[:, inner], given).astype(np.float32)
         return mended, [float(len(runs(np.any(clicks, axis=0))[0])), float(clicks.sum())]
 
     def _filled(self, channel: Samples, gaps: Gaps, filled: Samples) -> Samples:

@@ -69,7 +69,7 @@ def _largest(spectra: Spectra, kept: int) -> Spectra:
     return spectra * (power >= least)
 
 
-def _agreeing(frames: Frames, heard: Frames, clipped: NDArray[np.bool_]) -> Frames:
-    """What is nearest to `frames` and agrees with the samples that were heard."""
-    beyond = np.where(heard > 0, np.maximum(frames, heard), np.minimum(frames, heard))
-    return np.where(clipped, beyond, heard)
+def _agreeing(frames: Frames, given: Frames, clipped: NDArray[np.bool_]) -> Frames:
+    """What is nearest to `frames` and agrees with the given samples."""
+    beyond = np.where(given > 0, np.maximum(frames, given), np.minimum(frames, given))
+    return np.where(clipped, beyond, given)

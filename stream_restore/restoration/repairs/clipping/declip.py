@@ -64,17 +64,17 @@ class Declip(CellRepair):
 
     def mend(self, window: Audio) -> tuple[Audio, list[float]]:
         inner = slice(self.context, self.context + self.grid)
-        heard = window[:, inner]
+        given = window[:, inner]
         clipped = np.stack([self._clipped(channel) for channel in window])
         where = clipped[:, inner]
         if not where.any():
-            return heard, [0.0, 0.0]
+            return given, [0.0, 0.0]
         # Frames that reach into the cell begin up to a frame before it.
         near = slice(inner.start - self._frame, inner.stop + self._frame)
         rebuilt = self._rebuilt(window[:, near], clipped[:, near])
-        beyond = np.where(heard > 0, np.maximum(rebuilt, heard), np.minimum(rebuilt, heard))
+        beyond = np.where(given > 0, np.maximum(rebuilt, given), np.minimum(rebuilt, given))
         seconds = self.grid / self.input.sample_rate
-        return np.where(where, beyond, heard), [float(where.sum()), seconds]
+        return np.where(where, beyond, given), [float(where.sum()), seconds]
 
     def _rebuilt(self, sound: Audio, clipped: Mask) -> Audio:
         """The cell in the middle of `sound`, right where it is clipped, shape (channels, grid)."""

@@ -34,7 +34,7 @@ class Hum:
 
 @dataclass
 class DehumState:
-    """What is heard and not given back yet, what is known of the lines, and what was found.
+    """Input that is not output yet, what is known of the lines, and what was found.
 
     Attributes:
         audio: frames from the next hop on.
@@ -91,14 +91,14 @@ class Dehum(Repair[DehumState]):
 
     def advance(self, state: DehumState, block: Audio) -> Audio:
         state.audio.append(block)
-        heard = state.audio.stop // self._hop
-        self._hear(state, heard)
-        return self._hops(state, heard - 1 - RIGHT)
+        complete = state.audio.stop // self._hop
+        self._analyse(state, complete)
+        return self._hops(state, complete - 1 - RIGHT)
 
     def drain(self, state: DehumState) -> Audio:
         frames, given = state.audio.stop, state.hop * self._hop
         hops = -(-frames // self._hop)
-        self._hear(state, hops)
+        self._analyse(state, hops)
         return self._hops(state, hops)[:, : frames - given]
 
     def summary(self, state: DehumState) -> Mapping[str, float]:
@@ -111,7 +111,7 @@ class Dehum(Repair[DehumState]):
             "level_db": float(10 * np.log10(power)) if power else -np.inf,
         }
 
-    def _hear(self, state: DehumState, hops: int) -> None:
+    def _analyse(self, state: DehumState, hops: int) -> None:
         """Find the lines of the hops up to, not including, number `hops`."""
         for hop in range(state.lines.stop // HOP, hops):
             cell = hop * HOP
