@@ -99,10 +99,10 @@ def restore(
             which a pipe is spooled to a temporary file.
         residual: gets input - restored.
         save_stems: a folder for one file a stem, called by its name.
-        raw: what headerless input is.
+        raw: format of headerless input.
         stored: how outputs are stored.
-        resume: go on with a run that was stopped, see `stream_restore.passes.job`.
-        progress: told how far it is.
+        resume: resume a stopped run, see `stream_restore.passes.job`.
+        progress: called with the frames done and the total.
 
     Raises:
         RestoreError: if a step fails, see `stream_restore.errors`; no output then has its final name.
@@ -204,7 +204,7 @@ def degrade(
 
     Files, arrays and generators of blocks go in and come out as with `restore`.
 
-    Noise at an SNR needs the power of what it is added to. Unless `power`, a mean square, is given, a first pass
+    Noise at an SNR needs the power of the signal it is added to. Unless `power`, a mean square, is given, a first pass
     measures it, exactly; a pipe is spooled to a temporary file for that.
 
     Raises:
@@ -272,7 +272,7 @@ def compare(
 
 
 def _refuse_files(**given: object) -> None:
-    """With sound in memory, refuse what is about files."""
+    """With sound in memory, refuse options for files."""
     for name, value in given.items():
         if value not in (None, False):
             raise ConfigError(f"{name}= is for files; an array, given with sample_rate=, comes back as an array")

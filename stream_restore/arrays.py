@@ -1,7 +1,7 @@
 """Sound in memory: NumPy arrays and generators of blocks, as sources that stages and figures read, and back again.
 
-What comes out is what a float32 WAV on the disk would give, sample by sample: the same stages hear the same sound, and
-by their law it does not matter into which blocks it is cut.
+What comes out is what a float32 WAV on the disk would give, sample by sample: the same stages get the same sound, and
+their output does not depend on how it is cut into blocks.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,18 +37,18 @@ Blocks: TypeAlias = Iterator[Samples]
 """A generator of blocks that follow each other, all of one number of channels."""
 Sound: TypeAlias = Samples | Blocks
 Prepare: TypeAlias = Callable[[Source, Ticker], Stage[Any]]
-"""Makes the stage for a source, which it may read to its end for that, if it rewinds it."""
+"""Makes the stage for a source; may read the source to its end, but must rewind it."""
 
 FLOAT = Format("wav", "f32")
 MOST_CHANNELS = 8
-"""So many channels may have fewer frames than channels: more look like an array on its side."""
+"""Arrays with more channels than this and fewer frames than channels are refused as transposed."""
 
 
 def is_sound(given: object) -> "TypeIs[Sound]":
-    """Whether this is sound in memory, and not the name of a file or a stream of bytes.
+    """Whether this is sound in memory, not a file name or a byte stream.
 
     Raises:
-        ConfigError: neither.
+        ConfigError: if it is neither.
 
     >>> is_sound(np.zeros(4)), is_sound("tape.wav")
     (True, False)
@@ -111,7 +111,7 @@ def byte_stream(sound: Sound, sample_rate: float | None, name: str) -> BinaryIO:
 
 
 class ArraySource(Source):
-    """An array as a source. Nothing is copied but the block that is read.
+    """An array as a source. Only the block being read is copied.
 
     Args:
         samples: see `Samples`; float16, float64 and what NumPy can make an array of become float32, block by block.
@@ -122,7 +122,7 @@ class ArraySource(Source):
         is_flat: whether the array had the shape (frames,).
 
     Raises:
-        SpecError: samples that are no floats, channels last, or a rate that no recording has; the message has the cure.
+        SpecError: if samples are not floats, channels come last, or the rate is invalid; the message says what to do.
     """
 
     def __init__(self, samples: Samples, sample_rate: float | None, name: str = "the array") -> None:
@@ -131,17 +131,17 @@ class ArraySource(Source):
         super().__init__(name, Spec(_rate(sample_rate), channels), frames, FLOAT, rereadable=True)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""
 
     def _pull(self, frames: int) -> Audio:
         return _float32(self._samples[:, self._position : self._position + frames])
 
     def _restart(self) -> None:
-        """The base class knows where it is."""
+        """The base class holds the position."""
 
 
 class _BlockSource(Source):
-    """A generator of blocks as a source. It holds one block, a copy: generators may use theirs again."""
+    """A generator of blocks as a source. It holds a copy of one block: generators may reuse theirs."""
 
     def __init__(self, blocks: Blocks, sample_rate: float | None, name: str) -> None:
         self._blocks, rate = blocks, _rate(sample_rate)
@@ -150,10 +150,10 @@ class _BlockSource(Source):
         super().__init__(name, Spec(rate, len(first)), None, FLOAT, rereadable=False)
 
     def close(self) -> None:
-        """The generator is its owner's."""
+        """The generator belongs to the caller."""
 
     def waiting(self) -> int:
-        """Frames that can be read without asking the generator, which is asked first if there are none."""
+        """Frames that can be read without advancing the generator, which is advanced first if there are none."""
         while not self._held.shape[1] and (block := next(self._blocks, None)) is not None:
             self._held = self._checked(block)
         return int(self._held.shape[1])
@@ -175,7 +175,7 @@ class _BlockSource(Source):
 
 
 class _WavBytes(RawIOBase):
-    """A WAV of unknown length; the finite are told from the others by who reads it."""
+    """A WAV of unknown length; the reader checks for non-finite samples."""
 
     def __init__(self, source: ArraySource | _BlockSource) -> None:
         self.name = source.name
@@ -216,7 +216,7 @@ def _processed(
 def _processed_blocks(
     blocks: Blocks, sample_rate: float | None, prepare: Prepare, passes: int, progress: Progress | None
 ) -> Iterator[Audio]:
-    """Blocks as they become ready; where a first pass is needed, after all are there, from a temporary file."""
+    """Blocks as they become ready; if a first pass is needed, once all input is in a temporary file."""
     with ExitStack() as stack:
         given = _BlockSource(blocks, sample_rate, "the generator")
         ticker = Ticker(progress, None, passes)
@@ -229,7 +229,7 @@ def _processed_blocks(
 
 
 def _stream_at_once(source: _BlockSource, stage: Stage[Any], ticker: Ticker) -> Iterator[Audio]:
-    """As `engine.loop.stream`, but that a block is not waited with until others fill it up: somebody may listen."""
+    """As `engine.loop.stream`, but blocks are passed on as they come, for low latency."""
     while frames := source.waiting():
         yield stage.process(source.read(frames))
         ticker(frames)
@@ -237,7 +237,7 @@ def _stream_at_once(source: _BlockSource, stage: Stage[Any], ticker: Ticker) -> 
 
 
 def _finite(blocks: Iterator[Audio], spec: Spec) -> Iterator[Audio]:
-    """The same; what is beyond all numbers is refused, as sinks do."""
+    """The same blocks; non-finite samples are refused, as sinks do."""
     done = 0
     for block in blocks:
         if not np.isfinite(block).all():
@@ -259,7 +259,7 @@ def _rate(sample_rate: float | None) -> int:
 
 
 def _rows(samples: Any, name: str) -> tuple[Samples, bool]:
-    """The samples in two dimensions, channels first, and whether they had one."""
+    """The samples in two dimensions, channels first, and whether they had only one dimension."""
     if not hasattr(samples, "__array__"):
         raise SpecError(
             f"{name}: blocks are NumPy arrays, got {type(samples).__name__}; np.asarray makes one of a list"

@@ -1,7 +1,7 @@
-"""A folder of recordings, restored into another: each as `api.restore` does it, one after the other.
+"""Restore a folder of recordings into another, one after the other, each by `api.restore`.
 
-OUT_DIR/batch.journal says what the batch is made of and which recording was begun from what. With it a batch that
-was stopped goes on: finished recordings are skipped, the one that was under way goes on by its own journal.
+OUT_DIR/batch.journal holds the parameters of the batch and the state of each input when its restoration began. A
+stopped batch resumes from it: finished recordings are skipped, the interrupted one resumes from its own journal.
 """
 
 import os
@@ -30,12 +30,12 @@ _WRITTEN = {suffix for container in CONTAINERS.values() for suffix in container.
 _HEADERLESS = set(CONTAINERS["raw"].suffixes)
 _READ = {"ac3", "aifc", "amr", "ape", "bwf", "caf", "dff", "dsf", "mka", "mkv", "mp2", "mpc", "rf64", "tta", "w64"}
 SUFFIXES = frozenset((_WRITTEN - _HEADERLESS) | _READ | {"webm", "wma", "wv"})
-"""What a recording is called, in small letters, without the dot."""
+"""Suffixes of recordings, in lower case, without the dot."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One recording and what becomes of it; `finished` if an earlier run did it."""
+    """One recording and its output; `finished` if an earlier run completed it."""
 
     source: Path
     target: Path
@@ -44,7 +44,7 @@ class Item:
 
 @dataclass
 class Summary:
-    """What a batch did: recordings restored and skipped, and what failed with its error."""
+    """Recordings restored, skipped, and failed with their errors."""
 
     restored: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
@@ -54,23 +54,23 @@ class Summary:
 class Batch:
     """All recordings under a folder, at any depth; their paths are mirrored.
 
-    Hidden files and folders, and folders that are links, are left out. Until `close`, no other batch writes into
-    `outputs`; as a context manager a batch closes itself.
+    Hidden files and folders, and symbolic links to folders, are left out. `outputs` is locked until `close`, which the
+    context manager calls.
 
     Args:
-        inputs, outputs: the folders; `outputs` is made, and may lie inside `inputs`.
+        inputs, outputs: the folders; `outputs` is created, and may lie inside `inputs`.
         model: loaded once, for all.
         restoration, normalise, stored: as for `api.restore`.
-        resume: go on with a batch that was stopped; without one, begin.
+        resume: resume a stopped batch; if there is none, begin.
 
     Attributes:
-        items: the recordings by their paths.
+        items: the recordings, sorted by path.
 
     Raises:
-        ConfigError: no recordings, folders that clash, what no recording can be restored with or become, a batch that
-            was stopped and is another.
-        SinkError: `outputs` cannot be written, or another batch is writing into it.
-        SourceError: `inputs` cannot be read.
+        ConfigError: if there are no recordings, folders or outputs clash, an option cannot work for any recording, or
+            the stopped batch had other parameters.
+        SinkError: if `outputs` cannot be written, or another batch is writing into it.
+        SourceError: if `inputs` cannot be read.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Batch:
         self.close()
 
     def close(self) -> None:
-        """Let another batch have the folder. Any number of times."""
+        """Release the folder. May be called repeatedly."""
         self._log.close()
 
     def restore(self, item: Item, progress: Progress | None = None) -> Report:
@@ -132,11 +132,11 @@ class Batch:
         begin: Callable[[int, Item], AbstractContextManager[Progress | None]],
         end: Callable[[Item, Report | str], None],
     ) -> Summary:
-        """Restore all that is not finished. What fails does not stop the others.
+        """Restore all unfinished recordings. A failure does not stop the others.
 
         Args:
-            begin: called with the number of a recording, from 1; gives what is told its progress.
-            end: called with what happened to it, or with the error.
+            begin: called with the number of a recording, from 1; returns its progress callback in a context manager.
+            end: called with the report, or with the error message.
         """
         summary = Summary()
         for number, item in enumerate(self.items, 1):
@@ -154,14 +154,14 @@ class Batch:
         return summary
 
     def _refuse_early(self) -> None:
-        """What would fail with every recording fails once, before anything is made."""
+        """Check once what would fail for every recording, before anything is created."""
         manifest = self._model.manifest
         self._restoration.stage(Spec(manifest.sample_rate, manifest.channels), self._model)
         if self._stored.container is not None:
             refuse_unwritable(self._stored.container, self._stored.encoding)
 
     def _finished(self, source: Path, target: Path) -> bool:
-        """Whether the output is that of a recording that was begun, is complete, and did not change since."""
+        """Whether the output is complete and its input has not changed since."""
         about = self._log.done.get(self._name(target))
         if about is None or not target.is_file() or _under_way(target):
             return False
@@ -171,7 +171,7 @@ class Batch:
         return target.relative_to(self._folder).as_posix()
 
     def _target(self, inputs: Path, outputs: Path, source: Path) -> Path:
-        """The mirrored path; with another suffix where the container is asked for or cannot be written."""
+        """The mirrored path, with another suffix if a container was requested or the input's cannot be written."""
         target = outputs / source.relative_to(inputs)
         container = self._stored.container
         if container is not None and container in CONTAINERS:
@@ -187,7 +187,7 @@ class Batch:
 
 
 def _begun(path: Path, about: Facts, resume: bool, force: bool) -> StepLog:
-    """OUT_DIR/batch.journal, whose steps are the recordings that were begun: from what, and in place of what."""
+    """OUT_DIR/batch.journal, with one step for each recording begun: facts of the input and of the previous output."""
     make_folder(path.parent)
     if path.exists() and path.stat().st_size and not resume and not force:
         refuse_busy(path)
@@ -204,7 +204,7 @@ def _suffix(path: Path) -> str:
 
 
 def _recordings(inputs: Path, outputs: Path) -> Iterator[Path]:
-    """Files called like sound, by their paths, but for what lies in `outputs`."""
+    """Files with a suffix of a recording, sorted by path, outside `outputs`."""
     found = []
     for folder, folders, names in os.walk(inputs, onerror=_unreadable):
         here = Path(folder)

@@ -1,6 +1,6 @@
 """The degradation chain of the evaluation: low-pass, down-sampling, quantisation, noise, up-sampling.
 
-`Degradation` describes the chain and makes it as one stage; the filters are stages of their own.
+`Degradation` holds the parameters and creates the chain as one stage; the filters are stages of their own.
 """
 
 from .degradation import AddNoise, Degradation, Quantise, mean_power, power_of

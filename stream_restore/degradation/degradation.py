@@ -34,10 +34,10 @@ class _NoisyState:
 class Quantise(Stage[_NoisyState]):
     """Round to `bits` bits after adding triangular (TPDF) dither of one step's amplitude.
 
-    Full scale +-1 is +-(2**(bits - 1) - 1) steps; what lies beyond is clipped.
+    Full scale +-1 is +-(2**(bits - 1) - 1) steps; samples beyond are clipped.
 
     Raises:
-        ConfigError: bits outside 2..24.
+        ConfigError: if bits is outside 2..24.
     """
 
     def __init__(self, input: Spec, bits: int = 8, seed: int = 0) -> None:
@@ -65,7 +65,7 @@ class AddNoise(Stage[_NoisyState]):
     """Add Gaussian noise `snr_db` below a signal whose mean square is `power`.
 
     Raises:
-        ConfigError: an SNR outside -300..300 dB, a power that is negative or not finite.
+        ConfigError: if the SNR is outside -300..300 dB, or the power is negative or not finite.
     """
 
     def __init__(self, input: Spec, snr_db: float, power: float, seed: int = 0) -> None:
@@ -115,12 +115,12 @@ class Degradation:
         """The whole chain as one stage; its output is as long as its input.
 
         Args:
-            input: what will be degraded.
-            power: mean square of what the noise is added to, see `mean_power` and `before_noise`; needed
+            input: spec of the signal.
+            power: mean square of the signal that the noise is added to, see `mean_power` and `before_noise`; needed
                 unless `snr_db` is None.
 
         Raises:
-            ConfigError: a parameter that cannot work, or noise without `power`.
+            ConfigError: if a parameter is invalid, or `power` is missing although noise is added.
         """
         steps = self._before_noise(input)
         inner = steps[-1].output if steps else input
@@ -133,7 +133,7 @@ class Degradation:
         return SameLength(Chain(*steps)) if steps else Chain(identity(input))
 
     def before_noise(self, input: Spec) -> Stage[Any]:
-        """The part of the chain whose output the noise is added to; its power sets the noise."""
+        """The part of the chain before the noise; the power of its output sets that of the noise."""
         return Chain(*(self._before_noise(input) or [identity(input)]))
 
     def _before_noise(self, input: Spec) -> list[Stage[Any]]:
@@ -154,7 +154,7 @@ class Degradation:
 
 
 def mean_power(blocks: Iterable[Audio]) -> float:
-    """Mean square of all samples, plus 1e-12, exact: the same for any cuts. An empty stream has 1e-12."""
+    """Exact mean square of all samples, plus 1e-12: the same for any cuts. 1e-12 for an empty stream."""
     mean_square = MeanSquare()
     for block in blocks:
         mean_square.add(block)

@@ -22,11 +22,11 @@ __all__ = ["CausalLowPass", "ZeroPhaseLowPass", "butterworth", "decay_frames"]
 Samples: TypeAlias = NDArray[np.float64]
 
 TAIL = 1e-7
-"""The part of the impulse response that the look-ahead leaves out, as a sum of magnitudes: -140 dB."""
+"""The part of the impulse response beyond the look-ahead, as a sum of magnitudes: -140 dB."""
 GRID = 4096
 """Fewest frames between two backward passes."""
 LONGEST = 1 << 20
-"""Most frames of look-ahead: what a filter rings longer would take too much memory."""
+"""Most frames of look-ahead: a filter that rings longer would take too much memory."""
 
 
 def butterworth(cutoff_hz: float, order: int, sample_rate: int) -> Samples:
@@ -36,7 +36,7 @@ def butterworth(cutoff_hz: float, order: int, sample_rate: int) -> Samples:
     `cutoff_hz`. Sections, not one polynomial: those lose stability to rounding from order 8 or so.
 
     Raises:
-        ConfigError: a cut-off outside (0, sample_rate / 2), an order outside 1..24.
+        ConfigError: if the cut-off is outside (0, sample_rate / 2), or the order is outside 1..24.
     """
     if not 0 < cutoff_hz < sample_rate / 2:
         raise ConfigError(
@@ -52,7 +52,7 @@ def decay_frames(sos: Samples, tail: float = TAIL) -> int:
     """Frames after which a low-pass's impulse response has less than `tail` left, as a sum of magnitudes.
 
     Raises:
-        ConfigError: they are more than `LONGEST`.
+        ConfigError: if there are more than `LONGEST`.
     """
     length = 256
     while length <= 2 * LONGEST:

@@ -1,4 +1,4 @@
-"""The law of a stage and what enforces it: stages, chains, the grid, saved state, and the one loop.
+"""Stages and their contract: stages, chains, the grid, saved state, and the processing loop.
 
 A block goes from a source through one `Stage` into sinks, see `loop.run`. Everything here works in memory that does not
 grow with duration and gives the same output for any partition of the input.

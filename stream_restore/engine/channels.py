@@ -1,4 +1,4 @@
-"""Stages made of channels: keep the input beside what a stage makes of it, and mix."""
+"""Stages that combine channels: the input beside a stage's output, and mixing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ class _WithInputState:
 
 
 class WithInput(Stage[_WithInputState]):
-    """The input and a stage's output of it, frame by frame: input channels first.
+    """The input and a stage's output, frame by frame: input channels first.
 
-    The output is as long as the input. A stage whose own length differs (down and up again rounds twice) is cut, or
-    continued with silence.
+    The output is as long as the input. The output of a stage whose length differs (resampling down and up rounds twice)
+    is cut, or padded with silence.
 
     Raises:
-        ConfigError: a stage that changes the sample rate.
+        ConfigError: if the stage changes the sample rate.
     """
 
     def __init__(self, stage: Stage[Any]) -> None:
@@ -79,7 +79,7 @@ class Mix(Stage[None]):
     of the block.
 
     Raises:
-        ConfigError: a matrix that does not fit the channels.
+        ConfigError: if the matrix does not fit the channels.
 
     >>> Mix(Spec(8000, 2), [[0.5, 0.5]]).process(np.array([[1.0, 2.0], [3.0, 2.0]]))
     array([[2., 2.]], dtype=float32)
@@ -101,7 +101,7 @@ class Mix(Stage[None]):
             for gain, samples in zip(row, block, strict=True):
                 if gain:
                     channel += gain * samples.astype(np.float64)
-        with np.errstate(over="ignore"):  # what is too loud becomes infinite; whoever writes it says where
+        with np.errstate(over="ignore"):  # what is too loud becomes infinite; the sink reports where
             return out.astype(np.float32)
 
     def drain(self, state: None) -> Audio:
@@ -119,7 +119,7 @@ def identity(input: Spec) -> Mix:
 
 
 class SameLength(Stage[_WithInputState]):
-    """A stage that keeps the rate, made to return exactly as many frames as it is given."""
+    """A stage that keeps the rate, with an output exactly as long as its input."""
 
     def __init__(self, stage: Stage[Any]) -> None:
         self._beside = WithInput(stage)

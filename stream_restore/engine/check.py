@@ -1,4 +1,4 @@
-"""`check_stage`: the law of a stage, enforced. For people who write stages.
+"""`check_stage`: a test of the contract of a stage, for authors of stages.
 
 >>> from stream_restore.degradation.filters import CausalLowPass
 >>> from stream_restore.spec import Spec
@@ -60,7 +60,7 @@ def check_stage(
     aligned_within: int | None = 2,
     seed: int = 0,
 ) -> None:
-    """Assert that the stages which `factory` makes obey every line of the law.
+    """Assert that the stages which `factory` makes obey every rule of the contract.
 
     Args:
         factory: makes a new stage with the same parameters at each call.
@@ -71,7 +71,7 @@ def check_stage(
         seed: of signals and of the random cut.
 
     Raises:
-        AssertionError: names the law, the length and the cut.
+        AssertionError: if a rule is violated; names the rule, the length and the cut.
     """
     stage = factory()
     for frames in lengths or (0, 1, 2, grid - 1, grid, grid + 1, 3 * grid + grid // 3):

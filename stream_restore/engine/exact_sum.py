@@ -37,7 +37,7 @@ class ExactSum:
         """Add finite numbers, of any shape.
 
         Raises:
-            ValueError: a number that is not finite.
+            ValueError: if a number is not finite.
         """
         flat = np.asarray(numbers, np.float64).ravel()
         for start in range(0, flat.size, _PIECE):

@@ -1,7 +1,7 @@
 """Stages that work on blocks of one fixed size, anchored at frame 0.
 
 Arithmetic whose result depends on how many frames it is given (an FFT, a filter bank, a dot product)
-becomes independent of the caller's blocks when it only ever sees the same windows of the stream.
+becomes independent of the caller's blocks when it always gets the same windows of the stream.
 """
 
 from abc import abstractmethod
@@ -28,9 +28,9 @@ class GridState:
 class GridStage(Stage[GridState]):
     """A stage that computes cell after cell of `grid` input frames, each with some context.
 
-    An author writes `compute(window, cell)`: `window` holds input frames [cell*grid - left, (cell + 1)*grid
-    + right), zeros outside the recording; the answer is the cell's output, grid*ratio frames, which
-    must be whole.
+    A subclass implements `compute(window, cell)`: `window` holds input frames [cell*grid - left, (cell + 1)*grid
+    + right), zeros outside the recording; the result is the cell's output, grid*ratio frames, which must be
+    whole.
     """
 
     def __init__(self, input: Spec, output: Spec, grid: int, left: int = 0, right: int = 0) -> None:

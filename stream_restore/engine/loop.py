@@ -1,4 +1,4 @@
-"""The loop: from a source through a stage into sinks. The only one, and the only caller of `flush`."""
+"""The processing loop: from a source through a stage into sinks. The only caller of `flush`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias
@@ -14,7 +14,7 @@ BLOCK = 1 << 15
 
 
 Progress: TypeAlias = Callable[[int, int | None], None]
-"""Told how many frames are done, of how many in all passes together; None where the length is unknown."""
+"""Called with the frames done and the total of all passes; None if the length is unknown."""
 
 
 class Ticker:
@@ -55,13 +55,13 @@ def stream(
     progress: Callable[[int], None] | None = None,
     block_frames: int = BLOCK,
 ) -> Iterator[Audio]:
-    """What a stage makes of a source, block by block.
+    """The output of a stage for a source, block by block.
 
     Args:
         progress: told the number of frames of each block after it was processed.
 
     Raises:
-        SpecError: a source that is not what the stage takes.
+        SpecError: if the source's spec is not the stage's input.
     """
     if source.spec != stage.input:
         raise SpecError(f"the source gives {source.spec}, the stage takes {stage.input}")
@@ -79,10 +79,10 @@ def run(
     progress: Callable[[int], None] | None = None,
     block_frames: int = BLOCK,
 ) -> None:
-    """Read a source to its end, and give each sink its share of the stage's output channels, in order.
+    """Read a source to its end; each sink gets its share of the stage's output channels, in order.
 
     Raises:
-        SpecError: sinks that do not add up to the output of the stage.
+        SpecError: if the sinks do not add up to the output of the stage.
     """
     channels = sum(sink.spec.channels for sink in sinks)
     if channels != stage.output.channels or any(s.spec.sample_rate != stage.output.sample_rate for s in sinks):
@@ -95,10 +95,10 @@ def run(
 
 
 def skip(source: Readable, frames: int) -> None:
-    """Read what an earlier run has read.
+    """Read and discard the frames that an earlier run has read.
 
     Raises:
-        SourceError: there is less.
+        SourceError: if the source has fewer frames.
     """
     left = frames
     while left > 0:

@@ -1,7 +1,7 @@
 """Changing the sample rate: polyphase, equal to `scipy.signal.resample_poly`, and soxr.
 
-The degradation chain uses the first, because that is what the experiment is defined by. Bringing a
-recording to a network's rate and back uses the second, whose pass band is wider and whose stop band is deeper.
+The degradation chain uses the first, which defines the experiment. Conversion to a network's rate and back
+uses the second, whose pass band is wider and whose stop band is deeper.
 """
 
 from fractions import Fraction
@@ -35,11 +35,11 @@ class PolyphaseResampler(GridStage):
         y[k] = sum over j of x[j] * h[k*down + half - j*up],   h = up * firwin(2*half + 1, 1/max(up, down))
 
     with half = 10*max(up, down) and a Kaiser window of beta 5 (Crochiere and Rabiner, Multirate Digital Signal
-    Processing, 1983). The length is the nearest integer, where SciPy rounds up: so up and down again returns
-    the length one began with.
+    Processing, 1983). The length is the nearest integer, where SciPy rounds up, so up and down again returns
+    the original length.
 
     Raises:
-        ConfigError: rates whose fraction in lowest terms is too long for a filter.
+        ConfigError: if the ratio of the rates, in lowest terms, needs too long a filter.
     """
 
     def __init__(self, input: Spec, sample_rate: int) -> None:
@@ -75,8 +75,8 @@ def _low_pass(half: int, widest: int) -> NDArray[np.float64]:
 class SoxrResampler(GridStage):
     """The SoX resampler library at quality HQ (20 bits), cell by cell.
 
-    Each cell is resampled with all the sound that its filters reach, so what comes out is `soxr.resample` of the
-    whole, but for its first few frames, which soxr begins less gently. A cell begins where frames of both rates
+    Each cell is resampled with all the context that the filters need, so the output is `soxr.resample` of the
+    whole, except for its first few frames. A cell begins where frames of both rates
     coincide. soxr's rounding of half frames is not uniform; the length is set here: the nearest integer.
     """
 

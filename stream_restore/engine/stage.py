@@ -1,13 +1,13 @@
-"""The law of a stage, and `Chain`, which joins stages.
+"""The contract of a stage, and `Chain`, which joins stages.
 
-A stage turns a stream of blocks into a stream of blocks. An author writes three methods about a state
+A stage turns a stream of blocks into a stream of blocks. A subclass implements three methods on a state
 that is an ordinary value (best a small dataclass):
 
     initial_state() -> state         a new stream
-    advance(state, block) -> Audio   what can be said after this block
-    drain(state) -> Audio            what remains at the end
+    advance(state, block) -> Audio   the output that is ready after this block
+    drain(state) -> Audio            the remaining output at the end
 
-and sets its parameters before calling `super().__init__`. The base class gives users `process`, `flush`,
+and sets its parameters before calling `super().__init__`. The base class provides `process`, `flush`,
 `reset`, `output_frames` and `state_bytes`. With r = output rate / input rate, n frames given so far and m
 frames returned so far, every stage obeys:
 
@@ -19,14 +19,14 @@ latency      after every call floor(max(0, n - latency)*r) <= m <= output_frames
 memory       state_bytes() has a bound that does not depend on n
 flush        ends the stream once; later calls raise FinishedError; the tail uses the live state
 reset        at any time; afterwards the stage equals a new one: it makes the state again
-restart      a new stage that takes over a checkpoint goes on as the first would have, bit for bit
+restart      a new stage that resumes from a checkpoint continues as the first would have, bit for bit
 ownership    a block is never modified and never kept by reference
 determinism  no clocks and no unseeded randomness
 
 "Bit for bit" is possible because whatever depends on the length of an array (FFT, BLAS, a network, a
 pairwise sum) works only on blocks of a fixed size anchored at frame 0; because recursions go frame by
 frame; and because random numbers are a function of seed and absolute frame. A stage that is not ready
-returns fewer frames. `stream_restore.engine.check.check_stage` enforces every line.
+returns fewer frames. `stream_restore.engine.check.check_stage` tests every rule.
 """
 
 from abc import ABC, abstractmethod
@@ -49,15 +49,15 @@ __all__ = ["Chain", "Stage", "state_bytes"]
 StateT = TypeVar("StateT")
 
 PIECE = 65536
-"""Frames worked on at once: a caller's huge block must not make a state huge."""
+"""Frames processed at once: a large block must not enlarge the state."""
 
 
 class Stage(ABC, Generic[StateT]):
-    """A stream of blocks in, a stream of blocks out. The module's docstring is the law.
+    """A stream of blocks in, a stream of blocks out. The module's docstring defines the contract.
 
     Attributes:
-        input: what blocks must be.
-        output: what blocks will be.
+        input: spec of input blocks.
+        output: spec of output blocks.
         latency: frames at the input rate by which the output may lag; an upper bound.
     """
 
@@ -74,7 +74,7 @@ class Stage(ABC, Generic[StateT]):
 
     @abstractmethod
     def initial_state(self) -> StateT:
-        """The state of a stream of which nothing was heard."""
+        """The state of a stream before its first frame."""
 
     @abstractmethod
     def advance(self, state: StateT, block: Audio) -> Audio:
@@ -85,11 +85,11 @@ class Stage(ABC, Generic[StateT]):
         """The frames that remain when the stream ends, shape (output channels, any)."""
 
     def process(self, block: Audio) -> Audio:
-        """Give the next block, shape (input channels, frames); get what is ready.
+        """Process the next block, shape (input channels, frames); return the frames that are ready.
 
         Raises:
-            SpecError: wrong number of dimensions or channels, or samples that are not floats.
-            FinishedError: the stream was flushed.
+            SpecError: if the number of dimensions or channels is wrong, or the samples are not floats.
+            FinishedError: if the stream was flushed.
         """
         self._check_open()
         block = self._checked(block)
@@ -98,10 +98,10 @@ class Stage(ABC, Generic[StateT]):
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
 
     def flush(self) -> Audio:
-        """End the stream; get the rest.
+        """End the stream; return the remaining frames.
 
         Raises:
-            FinishedError: the stream was flushed before.
+            FinishedError: if the stream was flushed before.
         """
         self._check_open()
         self._finished = True
@@ -113,7 +113,7 @@ class Stage(ABC, Generic[StateT]):
         self._finished = False
 
     def settle(self, state: StateT) -> None:
-        """Finish what is under way elsewhere, in other threads say, so that `state` holds all there is."""
+        """Finish pending work, such as that of other threads, so that `state` is complete."""
 
     def checkpoint(self) -> dict[str, NDArray[Any]]:
         """The state as named arrays. They may share memory with the state: save them before the next block."""
@@ -122,10 +122,10 @@ class Stage(ABC, Generic[StateT]):
         return state_dict(self._state)
 
     def resume(self, checkpoint: Arrays) -> None:
-        """Go on where a stage with the same parameters stood when it gave `checkpoint`.
+        """Continue from the `checkpoint` of a stage with the same parameters.
 
         Raises:
-            StreamError: a checkpoint of another stage.
+            StreamError: if the checkpoint belongs to another stage.
         """
         self.reset()
         self._state = load_state_dict(self._state, checkpoint)
@@ -139,11 +139,11 @@ class Stage(ABC, Generic[StateT]):
         return state_bytes(self._state)
 
     def findings(self) -> dict[str, Mapping[str, float]]:
-        """What stages that look for something found and did so far, by name; also after `flush`."""
+        """Findings of analysing stages so far, by name; also after `flush`."""
         return self.describe(self._state)
 
     def describe(self, state: StateT) -> dict[str, Mapping[str, float]]:
-        """`findings` of a stream with this state; a stage that looks for nothing has none."""
+        """`findings` of a stream with this state; empty by default."""
         return {}
 
     def _check_open(self) -> None:
@@ -165,8 +165,8 @@ class Chain(Stage[list[Any]]):
     """Stages one after the other, as one stage. Every property is derived from the parts.
 
     Raises:
-        ConfigError: no stages.
-        SpecError: an output that is not the next input; both are named.
+        ConfigError: if there are no stages.
+        SpecError: if an output does not match the next input; the message names both.
     """
 
     def __init__(self, *stages: Stage[Any]) -> None:
@@ -226,7 +226,7 @@ def _latency(stages: Sequence[Stage[Any]]) -> int:
 
 
 def state_bytes(state: object) -> int:
-    """Bytes held by the arrays in `state`, wherever they lie in it.
+    """Bytes held by the arrays in `state`, at any depth.
 
     >>> state_bytes([np.zeros(3), {"past": np.zeros((2, 2), np.float32)}])
     40

@@ -11,7 +11,7 @@ __all__ = ["Window"]
 class Window:
     """Frames [start, stop) of a stream; zeros stand before frame 0 and after `stop`.
 
-    `append` adds frames at the end, `forget` drops them at the front, `read` looks at any range that was
+    `append` adds frames at the end, `forget` drops them at the front, `read` copies any range that was
     not forgotten. Appending costs amortised constant time per frame, however small the blocks.
 
     >>> window = Window(1)

@@ -1,7 +1,7 @@
 """One clip of an experiment: loaded, degraded, restored by one or more models, measured, drawn and shown.
 
-It is done in steps that can be stopped at any instant, and go on inside by journals of their own. A WAV file has its
-name when it is complete; what the other steps gave is kept in a log.
+The steps can be stopped at any instant and resume from journals of their own. A WAV file gets its final name when it is
+complete; the results of the other steps are saved in a log.
 """
 
 import json
@@ -43,15 +43,15 @@ __all__ = ["Clip", "Experiment", "Steps", "work_of"]
 
 Row = Mapping[str, Any]
 Steps = Callable[[float], None]
-"""Told seconds of work that are done."""
+"""Called with seconds of completed work."""
 STORED = Output(force=True, encoding="f32")
 RESTORING = 20.0
-"""How much longer it takes to restore a second than to do anything else with it, roughly: for the time left."""
+"""Rough ratio of the time to restore a second to that of any other step, for the estimate of the time left."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is done with every clip.
+    """The parameters of the experiment.
 
     Attributes:
         sample_rate: in Hz, at which clips are loaded; None keeps theirs.
@@ -72,7 +72,7 @@ class Experiment:
 
 @dataclass
 class Clip:
-    """One clip on its way. A log, clip.journal, knows what is done until clip.json does."""
+    """One clip. A log, clip.journal, records completed steps until clip.json is written."""
 
     source: Path
     folder: Path
@@ -82,7 +82,7 @@ class Clip:
     done: Steps
 
     def result(self, resume: bool) -> dict[str, Any]:
-        """What `clip.json` tells, if it is there and may be kept, else what the work gives."""
+        """The contents of `clip.json`, if it exists and may be reused, else of the work done now."""
         work, kept, journal = self._work(), self.folder / "clip.json", self.folder / "clip.journal"
         if resume and kept.exists() and not journal.exists():
             return self._kept(kept, work)
@@ -99,7 +99,7 @@ class Clip:
         return dict(json.loads(json.dumps({**work, "versions": versions()})))  # as it comes back from the file
 
     def _clear(self, journal: Path) -> None:
-        """Delete what is of another run, but for the log; from here on, a WAV file that is there is done."""
+        """Delete files of another run, except the log; from here on, an existing WAV file is complete."""
         stale = [self.folder / "clip.json", *map(self._path, ("original", "degraded", *self.models))]
         begun = [self.folder.glob(pattern) for pattern in ("*.wav.part", "*.journal*", "tracks/*/*.part")]
         for each in (*stale, *chain.from_iterable(begun)):
@@ -142,15 +142,15 @@ class Clip:
         return {"file": self.source.name, **facts, "rows": told, "misaligned": misaligned_figures}
 
     def _load(self, progress: Progress) -> Report:
-        """Write the clip as the experiment hears it."""
+        """Write the clip at the rate and with the channels of the experiment."""
         with open_source(self.source) as source:
-            source.format = Format("wav", "f32")  # of how the clip was stored nothing is kept
+            source.format = Format("wav", "f32")  # independent of the format of the clip
             stage = _loading(source.spec, self.experiment)
             loading = Job(self.source, [self._path("original")], STORED, {"loading": asdict(stage.output)}, resume=True)
             return loading.run(source, stage, Ticker(progress, source.estimate, passes=1))
 
     def _facts(self) -> dict[str, Any]:
-        """What the experiment hears."""
+        """Rate, channels and length of the loaded clip."""
         with open_source(self._path("original")) as source:
             frames, spec = source.frames, source.spec
         if not frames:
@@ -158,7 +158,7 @@ class Clip:
         return {**asdict(spec), "frames": frames, "seconds": spec.seconds(frames)}
 
     def _make(self, name: str, work: float, make: Callable[[Progress], Report]) -> None:
-        """Make a WAV file, unless it is there already; one that was begun goes on by its own journal."""
+        """Write a WAV file, unless it exists; an incomplete one resumes from its own journal."""
         path, tell = self._path(name), _Share(self.done, work)
         if not path.exists() or path.with_name(path.name + ".journal").exists():
             make(tell)
@@ -185,7 +185,7 @@ class Clip:
         return _row(compare(self._path("original"), self._path(name), **how, journal=journal))
 
     def _acted(self, label: str, journal: Journal) -> dict[str, Any]:
-        """When each repair but the network changed the degraded clip: parts of slots, and how long a slot is."""
+        """The share of each slot that each repair except the network changed in the degraded clip, and its length."""
         restoration = self.experiment.restoration.with_defaults_of(self.models[label])
         with open_source(self._path("degraded")) as source:
             meter = ActivityMeter(restoration.classical(source.spec))
@@ -234,7 +234,7 @@ class Clip:
 
 
 def _read(path: Path, work: Facts) -> dict[str, Any]:
-    """What was found by this very work before."""
+    """The results of an earlier run with equal parameters."""
     try:
         found = dict(json.loads(path.read_text("utf-8")))
         before = found["work"]
@@ -245,7 +245,7 @@ def _read(path: Path, work: Facts) -> dict[str, Any]:
 
 
 def _loading(spec: Spec, experiment: Experiment) -> Stage[Any]:
-    """From a clip to what the experiment hears."""
+    """The stage that brings a clip to the rate and channels of the experiment."""
     weights = np.full((1, spec.channels), 1 / spec.channels) if experiment.mono else np.eye(spec.channels)
     mix = Mix(spec, weights)
     rate = spec.sample_rate if experiment.sample_rate is None else experiment.sample_rate
@@ -285,12 +285,12 @@ def _segments(row: Row) -> Segments:
 
 
 def _plain(value: float) -> float | str | None:
-    """JSON has no infinity and no nan: they become "inf", "-inf" and null."""
+    """Infinity and nan as JSON: "inf", "-inf" and null."""
     if isnan(value):
         return None
     return value if isfinite(value) else str(value)
 
 
 def _value(plain: float | str | None) -> float:
-    """The number that `_plain` made so."""
+    """The inverse of `_plain`."""
     return nan if plain is None else float(plain)

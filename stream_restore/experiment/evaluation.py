@@ -1,7 +1,7 @@
 """The experiment of "Un'analisi quantitativa e visiva del restauro audio zero-shot con Demucs" (Di Giovanna, 2025).
 
-Each clip is loaded at 32 kHz, degraded, restored by one or more models, measured and drawn; a report puts the figures
-beside those that were printed. Clips may have any length: everything streams.
+Each clip is loaded at 32 kHz, degraded, restored by one or more models, measured and drawn; a report compares the
+figures with the published ones. Clips may have any length: everything streams.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,23 +28,23 @@ def evaluate(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    """Run the experiment on every clip; return what was found, clip by clip, as it stands in `clip.json`.
+    """Run the experiment on every clip; return the contents of each `clip.json`.
 
-    A run that was stopped at any instant goes on with `resume`, within the clip that was under way, and gives the same
-    files; without it, all is done again.
+    With `resume`, a stopped run continues within the interrupted clip and writes the same files; without it, everything
+    is done again.
 
     Args:
         clips: recordings of any format and length.
         folder: exists; gets a folder for each clip, with WAV files, `spectrograms-MODEL.png`, `index.html` (the viewer)
             and `clip.json`.
-        models: by label, which is part of file names.
-        resume: keep what an earlier run has done; it must have been the same.
+        models: by label, which becomes part of file names.
+        resume: keep the results of an earlier run with the same parameters.
         progress: told (done, total), in thousandths of a second of work.
 
     Raises:
-        ConfigError: no clips or no models, a label that is taken; matplotlib is not installed; names the extra; nothing
-            to go on with since clip, experiment or models changed: says what.
-        RestoreError: as `stream_restore.errors` says.
+        ConfigError: if there are no clips or no models, a label is taken, matplotlib is missing, or a run to resume had
+            another clip, experiment or model; the message says what changed.
+        RestoreError: if a step fails, see `stream_restore.errors`.
     """
     if not clips or not models:
         raise ConfigError("an evaluation needs at least one clip and one model")
@@ -60,7 +60,7 @@ def evaluate(
 
 
 def _names(clips: Sequence[Path]) -> list[str]:
-    """A folder for each clip; where one has that name, in whatever case, the first number that is free is added."""
+    """A folder name for each clip, numbered where names repeat, ignoring case."""
     names: dict[str, str] = {}
     for clip in clips:
         stem = clip.name.split(".")[0] or "clip"
@@ -71,7 +71,7 @@ def _names(clips: Sequence[Path]) -> list[str]:
 
 
 class _Meter:
-    """Adds up the work on all clips, by their durations as their headers say them."""
+    """Sums the work on all clips, estimated from their headers."""
 
     def __init__(self, progress: Progress | None, clips: Sequence[Path], models: int) -> None:
         self._progress, self._done = progress, 0.0

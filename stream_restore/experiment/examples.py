@@ -16,11 +16,11 @@ def librosa_examples(tell: Callable[[str], None]) -> list[Path]:
     """The recordings `NAMES` in high quality, as files. The environment variable LIBROSA_DATA_DIR names another cache.
 
     Args:
-        tell: told which of them could not be had.
+        tell: called with a message for each that is not available.
 
     Raises:
-        ConfigError: librosa is not installed; names the extra.
-        SourceError: none of them could be had.
+        ConfigError: if librosa is not installed; the message names the extra.
+        SourceError: if none is available.
     """
     try:
         util = import_module("librosa.util")

@@ -1,4 +1,4 @@
-"""What an evaluation found, as JSON, as CSV, and as a page to read."""
+"""Results of an evaluation as JSON, CSV and an HTML page."""
 
 import csv
 import io
@@ -43,10 +43,10 @@ def write_report(folder: Path, clips: Sequence[Clip]) -> Path:
 
     Args:
         folder: of the evaluation.
-        clips: what `stream_restore.experiment.evaluation.evaluate` returned, at least one.
+        clips: results of `stream_restore.experiment.evaluation.evaluate`, at least one.
 
     Raises:
-        SinkError: one of them cannot be written.
+        SinkError: if a file cannot be written.
     """
     printed = {"title": TITLE, "author": AUTHOR, **PRINTED}
     write_atomic(folder / "results.json", json.dumps({"printed": printed, "clips": list(clips)}, indent=1) + "\n")
@@ -92,7 +92,7 @@ def _file(name: str) -> str:
 
 
 def _summary(clips: Sequence[Clip], models: Sequence[str]) -> str:
-    """Mean gain of each model over the clips where it is known."""
+    """Mean gain of each model over the clips with a known gain."""
     rows = []
     for model in models:
         cells = ""
@@ -174,7 +174,7 @@ def _signal(row: Mapping[str, Any]) -> str:
 
 
 def _gain(clip: Clip, model: str, figure: str) -> float | None:
-    """What restoring gains over the degraded signal, where both figures are finite."""
+    """The gain over the degraded signal, if both figures are finite."""
     before = next(row[figure] for row in clip["rows"] if row["signal"] == "degraded")
     after = next(row[figure] for row in clip["rows"] if row["model"] == model)
     return after - before if isinstance(before, float) and isinstance(after, float) else None
@@ -199,7 +199,7 @@ def _misaligned(clip: Clip) -> str:
 
 
 def _number(value: float | str | None) -> str:
-    """Two decimals; what is not known is a dash."""
+    """Two decimals; a dash if unknown."""
     if value is None:
         return "&ndash;"
     text = value.replace("inf", "&infin;") if isinstance(value, str) else f"{value:.2f}"

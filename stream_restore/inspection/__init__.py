@@ -1,4 +1,4 @@
-"""What a recording is, what is wrong with it, and what would mend it."""
+"""Inspection: format, damage and suggested repairs of a recording."""
 
 from .inspection import Inspection, inspect
 

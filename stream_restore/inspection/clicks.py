@@ -1,7 +1,7 @@
-"""Clicks, counted fast: what stands out of the fourth difference of a recording, and is over in three milliseconds.
+"""A fast count of clicks: outliers of at most three milliseconds in the fourth difference of a recording.
 
 Differences of fourth order leave little of music, which is smooth from sample to sample, and all of a click. A drum
-goes on for longer than a click. `Declick` looks closer, and mends; this tells whether it is worth while.
+lasts longer than a click. `Declick` detects and repairs clicks more precisely; this shows whether that is worthwhile.
 """
 
 import numpy as np
@@ -20,13 +20,13 @@ STANDS_OUT = 25.0
 """How many times that size a click has."""
 LONGEST_SECONDS = 0.003
 QUIET_AROUND = 0.2
-"""Part of a click's size that nothing reaches in the three milliseconds before and after it."""
+"""Part of a click's size that the three milliseconds before and after it stay below."""
 LEAST = 1e-4
-"""A difference below this, -80 dBFS, is no click that anybody hears."""
+"""A difference below this, -80 dBFS, is not an audible click."""
 
 
 class ClickMeter:
-    """Hears a recording block by block; the same click in two channels counts once."""
+    """Counts clicks block by block; a click in several channels counts once."""
 
     def __init__(self, spec: Spec) -> None:
         self._around = max(4, round(LONGEST_SECONDS * spec.sample_rate))
@@ -35,7 +35,7 @@ class ClickMeter:
         self._frames = self._clicks = 0
 
     def update(self, block: Audio) -> None:
-        """Add a block, shape (channels, frames)."""
+        """Accumulate the next block, shape (channels, frames)."""
         self._held.append(block)
         self._frames += block.shape[1]
         while self._held.stop - self._held.start >= CELL:
@@ -44,7 +44,7 @@ class ClickMeter:
             self._held.forget(start + CELL)
 
     def per_minute(self) -> float:
-        """Clicks a minute in all that was heard but the last second or so."""
+        """Clicks a minute, without the last second or so."""
         return 60 * self._clicks * self._rate / self._frames if self._frames else 0.0
 
     def _count(self, frames: Audio) -> int:

@@ -1,4 +1,4 @@
-"""Whether peaks were cut off, and how many samples of the recording that were."""
+"""Clipping: whether peaks were cut off, and how many samples."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from ..spec import Audio
 __all__ = ["Clipping", "ClippingMeter"]
 
 CELL = 131072
-"""Frames in which the level of clipping is taken for constant."""
+"""Frames in which the clipping level is assumed constant."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Clipping:
 
 
 class ClippingMeter:
-    """Hears a recording block by block."""
+    """Accumulates clipping block by block."""
 
     def __init__(self, channels: int) -> None:
         self._held = Window(channels)
@@ -36,14 +36,14 @@ class ClippingMeter:
         self._levels = np.zeros(20_000, np.int64)
 
     def update(self, block: Audio) -> None:
-        """Add a block, shape (channels, frames)."""
+        """Accumulate the next block, shape (channels, frames)."""
         self._held.append(block)
         while self._held.stop - self._held.start >= CELL:
             self._accumulate(self._held.read(self._held.start, self._held.start + CELL))
             self._held.forget(self._held.start + CELL)
 
     def result(self) -> Clipping | None:
-        """What was found; None if there is nothing. It ends the recording."""
+        """The clipping found; None if there is none. Ends the stream."""
         self._accumulate(self._held.read(self._held.start, self._held.stop))
         if not self._clipped:
             return None

@@ -1,4 +1,4 @@
-"""What a recording is, what is wrong with it, and what would mend it: one pass in bounded memory."""
+"""Format, damage and suggested repairs of a recording, in one pass and bounded memory."""
 
 import shlex
 from contextlib import ExitStack
@@ -31,7 +31,7 @@ DAMAGED_HZ = (3000.0, 16000.0)
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found in a recording.
+    """The findings of an inspection.
 
     Attributes:
         name: of the recording.
@@ -59,7 +59,7 @@ class Inspection:
     warnings: tuple[str, ...]
 
     def damage(self) -> dict[str, dict[str, Any]]:
-        """For each kind of damage whether it is found, and how bad it is."""
+        """For each kind of damage, whether it is found, and its size."""
         clipped, noise, cutoff = self.clipping, self.noise, self.cutoff
         noisy = noise is not None and noise.floor_dbfs > NOISE_DBFS and noise.spread_db < NOISE_SPREAD_DB
         cut = cutoff is not None and DAMAGED_HZ[0] <= cutoff.hertz <= DAMAGED_HZ[1]
@@ -74,7 +74,7 @@ class Inspection:
         return found
 
     def command(self) -> str | None:
-        """What would mend it; None if nothing is wrong that a repair mends."""
+        """A command that repairs the damage; None if there is none that a repair applies to."""
         repairs = [name for name, facts in self.damage().items() if facts["found"] and name != "treble"]
         return f"stream-restore restore {shlex.quote(self.name)} --repair {','.join(repairs)}" if repairs else None
 
@@ -102,7 +102,7 @@ class Inspection:
 def inspect(
     input: str | Path | BinaryIO, *, raw: RawFormat | None = None, progress: Progress | None = None
 ) -> Inspection:
-    """Read a recording to its end and say what it is.
+    """Read a recording to its end and inspect it.
 
     Raises:
         SourceError: if it cannot be read.

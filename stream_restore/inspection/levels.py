@@ -15,7 +15,7 @@ Samples: TypeAlias = NDArray[np.float64]
 
 
 ROUNDING = 2.0**-14
-"""By which opposite channels may differ: a flipped sign is rounded another way."""
+"""Tolerance for opposite channels: a flipped sign is rounded differently."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ChannelLevels:
 
 @dataclass(frozen=True)
 class Levels:
-    """What the samples of a recording say.
+    """Levels of the channels of a recording.
 
     Attributes:
         channels: in order.
@@ -45,7 +45,7 @@ class Levels:
 
 
 class LevelsMeter:
-    """Hears a recording block by block.
+    """Accumulates levels block by block.
 
     >>> meter = LevelsMeter(2)
     >>> meter.update(np.array([[0.5, -0.5], [-0.5, 0.5]], np.float32))
@@ -59,7 +59,7 @@ class LevelsMeter:
         self._equal, self._opposite = np.ones((2, channels, channels), bool)
 
     def update(self, block: Audio) -> None:
-        """Add a block, shape (channels, frames)."""
+        """Accumulate the next block, shape (channels, frames)."""
         if not block.shape[1]:
             return
         self._frames += block.shape[1]
@@ -71,7 +71,7 @@ class LevelsMeter:
             self._opposite[first, second] &= bool((np.abs(block[first] + block[second]) <= ROUNDING).all())
 
     def result(self) -> Levels:
-        """The levels of all that was heard; more may follow."""
+        """The levels so far; more may follow."""
         silent = tuple(np.flatnonzero(self._peak == 0).tolist())
         frames = max(1, self._frames)
         channels = tuple(

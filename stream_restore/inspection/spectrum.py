@@ -1,4 +1,4 @@
-"""What the spectrum of a recording says: the floor of its noise, and where it is cut off."""
+"""Noise floor and cut-off frequency of a recording, from its spectrum."""
 
 from dataclasses import dataclass
 from math import log10
@@ -23,10 +23,10 @@ from ..spec import Audio, Spec
 __all__ = ["Cutoff", "Noise", "SpectrumMeter", "find_cutoff"]
 
 MINUTE = 336
-"""Moments that a floor is found in."""
+"""Moments in which a noise floor is estimated."""
 CELL = COLUMNS * 16
 STRIDE = 4
-"""Of so many cells one is heard: a floor that is steady shows in a part of the time."""
+"""One of so many cells is analysed: a steady noise floor shows in a part of the time."""
 STEEP_DB = 20.0
 """How far the level falls across a cut-off, at least."""
 EDGE_DB = 10.0
@@ -60,14 +60,14 @@ class Noise:
 
 @dataclass(frozen=True)
 class Cutoff:
-    """A frequency above which there is nothing, and by how many dB the level falls there."""
+    """A frequency above which there is nothing, and the drop of the level there in dB."""
 
     hertz: float
     drop_db: float
 
 
 class SpectrumMeter:
-    """Hears a recording block by block, a quarter of it in evenly spaced cells."""
+    """Accumulates a quarter of a recording, in evenly spaced cells, block by block."""
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
@@ -80,7 +80,7 @@ class SpectrumMeter:
         self._columns = 0
 
     def update(self, block: Audio) -> None:
-        """Add a block, shape (channels, frames)."""
+        """Accumulate the next block, shape (channels, frames)."""
         self._held.append(block.mean(axis=0, keepdims=True, dtype=np.float64))
         length = CELL * HOP + SIZE - HOP
         while self._next + length <= self._held.stop:
@@ -98,7 +98,7 @@ class SpectrumMeter:
         self._accumulated += len(moments)
 
     def noise(self) -> Noise | None:
-        """The noise in what was heard last, up to some minutes; None if all of it was silent, or too short."""
+        """The noise of the last few minutes; None if they were silent, or too short."""
         floor = find_floor(self._moments, MINUTE)
         if floor is None:
             return None

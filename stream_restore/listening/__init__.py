@@ -1,4 +1,4 @@
-"""A formal listening test after Recommendation ITU-R BS.1534-3 (MUSHRA): what listeners said, and what that shows."""
+"""A formal listening test after Recommendation ITU-R BS.1534-3 (MUSHRA): building, serving and analysis."""
 
 from .analysis import Analysis, analyse, write_analysis
 from .ratings import Rating, read_csv

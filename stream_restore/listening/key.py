@@ -72,7 +72,7 @@ def write_key(path: Path, key: Key) -> None:
     """Write it as JSON.
 
     Raises:
-        SinkError: it cannot be written.
+        SinkError: if it cannot be written.
     """
     write_atomic(path, json.dumps(asdict(key), indent=1, allow_nan=False) + "\n")
 
@@ -81,7 +81,7 @@ def read_key(path: Path) -> Key:
     """Read what `write_key` wrote.
 
     Raises:
-        SourceError: unreadable, or no key.
+        SourceError: if the file cannot be read, or is not a key.
     """
     try:
         if path.stat().st_size > LARGEST:

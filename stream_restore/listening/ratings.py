@@ -27,7 +27,7 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Rating:
-    """What one listener said of one condition in one trial.
+    """The rating of one condition by one listener in one trial.
 
     Attributes:
         score: 0 to 100.
@@ -42,7 +42,7 @@ class Rating:
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """What no other rating of a test shares."""
+        """The unique place of a rating in a test."""
         return self.listener, self.trial, self.condition
 
 
@@ -50,10 +50,10 @@ def read_csv(path: Path) -> list[Rating]:
     """Read a CSV file with the columns `COLUMNS` (seconds may be left out), or webMUSHRA's `mushra.csv`.
 
     webMUSHRA names a listener by what its questionnaire asked, and by `session_uuid` where it writes one. Where it does
-    not, who rates the same stimulus again is taken for another listener with the same answers.
+    not, repeated ratings of a stimulus are attributed to another listener with the same answers.
 
     Raises:
-        SourceError: unreadable, other columns, a score that is no number from 0 to 100, two ratings for one place.
+        SourceError: if the file cannot be read, columns are missing, a score is not from 0 to 100, or ratings repeat.
     """
     try:
         if path.stat().st_size > LARGEST_CSV:
@@ -74,7 +74,7 @@ def unique(path: Path, ratings: Sequence[Rating]) -> list[Rating]:
     """The same, if no two are of one listener, trial and condition.
 
     Raises:
-        SourceError: two are; says which.
+        SourceError: if two are; the message says which.
     """
     place, count = next(iter(Counter(each.place for each in ratings).most_common(1)), (("", "", ""), 0))
     if count > 1:
@@ -87,7 +87,7 @@ def number(where: str, text: object, least: float, most: float) -> float:
     """A number in a range, of text or JSON.
 
     Raises:
-        SourceError: it is none; says `where`.
+        SourceError: if it is not; the message begins with `where`.
     """
     try:
         value = float(text) if isinstance(text, str | int | float) and not isinstance(text, bool) else nan

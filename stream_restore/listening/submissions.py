@@ -1,4 +1,4 @@
-"""Ratings from wherever they lie: a served test, files that the page gave, CSV of our own and of webMUSHRA."""
+"""Ratings from a served test, files saved by the page, and CSV of our own and of webMUSHRA."""
 
 import csv
 import json
@@ -26,8 +26,8 @@ def read_ratings(paths: Sequence[Path], key: Path | None = None) -> tuple[list[R
         key: by default `key.json` in the folder of the first path.
 
     Raises:
-        SourceError: unreadable, of another test, a rating that is none, two for one place, or no key where one is
-            needed.
+        SourceError: if a file cannot be read or belongs to another test, a rating is invalid or repeated, or a key is
+            needed and missing.
     """
     home = paths[0] if paths[0].is_dir() else paths[0].parent
     place = key or home / KEY
@@ -83,7 +83,7 @@ def _page_csv(path: Path, key: Key) -> list[Rating]:
 
 
 def _rating(where: str, row: Mapping[str, Any], key: Key) -> Rating:
-    """A row of the page, which calls things by their tokens."""
+    """A rating from a row of the page, which uses tokens."""
     if row.get("test") != key.test:
         raise SourceError(f"{where}: is of the test {row.get('test')!r}, the key is of {key.test!r}")
     trial = key.trial(str(row.get("trial")))

@@ -1,7 +1,7 @@
 """Figures of an estimate against its reference, all of them running: `update` block by block, `merge`, `result`.
 
-Memory does not grow with duration, and the figures are equal, bit for bit, however recordings are cut into parts and
-blocks, and however the parts are merged. `Accumulator` holds the law.
+Memory does not grow with duration, and the figures are equal, bit for bit, for any division into parts and blocks and
+any order of merging. `Accumulator` defines the contract.
 """
 
 from .accumulator import Accumulator

@@ -1,6 +1,6 @@
 """BSS-eval SDR in bounded memory: projection by correlations that are accumulated, and solved once at the end.
 
-The estimate is split into what filters of 512 taps can make of the reference, and the rest (Vincent, Gribonval and
+The estimate is split into the reference filtered by 512 taps, and the rest (Vincent, Gribonval and
 Fevotte, "Performance measurement in blind audio source separation", IEEE TASLP 2006; the filters span the whole
 recording, as in version 4 of the toolkit: Stoter, Liutkus and Ito, "The 2018 signal separation evaluation campaign").
 The filters solve the normal equations G c = d, with the reference's auto-correlation in G and the cross-correlation
@@ -35,7 +35,7 @@ class Projection(FixedWindowAccumulator[float]):
     inf. A silent estimate, or one without any of the reference: -inf. A silent reference: nan.
 
     Raises:
-        ConfigError: more than `MOST` channels.
+        ConfigError: if there are more than `MOST` channels.
 
     >>> reference = np.random.default_rng(0).standard_normal((1, 20000)).astype(np.float32)
     >>> reference[:, -3:] = 0

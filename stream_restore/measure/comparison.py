@@ -1,4 +1,4 @@
-"""One recording against another: every figure, and what would make the figures meaningless."""
+"""All figures of one recording against another, and warnings where figures mislead."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -27,9 +27,9 @@ __all__ = ["Comparison", "Figures", "Findings", "compare"]
 
 LONGEST_DELAY_SECONDS = 2.0
 GAIN_DB = 1.0
-"""What SI-SDR or SDR must gain by a delay or a factor before it is called one."""
+"""Least gain of SI-SDR or SDR by compensating a delay or a factor for a warning."""
 UNRELATED = 0.05
-"""Recordings whose correlation stays below this have nothing in common."""
+"""Recordings with a correlation below this count as unrelated."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Comparison(Accumulator[Figures]):
         start: frame at which this part begins.
 
     Raises:
-        ConfigError: a parameter that cannot work.
+        ConfigError: if a parameter is invalid.
     """
 
     state_names = (*Accumulator.state_names, "_distortion", "_projection", "_spectral", "_segmental")
@@ -92,15 +92,15 @@ class Comparison(Accumulator[Figures]):
 
 @dataclass(frozen=True)
 class Findings:
-    """What `compare` found.
+    """The result of `compare`.
 
     Attributes:
         spec: of both recordings.
         figures: after compensation, if that was asked for.
         delay: before compensation.
-        gain: by which the estimate was multiplied; 1 without compensation.
+        gain: factor applied to the estimate; 1 without compensation.
         shift: frames by which it was moved earlier; 0 without compensation.
-        warnings: what makes the figures say something else than one would think.
+        warnings: what makes the figures misleading.
     """
 
     spec: Spec
@@ -132,11 +132,11 @@ def compare(
             pipe goes through a temporary file.
         raw: what headerless input is.
         progress: told (done, total) frames of all passes.
-        journal: of a comparison that can go on where it was stopped; without `align`.
+        journal: makes the comparison resumable; not with `align`.
 
     Raises:
-        ConfigError: rates or channels that differ; lengths that differ, unless `align`; the message says how.
-        SourceError: a recording that cannot be read, or no sound to compare.
+        ConfigError: if rates or channels differ, or lengths differ without `align`; the message says how.
+        SourceError: if a recording cannot be read, or there is no sound to compare.
     """
     with ExitStack() as stack:
         pair = [stack.enter_context(open_source(each, raw=raw)) for each in (reference, estimate)]
@@ -193,7 +193,7 @@ def _scale(wanted: Source, got: Source, shift: int, ticker: Ticker) -> float:
 
 
 def _common(wanted: Source, got: Source, shift: int, ticker: Ticker) -> Iterator[tuple[Audio, Audio]]:
-    """The frames that both have when the estimate is moved `shift` frames earlier."""
+    """The common frames when the estimate is moved `shift` frames earlier."""
     for block, other in _pairs(wanted, got, shift, ticker):
         frames = min(block.shape[1], other.shape[1])
         yield block[:, :frames], other[:, :frames]
@@ -211,7 +211,7 @@ def _pairs(wanted: Source, got: Source, shift: int, ticker: Ticker) -> Iterator[
 
 
 def _lengthened(block: Audio, frames: int) -> Audio:
-    """Followed by silence: a finder hears both side by side."""
+    """Padded with silence: a finder needs blocks of equal length."""
     return np.pad(block, ((0, 0), (0, frames - block.shape[1])))
 
 
@@ -230,7 +230,7 @@ def _si_sdr(correlation: float) -> float:
 
 
 def _warnings(found: Metrics, delay: Delay, spec: Spec) -> tuple[str, ...]:
-    """What makes these figures say something else than one would think, each with its size and its cure."""
+    """What makes the figures misleading, each with its size and remedy."""
     if nothing := _meaningless(found, delay):
         return tuple(nothing)
     if not _is_delayed(delay):
@@ -244,7 +244,7 @@ def _warnings(found: Metrics, delay: Delay, spec: Spec) -> tuple[str, ...]:
 
 
 def _meaningless(found: Metrics, delay: Delay) -> list[str]:
-    """What no compensation mends."""
+    """Warnings that no compensation remedies."""
     if isnan(found.si_sdr_db):
         return ["the reference is silent: there is nothing to compare with"]
     if not delay.correlation:

@@ -15,10 +15,10 @@ __all__ = ["Delay", "DelayFinder"]
 
 @dataclass(frozen=True)
 class Delay:
-    """Where an estimate resembles its reference most.
+    """The delay of the highest correlation between estimate and reference.
 
     Attributes:
-        frames: by which the estimate comes late; negative: early.
+        frames: by which the estimate is late; negative: early.
         correlation: of the two at that delay, -1 to 1; negative: the estimate is sign-flipped.
         undelayed: their correlation without any delay.
     """
@@ -32,10 +32,10 @@ class DelayFinder(FixedWindowAccumulator[Delay]):
     """Cross-correlates two recordings for all delays up to `most` frames, all channels together.
 
     Every 2*most frames of the reference are correlated with the estimate from `most` frames before to `most` after
-    them. Recordings of different length are to be followed by silence.
+    them. The caller must pad recordings of different length with silence.
 
     Raises:
-        ConfigError: no delay to look for.
+        ConfigError: if `most` is less than 1.
 
     >>> sound = np.random.default_rng(0).standard_normal((1, 5000)).astype(np.float32)
     >>> finder = DelayFinder(1, most=100)

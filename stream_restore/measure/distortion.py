@@ -1,8 +1,8 @@
-"""Running SDR, SNR and SI-SDR: exact, mergeable, in memory that does not grow.
+"""Running SDR, SNR and SI-SDR: exact, mergeable, in bounded memory.
 
 All figures follow from sums over frames: <r, r>, <r, e> and <e, e> of reference r and estimate e, and, where means
-are removed, the sums of every channel. They are kept without rounding (`ExactSum`), so a result does not depend on how
-the stream was cut, nor on the order in which parts are merged, and differences of nearly equal energies lose nothing.
+are removed, the sums of every channel. They are summed without rounding (`ExactSum`), so a result does not depend on
+how the stream was cut or in which order parts are merged, and differences of nearly equal energies are exact.
 """
 
 from collections import defaultdict
@@ -53,7 +53,7 @@ class Metrics:
             A scaled or sign-flipped copy: inf. An estimate without any of the reference: -inf. A silent
             reference: nan.
         scale: a, the factor on the reference that fits the estimate best; nan for a silent reference.
-        snr_db: sdr_db after each channel's mean was removed from both: a constant offset is no noise.
+        snr_db: sdr_db after each channel's mean was removed from both: a constant offset is not noise.
         si_sdr_zero_mean_db: si_sdr_db after each channel's mean was removed from both.
     """
 
@@ -75,10 +75,10 @@ class Products:
     _ee: ExactSum = field(default_factory=ExactSum)
 
     def update(self, reference: Audio, estimate: Audio) -> None:
-        """Add a block of both, of one shape (channels, frames), float32.
+        """Accumulate a block of both, of one shape (channels, frames), float32.
 
         Raises:
-            SpecError: shapes that differ.
+            SpecError: if the shapes differ.
         """
         if reference.shape != estimate.shape:
             raise SpecError(f"reference has shape {reference.shape}, estimate {estimate.shape}: compare equal blocks")
@@ -86,7 +86,7 @@ class Products:
         self._add(*(np.asarray(x, np.float32).astype(np.float64) for x in (reference, estimate)))
 
     def merge(self, other: Self) -> None:
-        """Add what another accumulator heard, in any order; `other` stays as it is."""
+        """Add another accumulator, in any order; `other` is not modified."""
         self.frames += other.frames
         for mine, theirs in zip(self._sums(), other._sums(), strict=True):
             mine.merge(theirs)
@@ -124,17 +124,17 @@ class Distortion(Products):
     """The sums of reference and estimate, channel by channel."""
 
     def merge(self, other: Self) -> None:
-        """Add what another accumulator heard, in any order; `other` stays as it is.
+        """Add another accumulator, in any order; `other` is not modified.
 
         Raises:
-            SpecError: another number of channels.
+            SpecError: if the numbers of channels differ.
         """
         if other._channels:
             self._widen(len(other._channels))
             super().merge(other)
 
     def result(self) -> Metrics:
-        """The figures of all that was heard; more may follow."""
+        """The figures so far; more may follow."""
         rr, re, ee = self._products()
         centred = self._centred(rr, re, ee)
         scale = float(re / rr) if rr else nan

@@ -37,7 +37,7 @@ class ExactSums:
         """Add one finite number to each sum, shape (size,).
 
         Raises:
-            ValueError: a number that is not finite.
+            ValueError: if a number is not finite.
         """
         if not np.isfinite(numbers).all():
             raise ValueError("a sum needs finite numbers")

@@ -1,8 +1,8 @@
-"""Accumulators that hear two recordings in cells of one fixed size, anchored at frame 0.
+"""Accumulators that process two recordings in cells of one fixed size, anchored at frame 0.
 
-What an FFT returns depends on the length it is given. Here it only ever sees the same windows of the recordings,
-and what it returns is summed without rounding. So figures are equal, bit for bit, however the recordings were cut into
-blocks and into parts, and however the parts were merged.
+The result of an FFT depends on its length. Here it always gets the same windows of the recordings, and its results are
+summed without rounding. So figures are equal, bit for bit, for any division into blocks and parts and any order of
+merging.
 """
 
 from abc import abstractmethod
@@ -21,26 +21,26 @@ __all__ = ["CELL", "LEFT", "FixedWindowAccumulator"]
 CELL = 16384
 """Frames of a cell, unless an accumulator says otherwise."""
 LEFT = 1536
-"""Frames before a cell that its computation also hears, unless an accumulator says otherwise."""
+"""Frames of context before a cell, unless an accumulator says otherwise."""
 
 ResultT = TypeVar("ResultT")
 
 
 class FixedWindowAccumulator(Accumulator[ResultT]):
-    """Hears reference and estimate cell by cell.
+    """Accumulates reference and estimate cell by cell.
 
-    A part computes the cells of which it hears all, and keeps the frames that it shares with cells of its neighbours:
-    `_head`, up to the first cell it computes, for the part before; `_held`, from the next cell on, for what follows.
+    A part computes the cells that it contains with their context, and keeps the frames that it shares with cells of its
+    neighbours: `_head`, up to its first cell, for the preceding part; `_held`, from the next cell on, for what follows.
 
-    An author writes `compute`, which adds a cell's share to `sums`, and `figures`.
+    A subclass implements `compute`, which adds a cell's share to `sums`, and `figures`.
 
     Args:
         channels: of each of the two recordings.
-        start: frame of the recordings at which this part begins.
+        start: first frame of this part.
         size: number of sums.
         cell_frames: length of a cell.
-        left: frames before a cell that its computation also hears.
-        parameters: what parts must agree on to be merged.
+        left: frames of context before a cell.
+        parameters: must be equal for parts to be merged.
     """
 
     state_names = (*Accumulator.state_names, "sums", "_next", "_head", "_held")
@@ -54,14 +54,14 @@ class FixedWindowAccumulator(Accumulator[ResultT]):
         # Silence lies before frame 0, so nothing is missing there.
         self._first = self._next = -(-(start + left) // cell_frames) if start else 0
         self._head, self._held = Window(2 * channels), Window(2 * channels)
-        # For `result`, the head begins with the silence that its first cell is to hear.
+        # For `result`, the head begins with the silence before its first cell.
         before = max(0, start // cell_frames * cell_frames - left)
         self._head.restart(before, np.zeros((2 * channels, start - before)))
         self._held.restart(start, np.zeros((2 * channels, 0)))
 
     @abstractmethod
     def compute(self, window: NDArray[np.float32], cell: int) -> None:
-        """Add what cell number `cell` says.
+        """Add the share of cell number `cell` to `sums`.
 
         Args:
             window: frames [cell*cell_frames - left, (cell + 1)*cell_frames) of reference and estimate, shape
@@ -71,7 +71,7 @@ class FixedWindowAccumulator(Accumulator[ResultT]):
 
     @abstractmethod
     def figures(self) -> ResultT:
-        """What the sums say when all cells were heard."""
+        """The figures from the sums of all cells."""
 
     def accumulate(self, both: NDArray[np.float32]) -> None:
         self._head.append(both[:, : max(0, self._first * self._cell_frames - self._head.stop)])

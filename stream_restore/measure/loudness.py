@@ -31,17 +31,17 @@ LOUDEST = 100.0
 """LUFS: all that is louder goes into one class."""
 CLASSES_PER_LU = 100
 SIDE = 24
-"""Frames to either side that are heard for one between them."""
+"""Frames to either side from which one between them is interpolated."""
 RATE = 192000
 """Hz, at which peaks are looked for, at least; and at least four times the rate below 48 kHz, which is no less."""
 CELL = 4096
 PART = 64
-"""Frames whose places in between are one row of a matrix product: with the taps alone, copying would take the time."""
+"""Frames interpolated by one row of a matrix product: with single taps, copying would dominate."""
 
 
 @dataclass(frozen=True)
 class LoudnessFigures:
-    """What was heard.
+    """Loudness and true peak of a recording.
 
     Attributes:
         integrated_lufs: gated loudness of all; -inf of silence, and of less than 400 ms.
@@ -57,11 +57,11 @@ class LoudnessFigures:
 
 
 class Loudness:
-    """Hears a recording block by block; the figures do not depend on the blocks, bit for bit.
+    """Accumulates loudness block by block; the figures do not depend on the blocks, bit for bit.
 
-    The gate depends on the mean of all that is heard, so the powers of all windows would have to be kept. Here they are
-    counted and summed in classes of a hundredth of a LU, and the relative gate falls between two of them: the gate is
-    off by less than that, and the loudness by far less.
+    The relative gate depends on the mean of all windows, so exact gating would need the powers of all. Here they are
+    counted and summed in classes of a hundredth of a LU: the gate is off by less than that, and the loudness by far
+    less.
 
     >>> loudness = Loudness(Spec(48000, 2))
     >>> tone = 0.1 * np.sin(2 * np.pi * 1000 / 48000 * np.arange(48000))
@@ -90,7 +90,7 @@ class Loudness:
         self._peak = TruePeak(spec)
 
     def update(self, block: Audio) -> None:
-        """Hear the next block, shape (channels, frames)."""
+        """Accumulate the next block, shape (channels, frames)."""
         self._peak.update(block)
         self._held.append(block)
         while self._held.stop - self._held.start >= self._step:
@@ -99,12 +99,12 @@ class Loudness:
             self._held.forget(start + self._step)
 
     def result(self) -> LoudnessFigures:
-        """The figures of all that was heard; more may follow."""
+        """The figures so far; more may follow."""
         momentary, short = (_lufs(power) for power in self._loudest)
         return LoudnessFigures(_gated(*self._classes), momentary, short, self._peak.result())
 
     def _accumulate(self, frames: Audio) -> None:
-        """A tenth of a second: the windows that end with it."""
+        """Add a tenth of a second, and the windows that end with it."""
         samples = frames.astype(np.float64)
         weighted, self._memory = scipy.signal.sosfilt(self._sections, samples, axis=1, zi=self._memory)
         power = float(self._weights @ np.square(weighted).mean(axis=1))
@@ -123,7 +123,7 @@ class Loudness:
 
 
 class TruePeak:
-    """Hears a recording block by block, oversampled by a windowed sinc; samples themselves count, too.
+    """Accumulates the highest peak block by block, oversampled by a windowed sinc; the samples count, too.
 
     The Recommendation's filter has 12 taps for each place between two frames; this one has 48, in a Kaiser window, so
     it is flat closer to half the rate.
@@ -145,7 +145,7 @@ class TruePeak:
         self._highest = 0.0
 
     def update(self, block: Audio) -> None:
-        """Hear the next block, shape (channels, frames)."""
+        """Accumulate the next block, shape (channels, frames)."""
         self._held.append(block)
         self._highest = max(self._highest, float(np.abs(block).max(initial=0)))
         while self._at + CELL + SIDE <= self._held.stop:
@@ -154,7 +154,7 @@ class TruePeak:
             self._held.forget(self._at - SIDE)
 
     def result(self) -> float:
-        """In dB of full scale, of all that was heard; -inf of silence. More may follow."""
+        """The peak so far in dB of full scale; -inf of silence. More may follow."""
         rest = range(self._at, self._held.stop, CELL)
         highest = max([self._highest, *map(self._between, rest)])
         return 20 * log10(highest) if highest else -inf

@@ -1,4 +1,4 @@
-"""What a slip of the hand does to figures: the same estimate, but late or at another level."""
+"""Effect of misalignment on figures: the same estimate, but late or at another level."""
 
 from pathlib import Path
 
@@ -20,13 +20,13 @@ MISALIGNMENTS = {"1 s late": (1.0, 1.0), "127 times too loud": (0.0, 127.0), "bo
 def misaligned(
     reference: Path, estimate: Path, late_seconds: float, factor: float, journal: Journal | None = None
 ) -> Metrics:
-    """The figures of an estimate that comes late, behind silence, and is multiplied.
+    """The figures of an estimate that is delayed, with leading silence, and multiplied.
 
     Args:
-        journal: of a step that can go on where it was stopped.
+        journal: makes the measurement resumable.
 
     Raises:
-        SourceError: one of the recordings cannot be read.
+        SourceError: if a recording cannot be read.
     """
     distortion = Distortion()
     with open_source(reference) as wanted, open_source(estimate) as got:
@@ -37,7 +37,7 @@ def misaligned(
 
 
 class _Delayed:
-    """A recording that comes `frames` frames late, behind silence."""
+    """A recording delayed by `frames` frames of silence."""
 
     def __init__(self, source: Readable, frames: int) -> None:
         self.spec = source.spec

@@ -18,7 +18,7 @@ __all__ = ["Segmental", "Segments"]
 
 LIMITS_DB = (-10.0, 35.0)
 MOST = 1 << 15
-"""Segments kept: nine hours of one second."""
+"""Default limit of segments: nine hours of one second."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Segments:
 
     Attributes:
         frames: of a segment; the last may be shorter.
-        sdr_db: of each. Silence that is kept silent, and what was not heard: nan.
+        sdr_db: of each; nan where both are silent, or no frames were added.
         mean_db: segmental SDR: the mean over segments of the length asked for, each limited to -10 to 35 dB (Hansen and
             Pellom, "An effective quality evaluation protocol for speech enhancement algorithms", 1998), without the
             silent ones; nan if all are silent. Joining does not change it.
@@ -49,7 +49,7 @@ class Segmental(Accumulator[Segments]):
     the recording alone.
 
     Raises:
-        ConfigError: segments of less than a frame, or none at all.
+        ConfigError: if `every_frames` or `most` is less than 1.
 
     >>> segmental = Segmental(1, every_frames=2, most=2)
     >>> segmental.update(np.ones((1, 6), np.float32), np.array([[0, 0, 2, 2, 1, 1]], np.float32))
@@ -66,7 +66,7 @@ class Segmental(Accumulator[Segments]):
             )
         super().__init__(channels, start, every_frames=every_frames, most=most)
         self.every, self.most = every_frames, most
-        # Of which something is missing: a part's first and last.
+        # Incomplete segments: the first and last of a part.
         self._open: defaultdict[int, Products] = defaultdict(Products)
         self._doublings = 0
         self._signals: defaultdict[int, int] = defaultdict(int)

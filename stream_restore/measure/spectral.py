@@ -30,10 +30,10 @@ class SpectralFigures:
     Attributes:
         lsd_db: log-spectral distance: the root mean square, over frequency, of the difference of the two levels in dB,
             averaged over time (Gray and Markel, "Distance measures for speech processing", 1976). Levels below -100 dB
-            of a sine at full scale count as -100 dB. 0 for identical signals, nan when nothing was heard.
-        sdr_below_db: SDR of what lies below `split_hz`.
-        sdr_above_db: SDR of what lies at and above it. Both: inf without distortion; -inf for a band of which the
-            reference has nothing; nan where neither has anything, or no frequency lies there.
+            of a sine at full scale count as -100 dB. 0 for identical signals, nan without any frames.
+        sdr_below_db: SDR below `split_hz`.
+        sdr_above_db: SDR at and above it. Both: inf without distortion; -inf if the band of the reference is silent;
+            nan if the band of both is silent, or empty.
         split_hz: where the bands meet.
     """
 
@@ -50,7 +50,7 @@ class Spectral(FixedWindowAccumulator[SpectralFigures]):
     to the energy of the signal, so the bands' energies are shares of the whole.
 
     Raises:
-        ConfigError: a frequency that is not above 0.
+        ConfigError: if `split_hz` is not above 0.
 
     >>> spectral = Spectral(Spec(44100, 1), split_hz=7000)
     >>> tone = np.sin(np.arange(44100) / 7, dtype=np.float32)[None]

@@ -1,4 +1,4 @@
-"""One pass from a source through a stage into its outputs, which can go on where it was stopped."""
+"""One resumable pass from a source through a stage into its outputs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
@@ -24,14 +24,14 @@ Target: TypeAlias = str | Path | BinaryIO
 
 @dataclass(frozen=True)
 class Output:
-    """How an output is stored. What is not said is kept from the input.
+    """How an output is stored. Unset attributes follow the input.
 
     Attributes:
-        container: "wav", "flac", "raw", ...; None: by the suffix of the name.
+        container: "wav", "flac", "raw", ...; None: by the file suffix.
         encoding: "s16", "s24", "f32", ...
         clip_mode: "clamp", "tanh" or "none", see `stream_restore.audio.open_sink`.
         seed: of the dither.
-        force: replace a file that exists, or the remains of a run that was stopped.
+        force: replace an existing file, or the files of a stopped run.
     """
 
     container: str | None = None
@@ -49,7 +49,7 @@ class Output:
         resume: Position | None,
         continuable: bool = False,
     ) -> Sink:
-        """A sink for sound of `spec`, new or going on; if `continuable`, one that can go on later."""
+        """A sink for sound of `spec`, new or resumed; if `continuable`, it can be resumed later."""
         return open_sink(
             target,
             spec,
@@ -67,7 +67,7 @@ class Output:
 
 @dataclass
 class Report:
-    """What happened: frames read, samples clipped in each output, what repairs found, and warnings for a person."""
+    """Frames read, samples clipped in each output, findings of repairs, and warnings."""
 
     frames: int = 0
     clipped: dict[str, int] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Report:
 
 
 class BlockAccumulator(Protocol):
-    """What a first pass fills; `stream_restore.engine.state` can keep it."""
+    """An accumulator for a first pass; `stream_restore.engine.state` must be able to save it."""
 
     def add(self, block: Audio) -> None:
         """Accumulate the next block, shape (channels, frames)."""
@@ -86,16 +86,16 @@ class BlockAccumulator(Protocol):
 class Job:
     """What a pass reads and writes.
 
-    Outputs have their names only when they are complete: the first comes last, and is the sign that all are.
-    Where input and outputs are files, a journal is kept beside the first; a run that was stopped then goes on with
-    `resume`, and gives the same bytes. Meanwhile encoded outputs (FLAC, MP3, ...) need room for their samples, too:
-    2 bytes for one of up to 16 bits, else 4. What one run writes, no other does at the same time.
+    Outputs get their final names only when complete: the first one last, which shows that all are complete. If input
+    and outputs are files, a journal is written beside the first output; a stopped run then continues with `resume` and
+    gives the same bytes. Meanwhile encoded outputs (FLAC, MP3, ...) need additional disk space: 2 bytes a sample up to
+    16 bits, else 4. Outputs are locked against other runs.
 
     Attributes:
         input, targets: where sound comes from and goes to.
-        stored: how.
-        work: what is done to it, as JSON can hold it; a run goes on only with the same.
-        resume: go on with a run that was stopped; without one, begin.
+        stored: how outputs are stored.
+        work: the parameters of the processing, serialisable as JSON; a run resumes only with equal ones.
+        resume: resume a stopped run; if there is none, begin.
     """
 
     input: Target
@@ -107,13 +107,13 @@ class Job:
     def first_pass(
         self, source: Source, stage: Stage[Any], accumulator: BlockAccumulator, ticker: Callable[[int], None]
     ) -> None:
-        """Give all that `stage` makes of `source` to `accumulator`, and go back to the start.
+        """Accumulate the output of `stage` for all of `source`, then rewind `source`.
 
-        Where the run can be resumed so can this, until the run is complete; its journal is OUTPUT.first.journal.
+        Resumable if the run is, until the run is complete; the journal is OUTPUT.first.journal.
 
         Raises:
-            ConfigError, SinkError: as `run`, for what is known already.
-            SourceError: an input that cannot be read to its end.
+            ConfigError, SinkError: as `run`, if already known.
+            SourceError: if the input cannot be read to its end.
         """
         self._refuse_clashes()
         facts = self._input_facts(source)
@@ -134,9 +134,9 @@ class Job:
         """Read `source` from its first frame to its end.
 
         Raises:
-            ConfigError: an output that is the input or another output; nothing that can be resumed.
-            SinkError: an output that exists, cannot be written or is being written by another run; the remains of one.
-            SourceError: an input that cannot be read to its end.
+            ConfigError: if an output is the input or another output, or the run cannot be resumed.
+            SinkError: if an output exists, cannot be written or is locked by another run, or a stopped run left files.
+            SourceError: if the input cannot be read to its end.
         """
         self._refuse_clashes()
         facts = self._input_facts(source)
@@ -184,7 +184,7 @@ class Job:
             journal.save(report.frames, sinks, None)
 
     def _if_others_wait(self, error: ClosedPipeError) -> SinkError:
-        """A closed pipe is a quiet end, unless files were to be written beside it."""
+        """A closed pipe ends the run quietly, unless there are also files to write."""
         files = [str(target) for target in self.targets if _is_path(target)]
         return SinkError(f"{error}; not written: {', '.join(files)}") if files else error
 
@@ -204,14 +204,14 @@ class Job:
                 refuse_existing(Path(target))
 
     def _input_facts(self, source: Source) -> Facts | None:
-        """What identifies the input, if that is a file."""
+        """What identifies the input, if it is a file."""
         return file_facts(Path(str(self.input))) if source.rereadable and _is_path(self.input) else None
 
     def _changes_of_input(self, before: Facts | None) -> list[str]:
-        """A warning, if the input was changed while it was read.
+        """A warning if the input changed while it was read.
 
         Raises:
-            SourceError: it became shorter, so that sound may be missing.
+            SourceError: if it became shorter, so sound may be missing.
         """
         path = Path(str(self.input))
         if before is None or not path.exists():  # a file that was deleted is read to its end
@@ -225,7 +225,7 @@ class Job:
         return [f"{change}; the result is of what was there at each moment"]
 
     def _journal(self, facts: Facts | None, suffix: str = "") -> Journal | None:
-        """The journal of this run, or of its pass of this name, where input and outputs are files."""
+        """The journal of this run, or of its pass with this suffix, if input and outputs are files."""
         if facts is None or not all(_is_path(target) and _is_regular(target) for target in self.targets):
             return None
         stored = {name: value for name, value in asdict(self.stored).items() if name != "force"}

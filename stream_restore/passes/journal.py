@@ -1,8 +1,8 @@
-"""What a run that was stopped at any instant needs in order to go on: one small file beside the output.
+"""The journal of a resumable run: one small file beside the output.
 
-It says what the run is made of (the facts), how far input and outputs were, and the state there of what hears. It
-is replaced as a whole, after the outputs it speaks of are on the disk; so it is always true. Nothing in it can
-be executed.
+It holds the parameters of the run (the facts), the positions in input and outputs, and the state of stages and
+accumulators there. It is replaced atomically, after its outputs are on the disk, so it is always valid. Nothing in it
+is executed.
 """
 
 import json
@@ -29,19 +29,19 @@ from ..errors import ConfigError, SinkError, SourceError
 __all__ = ["Checkpoint", "Facts", "Journal", "changes", "file_facts", "versions"]
 
 Facts = Mapping[str, Any]
-"""What must be the same for a run to go on, as JSON can hold it."""
+"""What must be equal for a run to resume, serialisable as JSON."""
 
 EVERY_SECONDS = 1.0
 """Shortest time between two checkpoints."""
 SHARE = 20
-"""The time between two is at least this many times what one takes: journals cost 5 % at most."""
+"""The time between two checkpoints is at least this multiple of the time one takes: at most 5 % overhead."""
 
 _PACKAGES = ("numpy", "scipy", "soxr", "soundfile", "av")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """How far a run was: frames read, the position of each output, and the state there; none if it was finished."""
+    """Progress of a run: frames read, the position of each output, and the state, which is empty if it was finished."""
 
     frames: int
     outputs: tuple[Position, ...]
@@ -53,7 +53,7 @@ class Journal:
     """The journal of one run, at OUTPUT.journal.
 
     Attributes:
-        path: where it lies.
+        path: of the file.
         saved: whether there is a checkpoint.
     """
 
@@ -65,7 +65,7 @@ class Journal:
         self.saved = False
 
     def tick(self, frames: int, sinks: Sequence[Sink], state: Callable[[], Arrays]) -> None:
-        """Save, if it is time to. Call it when all that was made of these frames was written."""
+        """Save if it is due. The caller must have written all output of these frames."""
         began = time.monotonic()
         if began >= self._due:
             self.save(frames, sinks, state())
@@ -73,10 +73,10 @@ class Journal:
             self._due = ended + max(EVERY_SECONDS, SHARE * (ended - began))
 
     def save(self, frames: int, sinks: Sequence[Sink], state: Arrays | None) -> None:
-        """Bring outputs and then the journal to the disk; `state` is None when all is finished.
+        """Sync outputs, then the journal, to the disk; `state` is None when all is finished.
 
         Raises:
-            SinkError: the disk is full, or whatever else the system says.
+            SinkError: if a file cannot be written, e.g. because the disk is full.
         """
         for sink in sinks:
             sink.sync()
@@ -108,7 +108,7 @@ class Journal:
         """The last checkpoint; None if there is none.
 
         Raises:
-            ConfigError: a damaged journal, or one of another run; says what changed.
+            ConfigError: if the journal is damaged or belongs to another run; the message says what changed.
         """
         try:
             arrays = _arrays(self.path)
@@ -134,10 +134,10 @@ class Journal:
         return checkpoint
 
     def remove(self) -> None:
-        """Forget the run.
+        """Delete the journal.
 
         Raises:
-            SinkError: it cannot be deleted.
+            SinkError: if it cannot be deleted.
         """
         try:
             for each in (self._fresh, self.path):  # the first of a run that was killed while it wrote
@@ -151,13 +151,13 @@ _DAMAGE: tuple[type[Exception], ...] = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, ArithmeticError),
     *(MemoryError, RuntimeError, struct.error, zipfile.BadZipFile),
 )
-"""What reading a file that is no journal, or no longer one, may raise in zipfile, NumPy and json."""
+"""What zipfile, NumPy and json may raise for a damaged journal."""
 
 
 def _arrays(path: Path) -> Arrays:
-    """The arrays of an archive as `numpy.savez` writes it, in no more memory than the file is long.
+    """The arrays of a `numpy.savez` archive, in no more memory than the size of the file.
 
-    `numpy.load` believes what an array's header claims, and makes room for it before it reads.
+    `numpy.load` trusts the shape in an array's header and allocates before it reads.
     """
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
@@ -178,10 +178,10 @@ def _array(data: bytes) -> NDArray[Any]:
 
 
 def file_facts(path: Path) -> Facts:
-    """What identifies a file without reading it whole.
+    """What identifies a file without reading it.
 
     Raises:
-        SourceError: it is not there.
+        SourceError: if it does not exist.
     """
     try:
         found = path.stat()
@@ -191,7 +191,7 @@ def file_facts(path: Path) -> Facts:
 
 
 def versions() -> Facts:
-    """The versions of this package and of those that compute, read and encode sound: with others, bits may differ."""
+    """Versions of this package and of those that compute, read and encode sound: with others, bits may differ."""
     return {"stream_restore": __version__} | {name: _version(name) for name in _PACKAGES}
 
 
@@ -203,7 +203,7 @@ def _version(package: str) -> str:
 
 
 def changes(before: Any, now: Any, name: str = "") -> list[str]:
-    """Names of what differs, as "model.name", with what it was and is."""
+    """Names of what differs, as "model.name", with old and new values."""
     if isinstance(before, dict) and isinstance(now, dict):
         keys = sorted(before.keys() | now.keys())
         return [found for key in keys for found in changes(before.get(key), now.get(key), f"{name}.{key}".strip("."))]

@@ -1,4 +1,4 @@
-"""Hearing recordings from their start to their end, in a way that can go on where it was stopped."""
+"""Resumable passes through recordings, from start to end."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -24,21 +24,21 @@ def run_pass(
 ) -> Iterator[list[Audio]]:
     """Blocks of recordings side by side, up to the end of the longest.
 
-    Whoever is given blocks brings them into `state` and `sinks` before asking for more. In between, a journal keeps
-    both; with one that is there already, `state` is changed to what it was, and the blocks that follow are given.
+    The caller must process each block into `state` and `sinks` before requesting the next. Between blocks the journal
+    saves both; if the journal already exists, `state` is restored from it and the pass continues from there.
 
     Args:
-        sources: each at its start; with a journal, all of one length, or nobody heeds what is longer than the first.
-        state: all that is made of the blocks, in memory: a list, or what else `load_state_dict` can change in place.
-        journal: removed by the caller, when what follows the pass is done.
-        progress: told the number of frames of each block after it was used, and before of those heard earlier.
-        sinks: opened where the journal's checkpoint says they were.
-        settle: called before the state is kept, to bring to the disk what else was made of the blocks.
+        sources: each at its start; with a journal, frames beyond the end of the first do not count.
+        state: all results in memory: a list, or anything that `load_state_dict` can change in place.
+        journal: the caller must remove it when the work after the pass is done.
+        progress: told the number of frames of each block after its use; first, the frames of an earlier run.
+        sinks: opened at the positions in the journal's checkpoint.
+        settle: called before the state is saved, to flush other results to the disk.
 
     Raises:
-        ConfigError: a damaged journal, or one of another work.
-        SourceError: a recording that became shorter.
-        SinkError: the disk is full, or whatever else the system says.
+        ConfigError: if the journal is damaged or belongs to another work.
+        SourceError: if a recording became shorter.
+        SinkError: if a file cannot be written, e.g. because the disk is full.
     """
     frames = _resume(sources, state, journal)
     if progress and frames:
@@ -61,7 +61,7 @@ def run_pass(
 
 
 def _resume(sources: Sequence[Readable], state: object, journal: Journal | None) -> int:
-    """Go to where the journal says; how many frames of the first recording were heard."""
+    """Restore `state` and skip to the journal's checkpoint; return its frame in the first recording."""
     checkpoint = journal.load() if journal else None
     if journal is None or checkpoint is None:
         return 0

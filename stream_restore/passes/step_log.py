@@ -1,7 +1,7 @@
-"""Which steps of a long work are done, and what they gave: so that a work that was stopped does not do them again.
+"""A log of the completed steps of a long work and their results, so that a stopped work does not repeat them.
 
-A step log is a file of JSON lines. The first says what the work is made of, each other one names a step that is done.
-A line is written when all that the step made is on the disk; so it is always true. Nothing in it can be executed.
+A step log is a file of JSON lines. The first holds the parameters of the work, each other one a completed step. A line
+is written when the output of the step is on the disk, so it is always valid. Nothing in it is executed.
 
 >>> import tempfile
 >>> path = Path(tempfile.mkdtemp()) / "work.journal"
@@ -28,20 +28,19 @@ __all__ = ["StepLog", "refuse_changes"]
 
 
 class StepLog:
-    """The log of one work. Until `close`, or the end of `with`, no other run may have it.
+    """The log of one work, locked against other runs until `close` or the end of `with`.
 
     Args:
         path: the file.
-        work: what the work is made of.
-        resume: go on with the one that is there; a new one, if there is none or a run was stopped before it had
-            written a line. Without it, a new one in the place of any other.
+        work: the parameters of the work.
+        resume: continue an existing log, if it has at least one line; else begin a new one, replacing any other.
 
     Attributes:
-        done: what each step gave.
+        done: the result of each step.
 
     Raises:
-        ConfigError: what is there is damaged, or of another work; says what changed.
-        SinkError: it cannot be written, or another run has it.
+        ConfigError: if the file is damaged or belongs to another work; the message says what changed.
+        SinkError: if the file cannot be written, or another run has it.
     """
 
     def __init__(self, path: Path, work: Facts, resume: bool) -> None:
@@ -65,11 +64,11 @@ class StepLog:
         self.close()
 
     def close(self) -> None:
-        """Let another run have it. Any number of times."""
+        """Release the lock. May be called repeatedly."""
         self._lock.release()
 
     def _load(self, work: Facts) -> bool:
-        """Read what is done; False if not even the first line was written."""
+        """Read the completed steps; False if not even the first line was written."""
         try:
             data = self.path.read_bytes()
             whole = data[: data.rfind(b"\n") + 1]  # a line that was being written when the process was killed is not
@@ -84,20 +83,20 @@ class StepLog:
         return bool(whole)
 
     def once(self, step: str, work: Callable[[], Any]) -> Any:
-        """What `work` gives, as it comes back from JSON; it is called only if the step is not done yet.
+        """The result of `work` after a round trip through JSON; `work` is called only if the step is not done yet.
 
         Raises:
-            SinkError: the disk is full, or whatever else the system says.
+            SinkError: if a file cannot be written, e.g. because the disk is full.
         """
         if step not in self.done:
             self.note(step, work())
         return self.done[step]
 
     def resumable_step(self, step: str, work: Callable[[Journal], Any]) -> Any:
-        """As `once`, for work that keeps a journal of its own, beside the log, until it is done.
+        """As `once`, for work with a journal of its own, beside the log, until it is done.
 
         Raises:
-            SinkError: the disk is full, or whatever else the system says.
+            SinkError: if a file cannot be written, e.g. because the disk is full.
         """
         journal = Journal(self.path.with_name(step), {"step": step})
         gave = self.once(step, partial(work, journal))
@@ -105,10 +104,10 @@ class StepLog:
         return gave
 
     def note(self, step: str, gave: Any) -> None:
-        """Keep what a step gave, in the place of what it may have given before.
+        """Save the result of a step, replacing an earlier one.
 
         Raises:
-            SinkError: the disk is full, or whatever else the system says.
+            SinkError: if a file cannot be written, e.g. because the disk is full.
         """
         line = {"step": step, "gave": gave}
         self._write("ab", line)
@@ -129,10 +128,10 @@ def _unwritable(path: Path, error: OSError) -> SinkError:
 
 
 def refuse_changes(path: Path, before: Any, now: Facts) -> None:
-    """Refuse to go on with a work that has become another; `path` is what tells of it.
+    """Refuse to resume a work whose parameters changed; `path` is for the message.
 
     Raises:
-        ConfigError: says what changed.
+        ConfigError: if the work differs; the message says what changed.
     """
     changed = changes(before, json.loads(json.dumps(now)))
     if changed:

@@ -16,10 +16,10 @@ INK = "#22507a"
 
 @dataclass(frozen=True)
 class Box:
-    """What is drawn above one name.
+    """The box of one name.
 
     Attributes:
-        scores: all, of which the box shows quartiles and median, whiskers to 1.5 times their distance, and the rest.
+        scores: the box shows quartiles and median, whiskers to 1.5 times their distance, and outliers.
         mean: a diamond.
         interval: of the mean; (nan, nan) draws none.
     """
@@ -34,7 +34,7 @@ def box_plot(boxes: Sequence[Box]) -> bytes:
     """A PNG.
 
     Raises:
-        ConfigError: matplotlib is not installed; names the extra.
+        ConfigError: if matplotlib is not installed; the message names the extra.
     """
     check()
     figure = import_module("matplotlib.figure").Figure(figsize=(2 + 1.3 * len(boxes), 5), layout="constrained")

@@ -1,7 +1,7 @@
 """Mel spectrograms of recordings of any length, one above the other in one PNG.
 
-A recording is read once, block by block. Its columns are pooled: when there are more than a picture is wide, each two
-neighbours become one, so memory does not grow with duration. Drawing needs the extra `eval`.
+A recording is read once, block by block. When there are more columns than a picture is wide, pairs of neighbours are
+pooled, so memory does not grow with duration. Drawing needs the extra `eval`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,10 +59,10 @@ class Mel:
 
 
 class Difference:
-    """What one recording has that the other has not, as a recording: first - second.
+    """The difference of two recordings, as a recording: first - second.
 
     Raises:
-        SpecError: another rate or number of channels; (from read) another length.
+        SpecError: if rates or numbers of channels differ; from `read`: if lengths differ.
     """
 
     def __init__(self, first: Readable, second: Readable) -> None:
@@ -89,10 +89,10 @@ def mel(source: Readable, most: int = MOST) -> Mel:
 
 
 def mels(sources: Sequence[Readable], most: int = MOST, journal: Journal | None = None) -> list[Mel]:
-    """`mel` of each of some recordings, which are read side by side.
+    """`mel` of several recordings, read side by side.
 
     Args:
-        journal: of a step that can go on where it was stopped.
+        journal: makes the pass resumable.
     """
     accumulators = [_Columns(source.spec, most) for source in sources]
     for blocks in run_pass(sources, accumulators, journal):
@@ -102,10 +102,10 @@ def mels(sources: Sequence[Readable], most: int = MOST, journal: Journal | None 
 
 
 def check() -> None:
-    """Find out whether `draw` will work, before long work that ends in it.
+    """Check that `draw` can work, before long work that ends with it.
 
     Raises:
-        ConfigError: matplotlib is not installed; names the extra.
+        ConfigError: if matplotlib is not installed; the message names the extra.
     """
     _extra("matplotlib.figure")
 
@@ -114,8 +114,8 @@ def draw(panels: Mapping[str, Mel], path: Path) -> None:
     """Write a PNG of spectrograms under each other, by title, on one time axis and one scale of colours.
 
     Raises:
-        ConfigError: matplotlib is not installed; names the extra.
-        SinkError: `path` cannot be written.
+        ConfigError: if matplotlib is not installed; the message names the extra.
+        SinkError: if `path` cannot be written.
     """
     figure = _extra("matplotlib.figure").Figure(figsize=(12, 2.4 * len(panels) + 0.6), layout="constrained")
     rows = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]

@@ -2,7 +2,7 @@
 
 Level 0 has one column every `hop` frames, every further level half as many, each the mean power of two neighbours;
 the last level fits into one tile. Columns are computed in cells of one fixed size, anchored at frame 0, so tiles
-are the same bytes however the recording is cut into blocks. What is held is one tile a level.
+are the same bytes however the recording is cut into blocks. Memory: one tile a level.
 """
 
 import json
@@ -37,7 +37,7 @@ WINDOW_SECONDS = 0.046
 
 @dataclass(frozen=True)
 class Axes:
-    """What a tile shows.
+    """The axes of a tile.
 
     Attributes:
         scale: of frequency: "mel" by librosa's definition, or "linear".
@@ -46,7 +46,7 @@ class Axes:
         loudest_db: the lightest colour.
 
     Raises:
-        ConfigError: no rows, or no range.
+        ConfigError: if scale, rows or levels are invalid.
     """
 
     scale: Literal["mel", "linear"] = "mel"
@@ -86,12 +86,12 @@ class Tiles:
     """Writes the tiles of one recording into a folder: `LEVEL/NUMBER.png`, and `tiles.json` when it is complete.
 
     Args:
-        folder: made if it is not there.
+        folder: created if missing.
         spec: of the recording; a spectrogram shows the mean power of its channels.
-        axes: what is shown.
+        axes: of the tiles.
 
     Raises:
-        SinkError: (later) a tile cannot be written.
+        SinkError: (later) if a tile cannot be written.
     """
 
     state_names = ("frames", "_held", "_columns", "_levels")
@@ -111,11 +111,11 @@ class Tiles:
         remove(folder / "tiles.json")
 
     def update(self, block: Audio) -> None:
-        """Hear the next block, shape (channels, frames); write the tiles that are complete.
+        """Accumulate the next block, shape (channels, frames); write the tiles that are complete.
 
         Raises:
-            SpecError: another number of channels.
-            SinkError: a tile cannot be written.
+            SpecError: if the number of channels is wrong.
+            SinkError: if a tile cannot be written.
         """
         if len(block) != self.spec.channels:
             raise SpecError(f"these tiles show {self.spec.channels} channels, got a block of shape {block.shape}")
@@ -132,7 +132,7 @@ class Tiles:
         Column k is centred at k * column_seconds; a column of level n covers 2**n of these.
 
         Raises:
-            SinkError: a tile cannot be written.
+            SinkError: if a tile cannot be written.
         """
         total = self.frames // self.hop + 1
         while self._columns < total:
@@ -163,7 +163,7 @@ class Tiles:
         }
 
     def _work(self, held: int, total: int | None = None) -> None:
-        """Compute the cells of which all frames are there, up to column `total`."""
+        """Compute the complete cells, up to column `total`."""
         begin = 0
         while held - begin >= (CELL - 1) * self.hop + self.size:
             powers = self._powers(self._held[:, begin : begin + (CELL - 1) * self.hop + self.size])
@@ -182,7 +182,7 @@ class Tiles:
 
 
 class _Level:
-    """One tile of one level in the making."""
+    """The current tile of one level."""
 
     state_names = ("_tile", "_filled", "_number", "_odd")
 
@@ -204,7 +204,7 @@ class _Level:
                 self._save()
 
     def finish(self) -> None:
-        """Save what is there; a last column without a neighbour stands for itself on the next level."""
+        """Save the current tile; an unpaired last column passes to the next level as it is."""
         if self._filled:
             self._save()
         if self._odd.shape[1]:
@@ -230,7 +230,7 @@ class _Level:
 
 
 class _Levels(dict[int, _Level]):
-    """The levels by number; one that is asked for is there."""
+    """The levels by number, created on access."""
 
     def __init__(self, folder: Path, axes: Axes) -> None:
         self._folder, self._axes = folder, axes

@@ -27,13 +27,13 @@ from .tiles import Axes, Tiles
 __all__ = ["Track", "address", "prepare", "prepared", "write_viewer"]
 
 STATIC = ("viewer.css", "spectrogram.js", "player.js", "axes.js", "viewer.js", "index.html")
-"""The page is the last: where it is, all is."""
+"""The page is written last, when all else exists."""
 RECORDING, TRACKS = "recording.js", "tracks"
-"""What the page shows, and the folder of its tiles and sound."""
+"""The data of the page, and the folder of its tiles and sound."""
 LARGEST_WAV = 4_000_000_000
-"""Bytes. What is longer, or may be, is stored as FLAC: browsers read no WAV beyond 4 GiB."""
+"""Bytes. Longer sound, or sound of unknown length, is stored as FLAC: browsers read no WAV beyond 4 GiB."""
 Once: TypeAlias = Callable[[str, Callable[[Journal | None], dict[str, Any]]], dict[str, Any]]
-"""Does a step, or knows from before what it gave."""
+"""Runs a step, or returns its earlier result."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class Track:
     Attributes:
         label: its name.
         source: read to its end.
-        audio: address, relative to the folder, of a file that holds the same sound and that browsers play; None has one
-            written.
+        audio: address, relative to the folder, of a file with the same sound that browsers play; None: one is written.
         matched: whether "equal loudness" applies to it; a residual is meant to be quiet.
         acted: by name of a repair, {"slot_seconds": length of a slot, "shares": the part of each that it changed}.
     """
@@ -57,7 +56,7 @@ class Track:
 
 
 def address(name: str) -> str:
-    """A file's name as a part of a URL, also where its bytes are no text.
+    """A file name as part of a URL, even if its bytes are not valid text.
 
     >>> address("half #1.wav")
     'half%20%231.wav'
@@ -70,11 +69,11 @@ def _always(step: str, work: Callable[[Journal | None], dict[str, Any]]) -> dict
 
 
 def prepare(folder: Path, force: bool, cure: str = "replace what is in it with --force") -> None:
-    """Make the folder for a display.
+    """Create the folder of a viewer.
 
     Raises:
-        ConfigError: it holds something already, and `force` is not set.
-        SinkError: it cannot be made.
+        ConfigError: if it is not empty and `force` is not set.
+        SinkError: if it cannot be created.
     """
     make_folder(folder)
     if not force and any(folder.iterdir()):
@@ -83,7 +82,7 @@ def prepare(folder: Path, force: bool, cure: str = "replace what is in it with -
 
 @contextmanager
 def prepared(folder: Path, force: bool) -> Iterator[None]:
-    """The same, for a display that is made in one go: where that fails, what was made goes, and what was there stays.
+    """`prepare` for a viewer that is written at once: on failure its files are deleted, earlier ones stay.
 
     Raises:
         ConfigError, SinkError: as `prepare`.
@@ -102,7 +101,7 @@ def prepared(folder: Path, force: bool) -> Iterator[None]:
 
 
 def _clear(paths: set[Path]) -> None:
-    """Those that are of a display; others may write into its folder, too."""
+    """Delete the files of a viewer; its folder may hold others."""
     for path in paths:
         if path.name == TRACKS:
             shutil.rmtree(path)
@@ -120,19 +119,19 @@ def write_viewer(
     progress: Callable[[int], None] | None = None,
     once: Once = _always,
 ) -> Path:
-    """Write `index.html` and what it needs into a folder that exists; return the path of `index.html`.
+    """Write `index.html` and its files into an existing folder; return the path of `index.html`.
 
     Args:
         tracks: at least one; the first has the sample rate for `sdr`.
         sdr: SDR over time of some of them, by label.
         axes: of the spectrograms.
         progress: told the number of frames of each block.
-        once: called with the name of each track's step and the step; `StepLog.resumable_step` keeps what was
-            done before.
+        once: called with the name of each track's step and the step; with `StepLog.resumable_step`, a stopped run
+            resumes.
 
     Raises:
-        SourceError: a recording that cannot be read, or holds no sound.
-        SinkError: the disk is full, or read-only.
+        SourceError: if a recording cannot be read, or holds no sound.
+        SinkError: if a file cannot be written, e.g. because the disk is full.
     """
     remove(folder / "index.html")
     told = [
@@ -160,7 +159,7 @@ def _track(
     progress: Callable[[int], None] | None,
     journal: Journal | None,
 ) -> dict[str, Any]:
-    """Read one recording; write its tiles and its sound; say what the page needs to know."""
+    """Read one recording; write its tiles and sound; return its data for the page."""
     tiles, power = Tiles(folder / TRACKS / str(number), track.source.spec, axes), MeanSquare()
     audio = track.audio or f"{TRACKS}/{number}/audio.{_container(track.source)}"
     with ExitStack() as stack:
@@ -177,7 +176,7 @@ def _track(
 
 
 def _seen(acted: Mapping[str, Any]) -> dict[str, Any]:
-    """The repairs that did something, their shares in few letters."""
+    """The repairs that changed something, with rounded shares."""
     return {
         name: {"slot_seconds": each["slot_seconds"], "shares": [round(share, 4) for share in each["shares"]]}
         for name, each in acted.items()
@@ -186,7 +185,7 @@ def _seen(acted: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sound(stack: ExitStack, path: Path, source: Readable, journal: Journal | None) -> list[Sink]:
-    """Where the sound of a track is written; nowhere, if a step that goes on has done that."""
+    """The sink for the sound of a track; none if a resumed step has already written it."""
     make_folder(path.parent)
     checkpoint = journal.load() if journal else None
     if checkpoint is None:

@@ -1,4 +1,4 @@
-"""What the ratings of a listening test show, and what they do not."""
+"""Analysis of the ratings of a listening test."""
 
 from .outcome import Analysis, analyse
 from .report import write_analysis

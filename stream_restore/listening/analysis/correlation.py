@@ -1,4 +1,4 @@
-"""How far objective figures go along with what listeners say."""
+"""Correlation of objective figures with listeners' scores."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What the data of a listening test do and do not show, in plain words."""
+"""Findings of a listening test in plain words."""
 
 from collections.abc import Iterator
 from math import isfinite

@@ -1,4 +1,4 @@
-"""From ratings to what they show: post-screening, each condition, each pair of conditions, and what could be missed."""
+"""Analysis of ratings: post-screening, each condition, each pair of conditions, and power."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ FEWEST = 2
 
 @dataclass(frozen=True)
 class Condition:
-    """What was said of one condition.
+    """The ratings of one condition.
 
     Attributes:
         scores: every rating of a listener that stays, in the order of the ratings.
@@ -51,7 +51,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a test found.
+    """The results of a test.
 
     Attributes:
         listeners: that stay.
@@ -113,7 +113,7 @@ def analyse(ratings: Sequence[Rating], figures: Figures | None = None, seed: int
         seed: of the bootstrap.
 
     Raises:
-        SourceError: fewer than two conditions in common, or nobody is left after post-screening.
+        SourceError: if trials have fewer than two conditions in common, or post-screening excludes every listener.
     """
     screened, out = post_screen(ratings)
     names = _shared(screened)
@@ -178,7 +178,7 @@ def _complete(ratings: Sequence[Rating], names: Sequence[str]) -> tuple[list[Rat
 
 
 def _unequal(ratings: Sequence[Rating]) -> list[str]:
-    """What to say when listeners heard unlike trials: their means then differ by the trials, too."""
+    """A warning if listeners rated different trials: their means then differ by the trials, too."""
     heard: defaultdict[str, set[str]] = defaultdict(set)
     for rating in ratings:
         heard[rating.listener].add(rating.trial)

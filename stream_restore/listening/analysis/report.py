@@ -1,4 +1,4 @@
-"""What an analysis found, as a page, as JSON and as CSV."""
+"""Results of an analysis as an HTML page, JSON and CSV."""
 
 import csv
 import io
@@ -33,10 +33,10 @@ def write_analysis(folder: Path, analysis: Analysis) -> tuple[Path, list[str]]:
     """Write `index.html`, `analysis.json`, `conditions.csv`, `pairs.csv` and, with the extra `eval`, `box-plot.png`.
 
     Returns:
-        The path of the page, and what is missing.
+        The path of the page, and messages about missing parts.
 
     Raises:
-        SinkError: one of them cannot be written.
+        SinkError: if a file cannot be written.
     """
     missing = []
     try:
@@ -60,7 +60,7 @@ def _facts(analysis: Analysis) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no nan and no infinity: they become null."""
+    """Values for JSON: nan and infinity become null."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Who is left out: the post-screening of assessors of Recommendation ITU-R BS.1534-3, section 4.1.2."""
+"""Post-screening of assessors after Recommendation ITU-R BS.1534-3, section 4.1.2."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence

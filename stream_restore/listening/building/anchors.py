@@ -30,7 +30,7 @@ def anchor_taps(cutoff_hz: float, sample_rate: int) -> Samples:
     at 4.5 kHz. The mid anchor gets the same slope.
 
     Raises:
-        ConfigError: a rate that does not hold the filter.
+        ConfigError: if the sample rate is too low for the filter.
     """
     if cutoff_hz + TRANSITION_HZ >= sample_rate / 2:
         raise ConfigError(f"an anchor of {cutoff_hz:g} Hz needs a rate above {2 * (cutoff_hz + TRANSITION_HZ):g} Hz, "

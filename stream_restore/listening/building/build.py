@@ -55,12 +55,13 @@ def build(
 
     Args:
         at: where the excerpts begin in the clips, in seconds, one for each clip; none: where conditions differ most.
-        seed: gives the same test again; whoever knows it can find out what tokens stand for. None: a random one.
+        seed: the same seed gives the same test; it reveals what tokens stand for. None: a random one.
         progress: told (done, total) clips.
 
     Raises:
-        ConfigError: as `find_excerpt` and `Clip` say; another number of places than of clips.
-        SourceError, SinkError: as they say.
+        ConfigError: if the number of places is not that of the clips, or as `find_excerpt` and `Clip`.
+        SourceError: if a recording cannot be used, see `find_excerpt` and `make_stimuli`.
+        SinkError: if a file cannot be written.
     """
     if at and len(at) != len(clips):
         raise ConfigError(f"{len(at)} places were given for {len(clips)} clips: give one for each, or none")

@@ -1,4 +1,4 @@
-"""What is compared: folders with a reference and the same sound in other conditions."""
+"""Clips to compare: folders with a reference and the same sound in other conditions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ MOST_CONDITIONS = 9
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording and the conditions it is heard in.
+    """A recording and its conditions.
 
     Raises:
-        ConfigError: no conditions, too many, or a name that the test itself uses.
+        ConfigError: if there are no conditions or too many, or a name is reserved by the test.
     """
 
     name: str
@@ -43,7 +43,7 @@ def find_clips(folders: Sequence[Path]) -> list[Clip]:
     it one file for each condition; the names of the files are those of the conditions.
 
     Raises:
-        ConfigError: no clips, two of one name, clips with other conditions than the first.
+        ConfigError: if there are no clips, two share a name, or their conditions differ.
     """
     homes = [home for folder in folders for home in _homes(folder)]
     clips = [_clip(home) for home in homes]

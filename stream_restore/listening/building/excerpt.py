@@ -1,4 +1,4 @@
-"""Where to listen: the seconds of a clip in which its conditions differ most."""
+"""Choice of the excerpt: the seconds of a clip in which its conditions differ most."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -36,11 +36,11 @@ def find_excerpt(paths: Sequence[Path], seconds: float = LONGEST_SECONDS, at: fl
 
     Args:
         seconds: its length, up to 12; a shorter clip is used as it is.
-        at: where it begins, if that is given.
+        at: start of the excerpt in seconds; None: where conditions differ most.
 
     Raises:
-        ConfigError: recordings of other rates or channels, an excerpt that is too long or lies outside.
-        SourceError: unreadable, or without a tenth of a second of sound.
+        ConfigError: if rates or channels differ, or the excerpt is too long or lies outside.
+        SourceError: if a recording cannot be read, or has less than a tenth of a second of sound.
     """
     if not 0 < seconds <= LONGEST_SECONDS:
         raise ConfigError(f"an excerpt has up to {LONGEST_SECONDS:g} s, got {seconds:g}")
@@ -60,7 +60,7 @@ def read_excerpt(path: Path, place: Place) -> Audio:
     """These frames of a recording.
 
     Raises:
-        SourceError: it has fewer.
+        SourceError: if it has fewer.
     """
     start, frames = place
     with open_source(path) as source:
@@ -90,7 +90,7 @@ def _given(reference: Source, start: int, length: int) -> Place:
 
 
 def _best(sources: Sequence[Source], levels: Sequence[float], length: int) -> Place:
-    """Slide over the steps; only those of one excerpt are kept."""
+    """Slide over the steps, holding those of one excerpt."""
     step = max(1, sources[0].spec.sample_rate // STEPS)
     gains = [10 ** ((levels[0] - level) / 20) if isfinite(levels[0] - level) else 1.0 for level in levels]
     floor = 10 ** ((levels[0] + FLOOR_DB) / 20) if isfinite(levels[0]) else 1.0

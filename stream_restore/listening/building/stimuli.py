@@ -49,8 +49,8 @@ def make_stimuli(clip: Clip, spec: Spec, place: Place) -> Stimuli:
     The loudness is -23 LUFS, or as much lower as it takes to keep all true peaks below -1 dB of full scale.
 
     Raises:
-        SourceError: unreadable, or silent in the excerpt.
-        ConfigError: a rate too low for the anchors.
+        SourceError: if a recording cannot be read, or is silent in the excerpt.
+        ConfigError: if the sample rate is too low for the anchors.
     """
     raw = {REFERENCE: read_excerpt(clip.reference, place).astype(np.float64)}
     raw |= {name: anchor(raw[REFERENCE], hertz, spec.sample_rate) for name, hertz in ANCHORS_HZ.items()}

@@ -42,12 +42,12 @@ class TestServer(ThreadingHTTPServer):
     Args:
         host: an address to listen on; other machines reach it only if it is not of the loop-back.
         port: 0 for any that is free.
-        warn: told what the one who serves should know.
+        warn: called with messages for the operator.
 
     Raises:
-        SourceError: the folder holds no test.
-        SinkError: the file of ratings cannot be opened.
-        ConfigError: the address cannot be listened on.
+        SourceError: if the folder holds no test.
+        SinkError: if the file of ratings cannot be opened.
+        ConfigError: if the address cannot be listened on.
     """
 
     __test__: ClassVar[bool] = False  # of pytest's collection
@@ -80,7 +80,7 @@ class TestServer(ThreadingHTTPServer):
         self.store.__exit__(None, None, None)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A listener that goes away is no error."""
+        """Ignore a listener that disconnects."""
         error = sys.exc_info()[1]
         if not isinstance(error, ConnectionError | TimeoutError):
             self.warn(f"a request failed: {error!r}")
@@ -127,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._tell(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "cannot be kept now"})
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Who listens when is nobody's business."""
+        """Requests are not logged, for privacy."""
 
     def _session(self, told: Json) -> Json:
         return {"session": _answered(lambda: self.server.store.begin(*listener_of(told, self.server.key)))}
@@ -141,15 +141,15 @@ class _Handler(BaseHTTPRequestHandler):
         return {"finished": True}
 
     def _expected(self) -> bool:
-        """Whether it is us who were asked: a page elsewhere may have given its own name to our address."""
+        """Whether the Host header names this server: protects against DNS rebinding."""
         host = urlsplit(f"//{self.headers.get('Host', '')}")
         return not self.server.local or host.hostname in LOCAL
 
     def _body(self) -> Json:
-        """What was sent, if it is a JSON object of decent size, from a page of ours.
+        """The request body, if it is a JSON object of acceptable size, from a page of this server.
 
         Raises:
-            _Refusal: it is not.
+            _Refusal: if it is not.
         """
         origin = self.headers.get("Origin")
         if not self._expected() or (origin is not None and urlsplit(origin).netloc != self.headers.get("Host")):

@@ -1,4 +1,4 @@
-"""What listeners sent, in one SQLite file: what was acknowledged survives a process that is killed, and lost power."""
+"""Submissions in one SQLite file: acknowledged ones survive a killed process and power loss."""
 
 import json
 import sqlite3
@@ -40,7 +40,7 @@ WHERE excluded.step > trials.step
 
 
 class UnknownSessionError(Exception):
-    """Nobody began a session of that name."""
+    """There is no session of that name."""
 
 
 class FinishedError(Exception):
@@ -52,10 +52,10 @@ class FullError(Exception):
 
 
 class Store:
-    """Sessions and their ratings. Any thread may call; each call is on the disk when it returns.
+    """Sessions and their ratings. Thread-safe; each call is on the disk when it returns.
 
     Raises:
-        SinkError: the file cannot be opened, or is of another test.
+        SinkError: if the file cannot be opened, or belongs to another test.
     """
 
     def __init__(self, path: Path, key: Key) -> None:
@@ -82,7 +82,7 @@ class Store:
         """Begin a session and return its secret name.
 
         Raises:
-            FullError: there are too many.
+            FullError: if there are too many.
         """
         token = token_hex(16)
         with self._change() as base:
@@ -94,10 +94,11 @@ class Store:
         return token
 
     def add(self, session: str, told: Submission) -> None:
-        """Keep what was sent, unless it is older than what is kept: sent twice is as good as once.
+        """Store a submission, unless a later one is stored: repeated submissions change nothing.
 
         Raises:
-            UnknownSessionError, FinishedError: see there.
+            UnknownSessionError: if there is no such session.
+            FinishedError: if the session is over.
         """
         with self._change() as base:
             number = self._open_session(base, session)
@@ -108,7 +109,7 @@ class Store:
         """End a session; to end it again changes nothing.
 
         Raises:
-            UnknownSessionError: see there.
+            UnknownSessionError: if there is no such session.
         """
         with self._change() as base:
             if not base.execute("UPDATE sessions SET finished = 1 WHERE token = ?", (session,)).rowcount:
@@ -149,10 +150,10 @@ class Store:
 
 
 def read_store(path: Path, key: Key) -> list[Rating]:
-    """All ratings. Who begins again under a name that was there gets a number behind it.
+    """All ratings. Repeated names of listeners get a number appended.
 
     Raises:
-        SourceError: unreadable, or of another test.
+        SourceError: if the file cannot be read, or belongs to another test.
     """
     if not path.is_file():
         raise SourceError(f"{path}: is not there; has the test been served?")

@@ -1,4 +1,4 @@
-"""What a page sends, checked: a stranger may have sent it."""
+"""Validation of what a page sends; it is untrusted."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ MOST_SECONDS = 1e7
 
 
 class RefusedError(Exception):
-    """Not what a page sends; says why."""
+    """An invalid submission; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def submission_of(told: Mapping[str, Any], key: Key) -> Submission:
     """Ratings of one trial.
 
     Raises:
-        RefusedError: of another test, out of range, or malformed.
+        RefusedError: if they are of another test, out of range, or malformed.
     """
     trial = key.trial(_text(told, "id", 64))
     if trial is None:
@@ -63,10 +63,10 @@ def submission_of(told: Mapping[str, Any], key: Key) -> Submission:
 
 
 def listener_of(told: Mapping[str, Any], key: Key) -> tuple[str, str]:
-    """Name and language of who begins a session.
+    """Name and language of the listener who begins a session.
 
     Raises:
-        RefusedError: another test, no name, one that is too long, or holds control characters.
+        RefusedError: if the test is another, or the name is missing, too long, or not printable.
     """
     if told.get("test") != key.test:
         raise RefusedError("another test")
@@ -80,7 +80,7 @@ def session_of(told: Mapping[str, Any]) -> str:
     """The secret name of a session.
 
     Raises:
-        RefusedError: it has another form.
+        RefusedError: if it is malformed.
     """
     session = _text(told, "session", 32)
     if not re.fullmatch("[0-9a-f]{32}", session):
