@@ -1,4 +1,4 @@
-"""`python -m stream_restore.cli`, and what the command `stream-restore` calls."""
+"""`python -m stream_restore.cli`, and the entry point of `stream-restore`."""
 
 import sys
 
@@ -6,7 +6,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Run the command line; an interrupt while it is being imported ends as one later does."""
+    """Run the command line; an interrupt during its import is handled like a later one."""
     try:
         from .main import main as run
 

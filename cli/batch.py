@@ -86,7 +86,7 @@ def command(
 
 
 class _Messages:
-    """What is said on stderr, to a person or with `json` to a program."""
+    """Messages on stderr: text, or JSON if `mode` is "json"."""
 
     def __init__(self, quiet: bool, mode: str, files: int) -> None:
         self._quiet, self._mode, self._json, self._files = quiet, mode, mode == "json", files

@@ -1,4 +1,4 @@
-"""What `degrade` and `evaluate` say in the same words about what is done to a recording."""
+"""Degradation options shared by `degrade` and `evaluate`."""
 
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
@@ -25,7 +25,7 @@ Seed: TypeAlias = Annotated[int, typer.Option(help="Of dither and noise.")]
 def degradation(
     *, cutoff: str, order: int, phase: Literal["zero", "causal"], rate: str, bits: str, snr: str, seed: int
 ) -> "Degradation":
-    """The options as the engine takes them."""
+    """The `Degradation` of the options."""
     from ..degradation.degradation import Degradation
 
     return Degradation(

@@ -80,5 +80,5 @@ def command(
 
 
 def _label(name: str) -> str:
-    """A model's name as a part of file names."""
+    """A model's name for use in file names."""
     return Path(name).stem if name.endswith(".onnx") else name.removeprefix("hf://").replace("/", "-")

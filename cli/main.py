@@ -1,7 +1,7 @@
-"""`stream-restore COMMAND`, and the one place that turns errors into exit codes.
+"""`stream-restore COMMAND`, and the only place that maps errors to exit codes.
 
-0 done; 1 usage or configuration; 2 input unreadable; 3 some files of a batch failed; 130 interrupted. A reader of
-stdout that goes away ends it quietly.
+0 success; 1 usage or configuration; 2 input unreadable; 3 some files of a batch failed; 130 interrupted. A broken pipe
+on stdout is no error.
 """
 
 import signal
@@ -18,7 +18,7 @@ from .messages import hold_standard_streams, named_stdout, print_message
 
 __all__ = ["app", "main"]
 
-# The base of typer's usage errors, which is click's own class or that of typer's copy of click.
+# The base of typer's usage errors: the class of click, or of typer's copy of click.
 _USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 _NAME = "stream-restore"
@@ -83,7 +83,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         with suppress(OSError):
             error.show()
         return 1
-    if code == 130:  # typer's own answer to an interrupt
+    if code == 130:  # typer's exit code after an interrupt
         raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 

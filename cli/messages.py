@@ -1,4 +1,4 @@
-"""Words to a person or a program: on stderr, and on stdout what was asked for."""
+"""Messages on stderr, results on stdout."""
 
 import json
 import os
@@ -14,7 +14,7 @@ __all__ = ["hold_standard_streams", "named_stdout", "print_message", "print_path
 
 
 def print_message(text: str, start: str = "", end: str = "\n") -> None:
-    """Write `text` to stderr. Where nobody listens any more, or its disk is full, the work goes on silently."""
+    """Write `text` to stderr. If that fails (closed pipe, full disk), later messages are dropped."""
     try:
         print(start + _one_line(text), end=end, file=sys.stderr, flush=True)
     except (OSError, ValueError):
@@ -22,7 +22,7 @@ def print_message(text: str, start: str = "", end: str = "\n") -> None:
 
 
 def _one_line(text: str) -> str:
-    r"""What names of files and words of others hold beside letters, as in a Python string: it goes to terminals.
+    r"""Escape unprintable characters, e.g. of file names, as in a Python string: terminals would interpret them.
 
     >>> print(_one_line("a\nb \x1b[2J é"))
     a\nb \x1b[2J é
@@ -31,23 +31,23 @@ def _one_line(text: str) -> str:
 
 
 def warn(text: str, as_json: bool = False) -> None:
-    """Say what a person, or with `as_json` a program, should know."""
+    """Print a warning, as text or JSON."""
     print_message(json.dumps({"warning": text}) if as_json else f"stream-restore: warning: {text}")
 
 
 def print_path(path: Path) -> None:
-    """Print where a result lies; where stdout is closed, nobody asked."""
+    """Print the path of a result, unless stdout is closed."""
     if not sys.stdout.closed:
         print(path, flush=True)
 
 
 @contextmanager
 def named_stdout() -> Iterator[None]:
-    """As long as it lasts, what cannot be printed is an error that names stdout.
+    """Within this context, failed writes to stdout raise errors that name it.
 
     Raises:
-        SinkError: stdout is closed, or its disk is full.
-        ClosedPipeError: its reader went away.
+        SinkError: if stdout is closed or its disk is full.
+        ClosedPipeError: if the reader has closed the pipe.
     """
     with redirect_stdout(cast("TextIO", _Stdout(sys.stdout))):
         yield
@@ -55,12 +55,12 @@ def named_stdout() -> Iterator[None]:
 
 
 class _Stdout:
-    """What commands, and typer for its help, print to. Sound goes past it, to the `buffer` of the stream."""
+    """The stdout of commands and of typer's help. Audio bypasses it, through the `buffer` of the stream."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self.closed = stream is None
-        self.encoding = "utf-8" if stream is None else stream.encoding  # typer goes past a stream that has none
+        self.encoding = "utf-8" if stream is None else stream.encoding  # typer bypasses a stream without one
 
     def __getattr__(self, name: str) -> Any:
         if self.closed and name == "buffer":
@@ -92,17 +92,17 @@ def _translated() -> Iterator[None]:
 
 
 def _silence(number: int) -> None:
-    """What Python still holds for a stream would fail once more at its end, and change the exit code."""
+    """Redirect to the null device: Python's flush at exit would fail again and change the exit code."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def hold_standard_streams() -> None:
-    """Take the numbers 0 to 2 where they are closed, so that no file of sound gets one that libraries write to."""
+    """Open descriptors 0 to 2 if closed, so that no audio file gets one that libraries write to."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives

@@ -62,7 +62,7 @@ def command(
 
 
 def _warnings(found: "Findings", every: float | None) -> list[str]:
-    """What `compare` says, and whether segments are not what was asked for."""
+    """The warnings of `compare`, and one if segments were joined."""
     segments = found.figures.segments
     if every is None or segments.joined == 1:
         return list(found.warnings)
@@ -110,7 +110,7 @@ def _text(found: "Findings", every: float | None, align: bool) -> str:
 
 
 def _plain(value: float) -> float | str | None:
-    """JSON has no infinity and no nan: they become "inf", "-inf" and null."""
+    """JSON has neither infinity nor NaN: they become "inf", "-inf" and null."""
     if math.isnan(value):
         return None
     return value if math.isfinite(value) else str(value)

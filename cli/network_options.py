@@ -1,4 +1,4 @@
-"""What several commands say in the same words about the network and how it is applied."""
+"""Options of the network and its application, shared by several commands."""
 
 import math
 from collections.abc import Sequence
@@ -98,7 +98,7 @@ Headroom: TypeAlias = Annotated[
 ]  # fmt: skip
 
 CLIPPED = "--headroom DB makes room, --float32 keeps all"
-"""What helps where a result does not fit in integers."""
+"""Advice if a result clips in integer samples."""
 
 
 def restoration(
@@ -116,7 +116,7 @@ def restoration(
     max_reduction: float | None = None,
     headroom: float = 0.0,
 ) -> "Restoration":
-    """The options as the engine takes them."""
+    """The `Restoration` of the options."""
     from ..restoration.restoration import Restoration
 
     return Restoration(
@@ -136,7 +136,7 @@ def restoration(
 
 
 def _repairs(text: str | None) -> tuple[str, ...] | None:
-    """The names in a list, in the order in which repairs act; None if nothing is said."""
+    """The names in a comma-separated list, in processing order; None if the option is absent."""
     from ..restoration.repairs import NAMES, ordered
 
     if text is None:
@@ -150,7 +150,7 @@ def _repairs(text: str | None) -> tuple[str, ...] | None:
 
 
 def _strength(text: str) -> tuple[str, float]:
-    """A repair and its strength, 0 to 1, of NAME=PERCENT."""
+    """A repair and its strength, 0 to 1, from NAME=PERCENT."""
     name, _, percent = text.partition("=")
     try:
         number = float(percent.removesuffix("%"))

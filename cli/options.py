@@ -1,4 +1,4 @@
-"""What several commands say in the same words: options, outputs and the report at the end."""
+"""Options, outputs and the final report, shared by several commands."""
 
 import math
 import sys
@@ -78,7 +78,7 @@ ClipMode: TypeAlias = Annotated[
 
 
 def encoding(float32: bool, int24: bool, int16: bool) -> str | None:
-    """The word asked for by --float32, --int24 or --int16."""
+    """The encoding selected by --float32, --int24 or --int16."""
     asked = [word for word, on in (("f32", float32), ("s24", int24), ("s16", int16)) if on]
     if len(asked) > 1:
         raise ConfigError("--float32, --int24 and --int16 exclude each other: choose one")
@@ -86,7 +86,7 @@ def encoding(float32: bool, int24: bool, int16: bool) -> str | None:
 
 
 def default_output(input: str, output: str | None, word: str) -> str:
-    """Where the result goes: as asked; stdout for stdin; else beside the input as NAME.WORD.SUFFIX."""
+    """The output: as given; stdout for stdin; else NAME.WORD.SUFFIX beside the input."""
     if output is not None or input == "-":
         return output or "-"
     from ..audio.formats import CONTAINERS
@@ -97,14 +97,14 @@ def default_output(input: str, output: str | None, word: str) -> str:
 
 
 def parsed_raw(text: str | None) -> "RawFormat | None":
-    """The description of headerless samples."""
+    """Parse the format of headerless samples."""
     from ..audio import parse_raw
 
     return parse_raw(text) if text is not None else None
 
 
 def number_or_none(text: str, option: str) -> float | None:
-    """A number, or None for the word `none`, which leaves a step out."""
+    """A number, or None for the word `none`, which omits a step."""
     if text.strip().lower() == "none":
         return None
     try:
@@ -127,7 +127,7 @@ def whole_or_none(text: str, option: str) -> int | None:
 
 
 def refuse_stdin_twice(inputs: Sequence[str]) -> None:
-    """Refuse to read from stdin what was read from it already."""
+    """Refuse stdin as more than one input."""
     if inputs.count("-") > 1:
         raise ConfigError(f"stdin can be given once, - stands for it {inputs.count('-')} times; name files instead")
 
@@ -135,7 +135,7 @@ def refuse_stdin_twice(inputs: Sequence[str]) -> None:
 def report_to_stderr(
     report: "Report", output: str, quiet: bool, as_json: bool, cure: str = "lower the level, or write --float32"
 ) -> None:
-    """Say what a person, or with `as_json` a program, should know: warnings, clipping and its cure, where it is."""
+    """Print warnings, clipping with its remedy, and on a terminal the output; with `as_json`, warnings as JSON."""
     if quiet:
         return
     clipped = [f"{name}: {samples} samples clipped; {cure}" for name, samples in report.clipped.items()]

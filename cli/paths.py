@@ -1,7 +1,7 @@
-"""Paths on the command line: the one place that refuses those that name nothing.
+"""Parsers of paths on the command line, the only place that refuses invalid ones.
 
-Every argument and option that is a path has one of these functions as its parser. `.`, `..` and `/` are folders, never
-files; an empty word, as an unset variable of a shell leaves it, is neither.
+Every path argument and option uses one of these functions as its parser. `.`, `..` and `/` are folders, never files; an
+empty string, as from an unset shell variable, is neither.
 """
 
 from pathlib import Path
@@ -12,10 +12,10 @@ __all__ = ["existing", "file_on_disk", "file_or_stream", "folder_on_disk"]
 
 
 def file_or_stream(text: str) -> str:
-    """The name of a file, or - for stdin or stdout.
+    """A file name, or - for stdin or stdout.
 
     Raises:
-        BadParameter: nothing, or a folder.
+        BadParameter: if it is empty or a folder.
 
     >>> file_or_stream("tapes/a.wav"), file_or_stream("-")
     ('tapes/a.wav', '-')
@@ -26,10 +26,10 @@ def file_or_stream(text: str) -> str:
 
 
 def file_on_disk(text: str) -> Path:
-    """The name of a file to write, which cannot be stdout.
+    """The name of a file to write; not stdout.
 
     Raises:
-        BadParameter: nothing, a folder, or -.
+        BadParameter: if it is empty, a folder, or -.
     """
     return Path(file_or_stream(_no_stream(text)))
 
@@ -38,16 +38,16 @@ def folder_on_disk(text: str) -> Path:
     """A folder to write.
 
     Raises:
-        BadParameter: nothing, or -.
+        BadParameter: if it is empty or -.
     """
     return existing(_no_stream(text))
 
 
 def existing(text: str) -> Path:
-    """A file or a folder to read, or -; whoever opens it says whether it is there.
+    """A file or folder to read, or -; it is checked for existence when opened.
 
     Raises:
-        BadParameter: nothing.
+        BadParameter: if it is empty.
     """
     if not text:
         raise typer.BadParameter("a path is empty; give the name of a file or folder")

@@ -1,4 +1,4 @@
-"""How far it is, on stderr: one line on a terminal, or JSON for programs."""
+"""Progress on stderr: one line on a terminal, or JSON for programs."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ EVERY_SECONDS = 0.2
 
 @contextmanager
 def progress(mode: str, quiet: bool) -> "Iterator[Progress | None]":
-    """A function that takes (done, total) frames, or None where nobody wants to know."""
+    """A function that takes (done, total) frames, or None if progress is not shown."""
     if quiet or mode == "none" or (mode == "auto" and not sys.stderr.isatty()):
         yield None
         return
@@ -31,13 +31,13 @@ def progress(mode: str, quiet: bool) -> "Iterator[Progress | None]":
 
 
 class Counter:
-    """Adds up the frames of blocks, for the meter of several recordings."""
+    """Sums the frames of blocks, for one meter over several recordings."""
 
     def __init__(self, meter: "Progress | None", total: int | None) -> None:
         self._meter, self._total, self._done = meter, total, 0
 
     def __call__(self, frames: int) -> None:
-        """`frames` more are done."""
+        """Count `frames` more."""
         self._done += frames
         if self._meter:
             self._meter(self._done, self._total)

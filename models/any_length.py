@@ -1,7 +1,7 @@
-"""Layers of demucs in a form that exports with a time axis of any length.
+"""Demucs layers rewritten to export with a dynamic time axis.
 
-An exporter follows one path through `if` and `for`, and keeps the lengths it met there. What follows computes the same
-numbers without asking how long its input is: one formula for every length, in which lengths are symbols.
+Tracing follows one path through `if` and `for` and freezes the lengths seen there. These layers compute the same values
+with one formula for all (symbolic) lengths.
 """
 
 from collections.abc import Callable
@@ -19,9 +19,9 @@ _smaller: Callable[[int, int], int] = torch.sym_min
 
 
 class Lstm(nn.Module):
-    """`nn.LSTM`, bidirectional, from zeros, as ONNX' own operator; computes nothing in PyTorch.
+    """`nn.LSTM`, bidirectional, from a zero state, as the ONNX operator; computes nothing in PyTorch.
 
-    ONNX has the gates in the order input, output, forget, cell, PyTorch input, forget, cell, output.
+    Gate order: input, output, forget, cell in ONNX; input, forget, cell, output in PyTorch.
     """
 
     def __init__(self, lstm: nn.LSTM) -> None:
@@ -35,7 +35,7 @@ class Lstm(nn.Module):
             self.register_buffer(f"state{layer}", _gates(lstm, f"weight_hh_l{layer}"))
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
-        """(steps, batch, features) -> (steps, batch, 2 * width); the last states are not given."""
+        """(steps, batch, features) -> (steps, batch, 2 * width); the final states are not returned."""
         steps, batch = x.shape[:2]
         for layer in range(self.layers):
             inputs = (x, *(self.get_buffer(f"{name}{layer}") for name in ("input", "state", "bias")))
@@ -52,15 +52,15 @@ class Lstm(nn.Module):
 
 
 def _gates(lstm: nn.LSTM, name: str) -> torch.Tensor:
-    """A weight of both directions, shape (2, 4 * width, ...)."""
+    """A weight of both directions in ONNX gate order, shape (2, 4 * width, ...)."""
     both = [getattr(lstm, name + direction).detach().chunk(4) for direction in ("", "_reverse")]
     return torch.stack([torch.cat([i, o, f, c]) for i, f, c, o in both])
 
 
 class FramedLstm(nn.Module):
-    """`BLSTM`, which cuts what is longer than `max_steps` into frames that overlap by half, and cuts off their edges.
+    """`BLSTM`, which splits inputs longer than `max_steps` into half-overlapping frames and trims their edges.
 
-    Here, what is shorter is one frame as long as itself.
+    Here, a shorter input is one frame of its own length.
     """
 
     def __init__(self, blstm: BLSTM) -> None:
@@ -72,7 +72,7 @@ class FramedLstm(nn.Module):
         batch, channels, steps = x.shape
         longest = self.blstm.max_steps
         stride = longest // 2
-        many = _smaller(steps // (longest + 1), 1)  # 1 where it is cut, else 0
+        many = _smaller(steps // (longest + 1), 1)  # 1 if the input is split, else 0
         count = 1 + many * ((steps + stride - 1) // stride - 1)
         width = _smaller(steps, longest)
         padded = nn.functional.pad(x, (0, (count - 1) * stride + width - steps))
@@ -89,7 +89,7 @@ class FramedLstm(nn.Module):
 
 
 class Resample(nn.Module):
-    """`julius.resample_frac` by 2 or 1/2 of what divides."""
+    """`julius.resample_frac` by 2 or 1/2, for lengths that `old` divides."""
 
     def __init__(self, old: int, new: int) -> None:
         super().__init__()
@@ -106,11 +106,11 @@ class Resample(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A layer over time of `HDemucs`, which pads what its stride does not divide.
+    """A time-domain encoder layer of `HDemucs`, which pads its input to a multiple of its stride.
 
     Attributes:
-        steps: of its output; None: one for each stride that begins. The outer layers are told, since an exporter
-            cannot see that a fourth of a fourth, each rounded up, is a sixteenth rounded up.
+        steps: length of the output; None: ceil(frames / stride). Set for the outer layers, since an exporter cannot
+            see that ceil(ceil(n / 4) / 4) is ceil(n / 16).
     """
 
     def __init__(self, layer: HEncLayer) -> None:
@@ -119,14 +119,14 @@ class Encoder(nn.Module):
         self.steps: int | None = None
 
     def forward(self, x: torch.Tensor, inject: torch.Tensor | None = None) -> Any:
-        """(1, channels, frames), or with one frequency before the frames, -> (1, channels, steps)."""
+        """(1, channels, frames) or (1, channels, 1, frames) -> (1, channels, steps)."""
         x, stride = x.reshape(1, -1, x.shape[-1]), self.layer.stride
         steps = (x.shape[-1] + stride - 1) // stride if self.steps is None else self.steps
         return self.layer(nn.functional.pad(x, (0, steps * stride - x.shape[-1])), inject)
 
 
 class Decoder(nn.Module):
-    """A layer over time of `HDemucs`, which cuts off what its encoder padded."""
+    """A time-domain decoder layer of `HDemucs`, which trims the padding of its encoder."""
 
     def __init__(self, layer: HDecLayer) -> None:
         super().__init__()
@@ -134,14 +134,14 @@ class Decoder(nn.Module):
         layer.pad = 0
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor | None, length: int) -> Any:
-        """(1, channels, steps) -> (1, channels, length), and what came before the last step."""
+        """(1, channels, steps) -> (1, channels, length), and the input of the transposed convolution."""
         longer = (x.shape[-1] - 1) * self.layer.stride + self.layer.kernel_size
         z, before = self.layer(x, skip, longer)
         return z.index_select(-1, torch.arange(length) + self.pad), before
 
 
 def of_any_length(network: nn.Module) -> None:
-    """Replace all layers of a `Demucs` or `HDemucs` that are bound to one length."""
+    """Replace the fixed-length layers of a `Demucs` or `HDemucs`, in place."""
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
             if (own := _of_any_length(child)) is not None:

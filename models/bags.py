@@ -1,8 +1,8 @@
-"""Where the files of a PyTorch model are: a folder, or the Hugging Face hub; a bag is a YAML file.
+"""Locates the files of a PyTorch model in a folder or on the Hugging Face hub. A bag is a YAML file.
 
-models: [955717e8]            # signatures: names of files of weights
-weights: [[1, 1, 1, 1]]       # one row per network, one number per stem; all 1 when left out
-segment: 7.8                  # seconds, instead of the networks' own
+models: [955717e8]            # signatures: names of weight files
+weights: [[1, 1, 1, 1]]       # one row per network, one number per stem; default: all 1
+segment: 7.8                  # seconds; default: the networks' own
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from .extras import TORCH, optional
 
 __all__ = ["Bag", "hub_bag", "hub_name", "local_bag"]
 
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")  # no slashes: it becomes a path
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")  # no slashes: used as a path
 
 
 @dataclass(frozen=True)
 class Bag:
-    """Files of weights, with each network's weight per stem and the segment, None for the defaults."""
+    """Weight files, each network's weight per stem, and the segment in seconds; None: the defaults."""
 
     files: tuple[Path, ...]
     weights: list[list[float]] | None = None
@@ -31,15 +31,15 @@ class Bag:
 
 
 def hub_bag(name: str, *, refresh: bool = False) -> Bag:
-    """The files of `name` or `user/name` from the cache of the Hugging Face hub, else from the hub.
+    """The files of `name` or `user/name`, from the Hugging Face cache or else from the hub.
 
-    With `refresh` the hub is asked first, and what is newer there is downloaded.
+    With `refresh`, newer files on the hub are downloaded.
 
     The layout is the official one: `user/HTDemucs` holds `htdemucs.yaml` and one safetensors file per
-    network. Where the hub tells a file's digest, the file is compared with it, every time.
+    network. A file whose digest the hub gives is verified on every call.
 
     Raises:
-        ModelError: a hub out of reach with nothing in the cache; a damaged file; a bag that makes no sense.
+        ModelError: if the hub is unreachable and a file is not cached; if a file is damaged; if the bag is invalid.
     """
     user, own = hub_name(name)
     repo_id = f"{user}/{_hf().hf_repo_name(own)}"
@@ -52,7 +52,7 @@ def hub_name(name: str) -> tuple[str, str]:
     """The user and the model of `name` or `user/name`.
 
     Raises:
-        ModelError: a name that the hub cannot have.
+        ModelError: if the name is invalid on the hub.
 
     >>> hub_name("htdemucs")
     ('adefossez', 'htdemucs')
@@ -64,11 +64,11 @@ def hub_name(name: str) -> tuple[str, str]:
 def local_bag(name: str, folder: Path) -> Bag:
     """The files of a bag or of a single signature in `folder`: NAME.yaml, and .th or .safetensors files.
 
-    An official bag whose YAML is not in the folder is taken from demucs, so that a folder of downloaded
-    weights is enough.
+    The YAML of an official bag is taken from demucs if the folder has none, so downloaded weights suffice.
 
     Raises:
-        ModelError: no such folder or name, a file missing or there twice, a bag that makes no sense.
+        ModelError: if the folder or the name does not exist; if a file is missing or present twice; if the bag is
+            invalid.
     """
     if not folder.is_dir():
         raise ModelError(f"--repo {folder} is not a folder")
@@ -90,7 +90,7 @@ def local_bag(name: str, folder: Path) -> Bag:
 
 
 def _signatures(folder: Path) -> dict[str, Path]:
-    """Files of weights by signature: `SIGNATURE.th`, `SIGNATURE-DIGITS.th` or `SIGNATURE.safetensors`."""
+    """Weight files by signature: `SIGNATURE.th`, `SIGNATURE-DIGITS.th` or `SIGNATURE.safetensors`."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix not in (".th", ".safetensors"):
@@ -103,7 +103,7 @@ def _signatures(folder: Path) -> dict[str, Path]:
 
 
 def _recipe(path: Path) -> dict[str, Any]:
-    """The checked content of a bag's YAML file."""
+    """The validated content of a bag's YAML file."""
     yaml = optional("yaml", TORCH, "reading a bag of models")
     try:
         recipe = yaml.safe_load(path.read_text("utf-8"))
@@ -144,7 +144,7 @@ def _download(repo_id: str, filename: str, refresh: bool) -> Path:
     cached = None if refresh else hub.try_to_load_from_cache(repo_id, filename)
     try:
         path = Path(cached if isinstance(cached, str) else hub.hf_hub_download(repo_id, filename))
-    except Exception as error:  # the client raises its own errors, httpx' and OSError
+    except Exception as error:  # huggingface_hub's and httpx' classes, OSError
         reason = " ".join(str(error).split())[:300]
         raise ModelError(
             f"cannot get {filename} of {repo_id} from {hub.constants.ENDPOINT}, nor from the cache "
@@ -157,10 +157,10 @@ def _download(repo_id: str, filename: str, refresh: bool) -> Path:
 
 
 def _check_blob(path: Path) -> None:
-    """The cache names each file by its digest: sha256 for large files, git's blob sha1 for small ones."""
+    """Verify a cached file, which is named by its digest: sha256 for large files, git's blob sha1 for small ones."""
     name = path.resolve().name
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name):
-        return  # a cache without links, or a server that told no digest
+        return  # a cache without links, or a server without digests
     with path.open("rb") as file:
         header = b"" if len(name) == 64 else f"blob {path.stat().st_size}\0".encode()
         digest = hashlib.new("sha256" if len(name) == 64 else "sha1", header)

@@ -1,14 +1,14 @@
-"""An .onnx file as a sealed container: its manifest and sha256, read without any ONNX package.
+"""Reads the manifest and sha256 of a sealed .onnx file without any ONNX package.
 
-An .onnx file is one protobuf message, `ModelProto` of onnx.proto. A message is a row of fields, each a key
-(field number * 8 + wire type) and a value: wire type 0 a varint, 1 eight bytes, 2 a length and so many
-bytes, 5 four bytes. Two entries of `metadata_props` are ours:
+An .onnx file is one protobuf message, `ModelProto` of onnx.proto. A message is a sequence of fields, each a key
+(field number * 8 + wire type) and a value: wire type 0 a varint, 1 eight bytes, 2 length-prefixed bytes, 5 four
+bytes. Two entries of `metadata_props` are ours:
 
     stream_restore.manifest    JSON, see `manifest`
     stream_restore.sha256      64 hexadecimal digits: sha256 of the whole file with these digits as "0"
 
-A file whose seal does not fit is refused before ONNX Runtime sees it. So is one without a seal: a third
-party adds both entries with `seal`, in one line. The seal finds damage; it does not say who made the file.
+A file with no seal or a wrong one is refused before ONNX Runtime loads it. Third parties add both entries and call
+`seal`. The seal detects damage; it does not authenticate the author.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ ZEROS = b"0" * 64
 _PIECE = 1 << 20
 Span: TypeAlias = tuple[int, int]
 
-# Field numbers of onnx.proto, through which a tensor or a node can be reached from a message.
+# Field numbers of onnx.proto that lead from a message to its tensors and nodes.
 
 _TREE: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -46,10 +46,11 @@ _OP_TYPE, _LOOPS = 4, (b"Loop", b"Scan")
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest of a sealed .onnx file, after its sha256, its containment and its end have been checked.
+    """The manifest of a sealed .onnx file, after checking that it is intact, self-contained and free of loops.
 
     Raises:
-        ModelError: no file, no protobuf, no seal, a wrong sha256, weights in another file, a loop, a bad manifest.
+        ModelError: if the file is missing or not protobuf; if it has no seal, a wrong sha256, external weights, a loop
+            or an invalid manifest.
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -75,10 +76,10 @@ def _read(path: Path, data: mmap.mmap) -> Manifest:
 
 
 def seal(path: Path) -> None:
-    """Write the sha256 of an .onnx file into its entry of zeros `stream_restore.sha256`, in place.
+    """Write the sha256 of an .onnx file into its zero-filled entry `stream_restore.sha256`, in place.
 
     Raises:
-        ModelError: no such entry of 64 characters.
+        ModelError: if there is no such entry of 64 characters.
     """
     with path.open("r+b") as file:
         with mmap.mmap(file.fileno(), 0) as data:
@@ -91,7 +92,7 @@ def seal(path: Path) -> None:
 
 
 def _digest(data: mmap.mmap, start: int) -> bytes:
-    """Hexadecimal sha256 of `data` with the 64 bytes at `start` read as "0"."""
+    """Hexadecimal sha256 of `data` with the 64 bytes at `start` taken as "0"."""
     digest = hashlib.sha256()
     for low, high in ((0, start), (start + len(ZEROS), len(data))):
         if low:
@@ -102,7 +103,7 @@ def _digest(data: mmap.mmap, start: int) -> bytes:
 
 
 def _properties(data: mmap.mmap, path: Path) -> dict[str, Span]:
-    """Where the value of each entry of `metadata_props` lies in the file."""
+    """Byte span of the value of each entry of `metadata_props`."""
     found: dict[str, Span] = {}
     for number, wire, start, end in _fields(data, (0, len(data)), path):
         if (number, wire) != (_METADATA_PROPS, 2):
@@ -117,7 +118,7 @@ def _properties(data: mmap.mmap, path: Path) -> dict[str, Span]:
 
 
 def _refuse_unsafe(path: Path, data: mmap.mmap) -> None:
-    """Refuse weights in another file, and loops, which may never end, in the graph, its subgraphs and functions."""
+    """Refuse external weights, and loops (which may not terminate), in the graph, its subgraphs and functions."""
     pending = [("model", (0, len(data)))]
     while pending:
         kind, span = pending.pop()
@@ -154,7 +155,7 @@ def _fields(data: mmap.mmap, span: Span, path: Path) -> Iterator[tuple[int, int,
 
 
 def _varint(data: mmap.mmap, at: int, end: int, path: Path) -> tuple[int, int]:
-    """A base-128 integer, low groups first, and the position after it."""
+    """A little-endian base-128 integer, and the position after it."""
     value = shift = 0
     while at < end and shift < 64:
         value |= (data[at] & 0x7F) << shift

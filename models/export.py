@@ -1,4 +1,4 @@
-"""Demucs networks as one sealed .onnx file, checked against PyTorch before it appears under its name."""
+"""Export of Demucs networks to one sealed .onnx file, checked against PyTorch before it is moved into place."""
 
 import logging
 import os
@@ -29,7 +29,7 @@ from .torch_backend import Network, from_torch
 __all__ = ["PARITY_LIMIT", "export_model", "music_like"]
 
 PARITY_LIMIT = 1e-4
-"""Largest difference to PyTorch, in units of the output's peak, that is written."""
+"""Largest accepted difference to PyTorch, in units of the output's peak."""
 OPSET = 20
 
 
@@ -45,24 +45,24 @@ def export_model(
     gains: tuple[float, ...] | None = None,
     force: bool = False,
 ) -> Manifest:
-    """Write a model as one .onnx file and return the manifest inside, with the measured parity.
+    """Write a model as one .onnx file and return its manifest, with the measured parity.
 
-    The file carries its weights, its manifest and its sha256. The input of an `HTDemucs` has the length of one
-    segment; `HDemucs` and `Demucs` take every length that demucs gives them. A bag whose networks take one input
-    becomes one graph that runs them all and averages; of another, each network can be exported alone.
+    The file contains weights, manifest and sha256. The input of an `HTDemucs` is one segment long; `HDemucs` and
+    `Demucs` take every length that demucs uses. A bag whose networks take the same input becomes one graph that
+    averages them; the networks of another bag can be exported one by one.
 
     Args:
         source: a name as for `load`, or a network or bag of networks in memory.
         path: of the file; it appears when it is complete and checked.
-        repo: a folder of bags and weights, for a name.
-        name, licence: for the manifest; None: what is known of the source.
+        repo: a folder of bags and weights in which to look up a name.
+        name, licence: for the manifest; None: taken from the source.
         segment: seconds; None: the network's own.
         dry, gains: the recombination; None: that of `recombination(stems)`.
         force: replace an existing file.
 
     Raises:
-        ModelError: an existing file, an unknown name, a network that does not export, a bag whose networks
-            take different inputs, a difference to PyTorch beyond `PARITY_LIMIT` of the peak.
+        ModelError: if the file exists; if the name is unknown; if the network cannot be exported; if the networks of
+            a bag take different inputs; if the difference to PyTorch exceeds `PARITY_LIMIT` of the peak.
     """
     if path.exists() and not force:
         raise ModelError(f"{path} exists: remove it, or export with --force")
@@ -80,7 +80,7 @@ def _recombined(manifest: Manifest, dry: float | None, gains: tuple[float, ...] 
 
 
 def _one_by_one(files: tuple[Path, ...]) -> str:
-    """The command for each network of a bag."""
+    """The export command of each network of a bag; empty for one network."""
     if len(files) < 2:
         return ""
     names = [(file.stem.rpartition("-")[0] or file.stem, quote(str(file.parent))) for file in files]
@@ -115,7 +115,7 @@ def _write(found: Networks, model: Model, manifest: Manifest, path: Path) -> Man
 
 
 def music_like(manifest: Manifest, seed: int = 0) -> Audio:
-    """A segment of decaying chords under noise, seeded, peak about 0.5, shape (channels, input_frames)."""
+    """A segment of decaying chords in noise, seeded, peak about 0.5, shape (channels, input_frames)."""
     random = np.random.default_rng(seed)
     time = np.arange(manifest.input_frames) / manifest.sample_rate
     sound = 0.01 * random.standard_normal((manifest.channels, len(time)))
@@ -136,7 +136,7 @@ def _inputs(manifest: Manifest, sound: Audio) -> tuple[torch.Tensor, ...]:
 
 
 def _axes(manifest: Manifest) -> list[dict[int, Any]] | None:
-    """For each input, which axis has any of the lengths; None where it has one."""
+    """The dynamic axis of each input; None for a fixed length."""
     if manifest.lengths is None:
         return None
     if manifest.stft is not None:
@@ -146,7 +146,7 @@ def _axes(manifest: Manifest) -> list[dict[int, Any]] | None:
 
 
 def _trace(graph: torch.nn.Module, inputs: tuple[torch.Tensor, ...], axes: list[dict[int, Any]] | None) -> Any:
-    """The graph as an `onnx.ModelProto` without the notes of where on this machine it came from."""
+    """The graph as an `onnx.ModelProto`, without metadata about this machine."""
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
@@ -159,7 +159,7 @@ def _trace(graph: torch.nn.Module, inputs: tuple[torch.Tensor, ...], axes: list[
                 dynamic_shapes=axes and tuple(axes),
                 verbose=False,
             )
-    except Exception as error:  # the exporter's own classes
+    except Exception as error:  # the exporter raises its own classes
         raise ModelError(f"PyTorch cannot export this network: {error}") from error
     assert program is not None
     proto = program.model_proto
@@ -169,14 +169,14 @@ def _trace(graph: torch.nn.Module, inputs: tuple[torch.Tensor, ...], axes: list[
     proto.graph.ClearField("value_info")
     for value in (*proto.graph.input, *proto.graph.output):
         axis = value.type.tensor_type.shape.dim[-1]
-        if axis.dim_param:  # a formula where lengths have steps
+        if axis.dim_param:  # a formula if lengths have a step
             axis.dim_param = FRAMES if value.name in ("mix", "waves") else COLUMNS
     return proto
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter without its advice on packages and on nodes that it did not fold."""
+    """Suppress the exporter's messages about packages and unfolded nodes."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -199,7 +199,7 @@ def _save(proto: Any, manifest: Manifest, path: Path, cure: str) -> None:
 
 
 def _parity(model: Model, backend: OnnxBackend, sound: Audio) -> float:
-    """Largest difference between the two, in units of PyTorch's peak: of a segment, and of some that are shorter."""
+    """Largest difference between the two, in units of PyTorch's peak, over a full segment and some shorter ones."""
     shorter = [] if backend.manifest.lengths is None else [1, len(sound[0]) // 40, len(sound[0]) // 7]
     differences = []
     for frames in (len(sound[0]), *map(backend.input_frames, shorter)):
@@ -210,8 +210,8 @@ def _parity(model: Model, backend: OnnxBackend, sound: Audio) -> float:
 
 
 def _reference(model: Model, sound: Audio) -> Stems:
-    """What the voices of a model say together."""
-    weights = np.array([voice.weights for voice in model.voices], np.float64)
-    stems = np.stack([voice.backend.separate(sound) for voice in model.voices])
-    mean: Stems = np.einsum("vs,vscf->scf", weights / weights.sum(0), stems).astype(np.float32)
+    """The weighted mean of the members' stems."""
+    weights = np.array([member.weights for member in model.members], np.float64)
+    stems = np.stack([member.backend.separate(sound) for member in model.members])
+    mean: Stems = np.einsum("ms,mscf->scf", weights / weights.sum(0), stems).astype(np.float32)
     return mean

@@ -1,4 +1,4 @@
-"""Packages that are imported when used, and named with their cure when absent."""
+"""Optional packages, imported on use; if one is absent, the error has the install command."""
 
 from importlib import import_module
 from types import ModuleType
@@ -12,10 +12,10 @@ EXPORT = "'stream_restore[export]'"
 
 
 def optional(module: str, install: str, purpose: str) -> ModuleType:
-    """Import `module`, which `pip install INSTALL` brings.
+    """Import `module`, which `pip install INSTALL` provides.
 
     Raises:
-        ModelError: it, or something it imports, is not installed; names the install line.
+        ModelError: if it or one of its imports is not installed; the message has the install command.
 
     >>> optional("json", "json", "nothing").__name__
     'json'

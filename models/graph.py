@@ -1,10 +1,9 @@
-"""Demucs networks in the shape that exports: real tensors only, the spectrogram an input and an output.
+"""Demucs networks in exportable form: real tensors only, the spectrogram as an input and an output.
 
-The hybrid classes are not written anew. Their own `forward` runs with its four spectrogram methods
-replaced: `_spec` gives the spectrogram that came in, `_ispec` keeps what it is given and adds nothing.
-Three things are computed otherwise. Long sums are taken in two stages, see `moments`. `HDemucs` and `Demucs` take any
-length that demucs gives them, see `any_length`. And attention goes one head at a time: the scores of all heads of an
-official HTDemucs are 231 MB, and they are needed twice.
+The hybrid classes run their own `forward` with its four spectrogram methods replaced: `_spec` returns the input
+spectrogram, `_ispec` stores its argument and returns 0. Three computations differ: long sums are taken in two stages,
+see `moments`; `HDemucs` and `Demucs` take every length that demucs uses, see `any_length`; attention runs one head at a
+time, since the scores of all heads of an official HTDemucs are 231 MB, needed twice.
 """
 
 import copy
@@ -37,7 +36,7 @@ class HybridGraph(nn.Module):
         self.network = network
 
     def forward(self, mix: torch.Tensor, spectrum: torch.Tensor) -> Outputs:
-        """(1, channels, frames), (1, 2 channels, frequencies, columns); the outputs have stems after the 1."""
+        """(1, channels, frames), (1, 2 * channels, frequencies, columns); the second axis of the outputs is stems."""
         spectra: list[torch.Tensor] = []
 
         def keep(columns: torch.Tensor, length: int) -> torch.Tensor:
@@ -57,7 +56,7 @@ class HybridGraph(nn.Module):
 
 
 def _tell_lengths(network: Any, frames: int, columns: int) -> None:
-    """How many steps each layer of the branch of waves gives; the last meets the branch of spectra."""
+    """Set the output length of each time-domain encoder layer; the last one joins the spectral branch."""
     stride = 1
     for encoder in network.tencoder:
         stride *= encoder.layer.stride
@@ -66,7 +65,7 @@ def _tell_lengths(network: Any, frames: int, columns: int) -> None:
 
 
 class WaveGraph(nn.Module):
-    """(mix,) -> (waves,): a `Demucs`, its normalisation and resampling around it."""
+    """(mix,) -> (waves,): a `Demucs` with its normalisation and resampling."""
 
     def __init__(self, network: Demucs) -> None:
         super().__init__()
@@ -75,7 +74,7 @@ class WaveGraph(nn.Module):
         self.up: nn.Module = Resample(1, 2) if resample else nn.Identity()
         self.down: nn.Module = Resample(2, 1) if resample else nn.Identity()
         own.normalize = own.resample = False
-        own.valid_length = lambda length: length  # demucs gives it no other
+        own.valid_length = lambda length: length  # demucs uses valid lengths only
 
     def forward(self, mix: torch.Tensor) -> Outputs:
         """(1, channels, frames) -> (1, stems, channels, frames)."""
@@ -95,7 +94,7 @@ class WaveGraph(nn.Module):
 
 
 class BagGraph(nn.Module):
-    """The weighted mean of several graphs of one kind, stem by stem."""
+    """The weighted mean of several graphs of the same kind, per stem."""
 
     shares: torch.Tensor
 
@@ -106,7 +105,7 @@ class BagGraph(nn.Module):
         self.register_buffer("shares", (table / table.sum(0)).float())
 
     def forward(self, mix: torch.Tensor, spectrum: torch.Tensor | None = None) -> Outputs:
-        """As one of the graphs."""
+        """Inputs and outputs as of each graph."""
         inputs = (mix,) if spectrum is None else (mix, spectrum)
         outputs = [graph(*inputs) for graph in self.graphs]
         return tuple(self._mean(same) for same in zip(*outputs, strict=True))
@@ -119,7 +118,7 @@ class BagGraph(nn.Module):
 
 
 class HeadByHead(nn.Module):
-    """`nn.MultiheadAttention` without mask and dropout, one head after the other."""
+    """`nn.MultiheadAttention` without mask and dropout, one head at a time."""
 
     def __init__(self, attention: nn.MultiheadAttention) -> None:
         super().__init__()
@@ -129,7 +128,7 @@ class HeadByHead(nn.Module):
         self.weight, self.bias, self.out = attention.in_proj_weight, attention.in_proj_bias, attention.out_proj
 
     def forward(self, query: Any, key: Any, value: Any, **options: Any) -> tuple[torch.Tensor, None]:
-        """(1, queries, width), (1, keys, width) twice -> (1, queries, width); the scores are not given."""
+        """(1, queries, width), (1, keys, width) twice -> (1, queries, width); the scores are not returned."""
         weights, biases = self.weight.chunk(3), self.bias.chunk(3)
         split = [
             nn.functional.linear(each[0], weight, bias).chunk(self.heads, dim=-1)
@@ -143,8 +142,8 @@ def exportable(network: Network | BagOfModels) -> nn.Module:
     """A copy of a network or bag as one graph of real tensors.
 
     Raises:
-        ModelError: a network whose output needs more than a linear inverse (Wiener filters, masks); a bag
-            whose networks do not take one input.
+        ModelError: if the output needs more than a linear inverse (Wiener filters, masks); if the networks of a bag
+            take different inputs.
     """
     if not isinstance(network, BagOfModels):
         return _single(network)

@@ -1,4 +1,4 @@
-"""The manifest: everything about a model that its weights do not say, and its JSON form.
+"""The manifest: a model's metadata, and its JSON form.
 
 An .onnx file carries the JSON in `metadata_props`, so that one file is a complete model.
 """
@@ -17,23 +17,23 @@ __all__ = ["FORMAT", "MAX_FRAMES", "Edges", "Lengths", "Manifest", "Stft", "reco
 FORMAT = 1
 """Version of the JSON form."""
 MAX_FRAMES = 1 << 26
-"""Longest segment in frames that a manifest may claim, 25 minutes at 44.1 kHz."""
+"""Longest segment of a manifest in frames, 25 minutes at 44.1 kHz."""
 Edges: TypeAlias = Literal["silence", "mirror"]
-"""What a network of fixed length hears where a recording ends within its window. "silence": the window is centred
-on the sound, with silence around, as demucs does and as its networks of one length were trained. "mirror": the
-window is moved inwards, and a recording shorter than it goes on as its own mirror image."""
-_STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # stems become names of files
+"""Input of a fixed-length network where its window extends beyond the recording. "silence": the window is centred on
+the audio and padded with zeros, as in demucs, and as its fixed-length networks were trained. "mirror": the window is
+moved inwards, and a recording shorter than the window is extended by its mirror image."""
+_STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # stems are used as file names
 
 
 @dataclass(frozen=True)
 class Stft:
-    """Parameters of the spectrogram that is computed outside the network, with a periodic Hann window.
+    """Parameters of the spectrogram computed outside the network, with a periodic Hann window.
 
-    `padding` is what lies beyond a segment's ends: "reflect", or "constant" for the zeros that the first
-    hybrid Demucs networks were trained with (`hybrid_old`).
+    `padding` extends a segment beyond its ends: "reflect", or "constant" for zeros, as the first hybrid
+    Demucs networks were trained (`hybrid_old`).
 
     Raises:
-        ModelError: a field out of bounds.
+        ModelError: if a field is out of range.
     """
 
     n_fft: int
@@ -48,10 +48,10 @@ class Stft:
 
 @dataclass(frozen=True)
 class Lengths:
-    """Lengths that a network takes: `least` frames, and `step` more any number of times.
+    """Input lengths of a network: `least + k * step` frames for k = 0, 1, 2, ...
 
     Raises:
-        ModelError: a field out of bounds.
+        ModelError: if a field is out of range.
 
     >>> Lengths(least=298, step=128).holding(300)
     426
@@ -65,12 +65,12 @@ class Lengths:
         _check("lengths.step", self.step, 1 <= self.step <= MAX_FRAMES, f"1..{MAX_FRAMES}")
 
     def holding(self, frames: int) -> int:
-        """The shortest of them that is at least `frames`."""
+        """The shortest length of at least `frames`."""
         return self.least + max(0, -(-(frames - self.least) // self.step)) * self.step
 
 
 def recombination(stems: tuple[str, ...]) -> tuple[float, tuple[float, ...]]:
-    """Default `(dry, gains)`: the sum of all stems, or for a network of artifacts the input less these.
+    """Default `(dry, gains)`: the sum of all stems, or the input minus the artifacts for a network of these.
 
     >>> recombination(("vocals", "other"))
     (0.0, (1.0, 1.0))
@@ -82,26 +82,26 @@ def recombination(stems: tuple[str, ...]) -> tuple[float, tuple[float, ...]]:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a model is.
+    """Metadata of a model.
 
     Attributes:
-        name: what it is called in messages.
-        architecture: "HTDemucs", "HDemucs", "Demucs", or a third party's own word.
+        name: used in messages.
+        architecture: "HTDemucs", "HDemucs", "Demucs", or any name for third-party networks.
         sample_rate: in Hz.
-        channels: of its input and of each stem.
-        stems: names of its sources, in order.
-        segment_frames: frames of one segment on the overlap-add grid.
-        input_frames: frames the network is given for a whole segment, at least `segment_frames`.
-        stft: of the spectrogram outside the network; None for one that sees the waveform only.
+        channels: of the input and of each stem.
+        stems: names of the sources, in order.
+        segment_frames: length of a segment on the overlap-add grid.
+        input_frames: input length for a whole segment, at least `segment_frames`.
+        stft: of the spectrogram outside the network; None for a waveform network.
         licence: of the weights.
         parity: largest difference to PyTorch at export, in units of the output's peak; None: not measured.
-        dry, gains: restored = dry * input + sum(gain * stem); empty gains stand for 1 each.
-        edges: what the network hears beyond the ends of a recording.
-        lengths: that the network takes, up to `input_frames`; None for one that takes `input_frames` only.
-        input_gain: a constant that whoever runs the model applies before the network and undoes after.
+        dry, gains: restored = dry * input + sum(gain * stem); empty gains mean 1 each.
+        edges: padding beyond the ends of a recording.
+        lengths: input lengths up to `input_frames`; None: `input_frames` only.
+        input_gain: the caller must multiply the input by it and divide the output by it.
 
     Raises:
-        ModelError: a field out of bounds.
+        ModelError: if a field is out of range.
 
     >>> manifest = Manifest("x", "Demucs", 44100, 2, ("artifacts",), 1000, 1024, dry=1.0, gains=(-1.0,))
     >>> Manifest.from_json(manifest.to_json()) == manifest
@@ -136,10 +136,10 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str) -> "Manifest":
-        """The manifest that `to_json` wrote.
+        """Parse the output of `to_json`.
 
         Raises:
-            ModelError: not such a JSON object; an unknown, missing or mistyped field; a field out of bounds.
+            ModelError: if the JSON is invalid; if a field is unknown, missing, of the wrong type or out of range.
         """
         try:
             found = json.loads(text)
@@ -148,7 +148,7 @@ class Manifest:
         found = _object("manifest", found)
         if found.pop("format", None) != FORMAT:
             raise ModelError(f"the manifest is not of format {FORMAT}: made by another version, export it again")
-        values = _typed({"lengths": None} | found, _TYPES, "")  # files of before have no lengths
+        values = _typed({"lengths": None} | found, _TYPES, "")  # older files have no lengths
         if values["stft"] is not None:
             values["stft"] = Stft(**_typed(_object("stft", values["stft"]), _STFT_TYPES, "stft."))
         if values["lengths"] is not None:
@@ -247,7 +247,7 @@ def _object(name: str, value: Any) -> dict[str, Any]:
 
 
 def _typed(found: dict[str, Any], types: dict[str, Callable[[Any], Any]], prefix: str) -> dict[str, Any]:
-    """`found` with every field read by its type; no field more, none less."""
+    """`found` with each field converted to its type; exactly the fields of `types` must be present."""
     if found.keys() != types.keys():
         wrong = sorted(found.keys() ^ types.keys())
         raise ModelError(f"manifest fields missing or unknown: {', '.join(prefix + name for name in wrong)}")

@@ -1,9 +1,8 @@
-"""Means, deviations and group norms over many numbers, in sums that ONNX Runtime computes accurately.
+"""Means, deviations and group norms over many values, in sums that ONNX Runtime computes accurately.
 
-It sums a long axis element by element: the deviation of a spectrogram of 2.7 million numbers came out wrong by a
-thousandth, a group norm of 8 million by 3e-4. Where much of a group is equal, as around a short sound in silence,
-30 000 numbers suffice for 1.6e-5 of the output's peak. Such sums are taken in two stages here, which leaves 4e-7
-(measured, version 1.32).
+ONNX Runtime sums a long axis element by element: the deviation of a spectrogram of 2.7 million values was off by 1e-3,
+a group norm of 8 million by 3e-4. Where most values of a group are equal, as around a short sound in silence, 30 000
+suffice for an error of 1.6e-5 of the output's peak. Sums in two stages leave 4e-7 (measured, version 1.32).
 """
 
 import math
@@ -16,16 +15,16 @@ from torch.overrides import TorchFunctionMode
 __all__ = ["StagedMoments"]
 
 LONG = 1 << 12
-"""Numbers of a group beyond which its normalisation is staged."""
+"""Group size beyond which normalisation is staged."""
 
 
 class StagedMoments(TorchFunctionMode):
-    """While this is active, means, deviations and group norms over many numbers sum rows, then the sums."""
+    """While active, means, deviations and group norms over many values sum rows, then the row sums."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """The function `func`, or its staged equal."""
+        """Call `func` or its staged equivalent."""
         options = kwargs or {}
         staged = {torch.Tensor.mean: _staged_mean, torch.Tensor.std: _staged_std}.get(func)
         if staged and len(args) == 1 and options.get("keepdim") and _reduces_all(args[0], options["dim"]):
@@ -36,7 +35,7 @@ class StagedMoments(TorchFunctionMode):
 
 
 def _longest(size: int | torch.SymInt) -> int:
-    """A size in the graph that is being traced; one of any length is traced at its longest."""
+    """A size as an integer; a dynamic one has its value in the trace, which is its largest."""
     return int(size.node.hint) if isinstance(size, torch.SymInt) else size
 
 
@@ -46,7 +45,7 @@ def _reduces_all(tensor: torch.Tensor, dim: int | tuple[int, ...]) -> bool:
 
 
 def _rows(groups: torch.Tensor) -> torch.Tensor:
-    """(groups, numbers) -> (groups, rows, row), as square as a divisor allows, else padded with zeros."""
+    """(groups, values) -> (groups, rows, row), as square as a divisor allows, else padded with zeros."""
     size = groups.shape[-1]
     root = math.isqrt(_longest(size))
     row = 0 if isinstance(size, torch.SymInt) else _divisor(size, root)
@@ -58,17 +57,17 @@ def _rows(groups: torch.Tensor) -> torch.Tensor:
 
 
 def _divisor(size: int, root: int) -> int:
-    """The largest divisor of `size` up to `root` that is not much smaller; 0: there is none."""
+    """The largest divisor of `size` from `root` down to about an eighth of it; 0: there is none."""
     return next((each for each in range(root, root // 8, -1) if size % each == 0), 0)
 
 
 def _mean(groups: torch.Tensor) -> torch.Tensor:
-    """(groups, numbers) -> (groups, 1)."""
+    """(groups, values) -> (groups, 1)."""
     return _rows(groups).sum(-1).sum(-1, keepdim=True) / groups.shape[-1]
 
 
 def _squares(groups: torch.Tensor) -> torch.Tensor:
-    """Sums of squares, (groups, numbers) -> (groups, 1)."""
+    """Sums of squares, (groups, values) -> (groups, 1)."""
     norms: torch.Tensor = torch.linalg.vector_norm(_rows(groups), dim=-1)
     return norms.square().sum(-1, keepdim=True)
 

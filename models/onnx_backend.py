@@ -12,7 +12,7 @@ from ..errors import ModelError
 from ..spec import Audio, duration
 from .container import read_manifest
 from .manifest import Manifest
-from .model import GAINS, Model, Stems, Voice
+from .model import GAINS, Member, Model, Stems
 from .onnx_gains import OnnxGains
 from .onnx_session import Session
 from .spectrum import Spectrum
@@ -23,24 +23,24 @@ _DEVICES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 Shape = tuple[int, ...]
 Axes = tuple[int | str, ...]
 FRAMES, COLUMNS = "frames", "columns"
-"""Names of the time axes of a graph that takes many lengths."""
+"""Names of the dynamic time axes of a graph."""
 
 
 class OnnxBackend:
-    """One network under ONNX Runtime, the spectrogram computed outside it.
+    """One network under ONNX Runtime; the spectrogram is computed outside it.
 
-    It runs on the lengths that demucs gives the network. `HTDemucs` has one. `HDemucs` and `Demucs` run on shorter
-    inputs for the last chunks of a recording: of their graphs the time axis has any of `manifest.lengths`.
+    Input lengths are those of demucs: one for `HTDemucs`; `HDemucs` and `Demucs` run on shorter inputs, any of
+    `manifest.lengths`, for the last chunks of a recording.
 
     Args:
         path: a file that `container.read_manifest` accepts.
-        provider: an execution provider of ONNX Runtime that must be there.
-        threads: of one operation; None: ONNX Runtime's choice, one per core.
-        segment: seconds on the overlap-add grid, at most the file's; the input of a network of one length stays
-            as long as it is, with more audio around each chunk.
+        provider: an available execution provider of ONNX Runtime.
+        threads: per operation; None: ONNX Runtime's default, one per core.
+        segment: seconds on the overlap-add grid, at most the file's; a fixed-length input keeps its length, with
+            more audio around each chunk.
 
     Raises:
-        ModelError: an absent provider, a file that is damaged or contradicts its manifest.
+        ModelError: if the provider is absent; if the file is damaged or contradicts its manifest.
     """
 
     def __init__(self, path: Path, *, provider: str, threads: int | None = None, segment: float | None = None) -> None:
@@ -56,7 +56,7 @@ class OnnxBackend:
         _check_graph(path, self._session, self.manifest, self._spectrum)
 
     def input_frames(self, frames: int) -> int:
-        """The one length that the network takes, or the shortest of its lengths that holds `frames`."""
+        """The fixed input length, or the shortest of the network's lengths that holds `frames`."""
         lengths = self.manifest.lengths
         return self.manifest.input_frames if lengths is None else lengths.holding(frames)
 
@@ -64,11 +64,11 @@ class OnnxBackend:
         """Stems of a segment, shape (channels, input_frames(n)) -> (stems, channels, same frames).
 
         Raises:
-            ModelError: another shape; a failure inside ONNX Runtime.
+            ModelError: if the shape is wrong; if ONNX Runtime fails.
         """
         self._check_shape(segment.shape)
         frames = segment.shape[1]
-        # Only the last chunks of a recording are shorter: one spectrum is kept, those of other lengths are not.
+        # Only the last chunks of a recording are shorter: the spectrum of the full length is kept, others are not.
         spectrum = self._spectrum if frames == self.manifest.input_frames else self._spectrum_of(frames)
         outputs = self._run(np.ascontiguousarray(segment, np.float32), spectrum)
         stems: Stems = outputs[0][0]
@@ -98,7 +98,7 @@ class OnnxBackend:
             inputs.append(spectrum.forward(segment)[None])
         try:
             outputs = self._session.run(dict(zip(self._names, inputs, strict=True)))
-        except Exception as error:  # ONNX Runtime's own classes
+        except Exception as error:  # ONNX Runtime raises its own classes
             raise ModelError(f"ONNX Runtime failed on model {self.manifest.name!r}: {error}") from error
         return outputs
 
@@ -111,19 +111,19 @@ def from_onnx(
     threads: int | None = None,
     segment: float | None = None,
 ) -> Model:
-    """The model in an .onnx file. See `OnnxBackend` for the arguments; `device` chooses the provider."""
+    """Load a model from an .onnx file. Arguments as for `OnnxBackend`; `device` selects the provider."""
     if device is not None and device not in _DEVICES:
         raise ModelError(f"device must be cpu or cuda, got {device!r}")
     chosen = provider or _DEVICES[device or "cpu"]
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     runtime = {"onnxruntime": onnxruntime.__version__, "provider": chosen}
-    runtime |= {"threads": str(threads or f"one per core of {os.cpu_count()} CPUs")}  # it tells nobody how many it took
+    runtime |= {"threads": str(threads or f"one per core of {os.cpu_count()} CPUs")}  # it does not report its number
     if read_manifest(path).architecture == GAINS:
         network = OnnxGains(path, provider=chosen, threads=threads)
         return Model(network.manifest, (), digest, runtime, network)
     backend = OnnxBackend(path, provider=chosen, threads=threads, segment=segment)
-    return Model(backend.manifest, (Voice(backend, (1.0,) * len(backend.stems)),), digest, runtime)
+    return Model(backend.manifest, (Member(backend, (1.0,) * len(backend.stems)),), digest, runtime)
 
 
 def _segment_frames(manifest: Manifest, segment: float | None) -> int:
@@ -135,9 +135,9 @@ def _segment_frames(manifest: Manifest, segment: float | None) -> int:
 
 
 def _check_graph(path: Path, session: Session, manifest: Manifest, spectrum: Spectrum | None) -> None:
-    """Compare the shapes that a graph declares with those that its manifest promises.
+    """Compare the shapes declared by a graph with those of its manifest.
 
-    A time axis of many lengths has a name where others have a number.
+    A dynamic time axis has a name instead of a number.
     """
     channels, stems = manifest.channels, len(manifest.stems)
     fixed = manifest.lengths is None

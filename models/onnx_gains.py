@@ -13,12 +13,12 @@ __all__ = ["OnnxGains"]
 
 
 class OnnxGains:
-    """Gains for every band and column, see `model.GainNetwork`.
+    """A `model.GainNetwork` under ONNX Runtime.
 
     Args:
         path: a file that `container.read_manifest` accepts.
-        provider: an execution provider of ONNX Runtime that must be there.
-        threads: of one operation; None: ONNX Runtime's choice, one per core.
+        provider: an available execution provider of ONNX Runtime.
+        threads: per operation; None: ONNX Runtime's default, one per core.
 
     Raises:
         ModelError: if the provider is absent; if the file is damaged or contradicts its manifest.
@@ -36,14 +36,14 @@ class OnnxGains:
         """Gains, 0 to 1, shape (bands, columns), for features of shape (features, bands, columns).
 
         Raises:
-            ModelError: if the shape is another; if ONNX Runtime fails.
+            ModelError: if the shape is wrong; if ONNX Runtime fails.
         """
         if features.shape != self._shape:
             raise ModelError(
                 f"model {self.manifest.name!r} takes features of shape {self._shape}, got {features.shape}"
             )
         try:
-            answers = self._session.run({self._name: features[None]})
-        except Exception as error:  # ONNX Runtime's own classes
+            outputs = self._session.run({self._name: features[None]})
+        except Exception as error:  # ONNX Runtime raises its own classes
             raise ModelError(f"ONNX Runtime failed on model {self.manifest.name!r}: {error}") from error
-        return np.asarray(answers[0][0], np.float32)
+        return np.asarray(outputs[0][0], np.float32)

@@ -1,4 +1,4 @@
-"""Sessions of ONNX Runtime that run where they were told to, in little memory, the same way every time."""
+"""ONNX Runtime sessions with a fixed provider, low memory use and deterministic results."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,14 +13,14 @@ __all__ = ["Session"]
 
 
 class Session:
-    """An `onnxruntime.InferenceSession` that runs on this provider and on no other.
+    """An `onnxruntime.InferenceSession` that runs on the given provider only.
 
-    A copy, or what comes out of a pickle, loads the file again.
+    Copying or unpickling loads the file again.
 
     Args:
         path: the graph.
         provider: an execution provider of ONNX Runtime.
-        threads: of one operation; None: ONNX Runtime's choice, one per core.
+        threads: per operation; None: ONNX Runtime's default, one per core.
 
     Raises:
         ModelError: if the provider is absent or does not start; if ONNX Runtime cannot run the file.
@@ -33,7 +33,7 @@ class Session:
             raise ModelError(f"ONNX Runtime has no provider {provider!r} here; it has: {', '.join(there)}")
         try:
             self._session = onnxruntime.InferenceSession(str(path), _options(threads), providers=[provider])
-        except Exception as error:  # ONNX Runtime's own classes
+        except Exception as error:  # ONNX Runtime raises its own classes
             raise ModelError(f"ONNX Runtime cannot run {path}: {error}") from error
         if self._session.get_providers()[0] != provider:  # its libraries did not load: ONNX Runtime falls back
             raise ModelError(f"ONNX Runtime's provider {provider!r} does not start here; choose another")
@@ -44,19 +44,19 @@ class Session:
         return Session, self._made_with
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """The graph's outputs, in its order, for inputs by name. May be called from several threads at once."""
+        """The graph's outputs, in graph order, for inputs by name. Thread-safe."""
         return list(self._session.run(None, dict(inputs)))
 
 
 def _options(threads: int | None) -> Any:
     """Options that keep memory near what the tensors need (the default takes twice as much for HTDemucs).
 
-    ONNX Runtime's memory pattern reserves one block for a whole run, apart from the arena that the first
-    run filled. Threads that spin while they wait take cores from whoever else works, as the reader of the
-    next segment does. The optimised graph and its kernels do not depend on either.
+    ONNX Runtime's memory pattern reserves one block for a whole run, beside the arena that the first run filled.
+    Spinning threads take cores from other work, as from the reader of the next segment. The optimised graph and its
+    kernels do not depend on either.
     """
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only: they come as exceptions, too
+    options.log_severity_level = 3  # errors only; they are raised as well
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True

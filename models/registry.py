@@ -1,4 +1,4 @@
-"""Names of models, and what stands behind each."""
+"""Names of models, and how each is loaded."""
 
 from dataclasses import dataclass
 from importlib import resources
@@ -33,11 +33,11 @@ _LONGEST_CARD = 1 << 16
 
 @dataclass(frozen=True)
 class Info:
-    """What is known of a model without loading its network.
+    """Description of a model, available without loading its network.
 
     Attributes:
-        manifest: where a file carries one.
-        card: the short form of its model card, in Markdown, where there is one.
+        manifest: None if the file has none.
+        card: the short form of the model card, in Markdown; empty if there is none.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Info:
 
 @dataclass(frozen=True)
 class Networks:
-    """The PyTorch networks of a name as demucs' bag, the files they are from, and their licence."""
+    """The PyTorch networks of a name as a demucs bag, their files and their licence."""
 
     bag: Any
     files: tuple[Path, ...]
@@ -59,7 +59,7 @@ class Networks:
 
 
 def names() -> tuple[str, ...]:
-    """Names that `load` knows, the embedded network first; `hf://user/name` and paths work, too.
+    """Names that `load` knows, the embedded network first; it also takes `hf://user/name` and paths.
 
     >>> names()[:2]
     ('compact', 'htdemucs')
@@ -77,20 +77,21 @@ def load(
     threads: int | None = None,
     segment: float | None = None,
 ) -> Model:
-    """A model, ready to separate.
+    """Load a model.
 
     Args:
         name: one of `names()`, `hf://user/name`, a bag or signature in `repo`, or the path of an .onnx,
             .safetensors or .th file.
-        repo: a folder of YAML bags and weights, instead of the hub.
+        repo: a folder of YAML bags and weights, used instead of the hub.
         backend: "auto": ONNX Runtime for .onnx files and `compact`, PyTorch for the rest.
         device: "cpu" or "cuda"; None: cpu.
-        provider: of ONNX Runtime, as "OpenVINOExecutionProvider"; None: the one of `device`.
-        threads: of one operation; None: the backend's default.
+        provider: of ONNX Runtime, e.g. "OpenVINOExecutionProvider"; None: that of `device`.
+        threads: per operation; None: the backend's default.
         segment: seconds on the overlap-add grid, at most the network's own; None: the network's own.
 
     Raises:
-        ModelError: an unknown name, a missing extra, a damaged file, a device or provider that is not there.
+        ModelError: if the name is unknown; if an extra is missing; if a file is damaged; if the device or provider is
+            not available.
     """
     file = _onnx_file(name) if repo is None else None
     chosen = ("onnx" if file else "torch") if backend == "auto" else backend
@@ -109,10 +110,10 @@ def load(
 
 
 def export_model(source: Any, path: Path, **options: Any) -> Manifest:
-    """Write a model as one .onnx file: `export.export_model`, which imports PyTorch, behind its extra.
+    """Write a model as one .onnx file: `export.export_model`, which imports PyTorch, imported on use.
 
     Raises:
-        ModelError: a name that stands for an .onnx file, the extra is missing, or as there.
+        ModelError: if the name is that of an .onnx file; if the extra is missing; as `export.export_model`.
     """
     file = _onnx_file(source) if isinstance(source, str) and options.get("repo") is None else None
     if file is not None:
@@ -123,7 +124,7 @@ def export_model(source: Any, path: Path, **options: Any) -> Manifest:
 
 
 def fetch(name: str) -> Path:
-    """Download a model's files unless they are here, check them, and tell the folder or file.
+    """Download a model's files unless they are cached, verify them, and return their folder or file.
 
     Raises:
         ModelError: as `load`.
@@ -136,10 +137,10 @@ def fetch(name: str) -> Path:
 
 
 def info(name: str) -> Info:
-    """What is known of a model; downloads nothing.
+    """Describe a model; downloads nothing.
 
     Raises:
-        ModelError: an unknown name, one that the hub cannot have, or an .onnx file that is damaged.
+        ModelError: if the name is unknown or invalid on the hub; if an .onnx file is damaged.
     """
     file = _onnx_file(name)
     if file is not None:
@@ -162,11 +163,11 @@ def _card(file: Path) -> str:
         return ""
     with card.open(encoding="utf-8", errors="replace") as text:
         short = text.read(_LONGEST_CARD).partition("\n## ")[0].strip()
-    return "".join(letter for letter in short if letter.isprintable() or letter == "\n")  # it goes to terminals
+    return "".join(letter for letter in short if letter.isprintable() or letter == "\n")  # printed on terminals
 
 
 def _onnx_file(name: str) -> Path | None:
-    """The .onnx file that `name` stands for, if it does."""
+    """The .onnx file of `name`; None if it has none."""
     if name == _EMBEDDED:
         path = Path(str(resources.files(__package__) / f"{_EMBEDDED}.onnx"))
         if not path.is_file():
@@ -208,7 +209,7 @@ def find_networks(name: str, repo: Path | None = None) -> Networks:
     """The PyTorch networks of a name.
 
     Raises:
-        ModelError: as `load`; a name that stands for an .onnx file.
+        ModelError: as `load`; if the name is that of an .onnx file.
     """
     bag = _bag(name, repo)
     weights: Any = optional(".weights", TORCH, f"model {name!r}")

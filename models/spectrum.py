@@ -1,11 +1,10 @@
 """Demucs' spectrogram and its inverse in float32, outside the network.
 
-Inside an ONNX graph they become dense convolutions. This is `_spec` and `_ispec` of the hybrid Demucs
-classes with the steps that cancel left out. They pad a segment of L frames by 3/2 hop on the left and up to
-3/2 hop beyond a whole number of hops on the right, let `torch.stft` pad by half a window more, and drop the
-two columns that touch that second padding on either side. What is left are ceil(L / hop) windows of
-n_fft = 4 hop frames, of which number k begins at frame (k - 3/2) hop, scaled by 1 / sqrt(n_fft), without the
-Nyquist bin.
+Inside an ONNX graph they become dense convolutions. This is `_spec` and `_ispec` of the hybrid Demucs classes without
+the steps that cancel. They pad a segment of L frames by 3/2 hop on the left and up to 3/2 hop beyond a whole number of
+hops on the right, let `torch.stft` pad by half a window more, and drop the two columns that touch the second padding on
+each side. This leaves ceil(L / hop) windows of n_fft = 4 hop frames, scaled by 1 / sqrt(n_fft), without the Nyquist
+bin; window k begins at frame (k - 3/2) hop.
 """
 
 import math
@@ -72,23 +71,23 @@ class Spectrum:
 
     @property
     def _lead(self) -> int:
-        """Frames that the first window begins before the segment. `hybrid_old` forgot them going back."""
+        """Frames by which the first window precedes the segment; the inverse of `hybrid_old` ignores them."""
         return self._stft.hop // 2 * 3 if self._stft.padding == "reflect" else 0
 
     def _padded(self, segment: Audio) -> Audio:
-        """`segment` with what demucs' `pad1d` puts around it: (columns + 3) * hop frames."""
+        """`segment` padded as by demucs' `pad1d` to (columns + 3) * hop frames."""
         left = self._stft.hop // 2 * 3
         right = (self._columns + 3) * self._stft.hop - left - self._frames
         if self._stft.padding == "constant":
             return np.pad(segment, ((0, 0), (left, right)))
-        extra = max(0, max(left, right) - self._frames + 1)  # too short to be reflected: zeros first
+        extra = max(0, max(left, right) - self._frames + 1)  # too short to reflect: zeros first
         extra_right = min(right, extra)
         extra_left = extra - extra_right
         longer = np.pad(segment, ((0, 0), (extra_left, extra_right)))
         return np.pad(longer, ((0, 0), (left - extra_left, right - extra_right)), mode="reflect")
 
     def _synthesis_gain(self, hann: NDArray[np.float64]) -> Floats:
-        """n_fft over the overlap-added squares of the window, two empty windows before and after included."""
+        """n_fft divided by the overlap-added squared windows, with two empty windows before and after."""
         hop = self._stft.hop
         squares = np.square(hann).reshape(4, hop)
         total = np.zeros((self._columns + 7, hop))

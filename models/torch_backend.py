@@ -14,15 +14,14 @@ from demucs.htdemucs import HTDemucs
 from ..errors import ModelError
 from ..spec import Audio, duration
 from .manifest import Edges, Lengths, Manifest, Stft, recombination
-from .model import Model, Stems, Voice
+from .model import Member, Model, Stems
 
 __all__ = ["Network", "TorchBackend", "as_bag", "from_torch", "lengths_of", "stft_of"]
 
 SELF_NORMALISED_GAIN = 1024.0
-"""Gain for networks that normalise every segment themselves, as all hybrid ones and most of `Demucs` do. They
-add 1e-5 to a segment's deviation before they divide by it, so the quieter a recording, the more that changes it. The
-demucs command therefore normalises the whole recording first, which takes a second pass; behind a large constant
-gain the 1e-5 vanishes at any level, in one pass."""
+"""Input gain for networks that normalise each segment, as all hybrid ones and most of `Demucs` do. They divide by the
+segment's deviation plus 1e-5, which matters more the quieter the recording. The demucs command therefore normalises the
+whole recording first, in a second pass; a large constant gain makes the 1e-5 negligible at any level in one pass."""
 
 Network: TypeAlias = Demucs | HDemucs | HTDemucs
 
@@ -31,14 +30,14 @@ class TorchBackend:
     """One Demucs network under PyTorch, run as `demucs.apply` runs it.
 
     Args:
-        network: a `Demucs`, `HDemucs` or `HTDemucs`; it is put in evaluation mode, on `device`.
+        network: a `Demucs`, `HDemucs` or `HTDemucs`; it is moved to `device` and set to evaluation mode.
         segment: seconds of a segment; None: the network's own.
         device: "cpu" or "cuda".
-        threads: of one operation on the CPU; None: PyTorch's number at this moment. PyTorch's results may
-            differ in the last bits with this number, so every call runs with the same one.
+        threads: per operation on the CPU; None: PyTorch's current number. PyTorch's results may differ in the last
+            bits with this number, so every call uses the same one.
 
     Raises:
-        ModelError: a device that is not there; a segment the network cannot take.
+        ModelError: if the device is not available; if the network does not take the segment.
     """
 
     def __init__(
@@ -56,14 +55,14 @@ class TorchBackend:
         self.channels = network.audio_channels
         self.stems = tuple(network.sources)
         self.segment_frames = _segment_frames(network, segment)
-        self.edges: Edges = "silence"  # as demucs, of whose networks those of any length hear nothing beyond the ends
+        self.edges: Edges = "silence"  # as demucs, which gives networks of any length nothing beyond the ends
         network.eval()
         network.to(device)
 
     def input_frames(self, frames: int) -> int:
-        """Frames that `demucs.apply.apply_model` gives the network for a chunk of `frames`.
+        """Input length that `demucs.apply.apply_model` uses for a chunk of `frames`.
 
-        `HTDemucs` trained on one length wants that length always; `Demucs` wants one that its strides
+        `HTDemucs` trained on one length takes that length only; `Demucs` takes those that its strides
         divide; `HDemucs` and other `HTDemucs` take any.
         """
         if self._forced and isinstance(self._network, HTDemucs):
@@ -75,7 +74,7 @@ class TorchBackend:
         """Stems of a segment, shape (channels, input_frames(n)) -> (stems, channels, same frames).
 
         Raises:
-            ModelError: a wrong number of channels, or no frames.
+            ModelError: if the number of channels is wrong; if there are no frames.
         """
         if segment.ndim != 2 or segment.shape[0] != self.channels or not segment.shape[1]:
             raise ModelError(f"the network takes ({self.channels}, 1 or more) frames, got {segment.shape}")
@@ -108,10 +107,10 @@ def _segment_frames(network: Network, segment: float | None) -> int:
 
 
 def as_bag(networks: Sequence[Network], weights: list[list[float]] | None, segment: float | None) -> BagOfModels:
-    """demucs' bag of networks; `segment` in seconds replaces the networks' own where they allow it.
+    """A demucs bag of networks; `segment` in seconds replaces the networks' own where they allow it.
 
     Raises:
-        ModelError: networks that disagree on stems, rate or channels; weights of another shape.
+        ModelError: if the networks differ in stems, rate or channels; if the weights have the wrong shape.
     """
     try:
         return BagOfModels(list(networks), weights, segment)
@@ -130,16 +129,16 @@ def from_torch(
     device: str | None = None,
     threads: int | None = None,
 ) -> Model:
-    """A model of a network, or of a bag of networks, in memory. See `TorchBackend` for the arguments."""
+    """A model of a network or bag of networks in memory. Arguments as for `TorchBackend`."""
     networks: Sequence[Any] = list(network.models) if isinstance(network, BagOfModels) else [network]
     weights = network.weights if isinstance(network, BagOfModels) else [[1.0] * len(networks[0].sources)]
     backends = [TorchBackend(each, segment=segment, device=device or "cpu", threads=threads) for each in networks]
-    voices = tuple(
-        Voice(backend, tuple(float(weight) for weight in row)) for backend, row in zip(backends, weights, strict=True)
+    members = tuple(
+        Member(backend, tuple(float(weight) for weight in row)) for backend, row in zip(backends, weights, strict=True)
     )
     runtime = {"torch": str(torch.__version__), "demucs": demucs.__version__, "device": device or "cpu"}
     runtime |= {"threads": str(backends[0].threads)}
-    return Model(_manifest(networks[0], backends[0], name, licence), voices, _digest(networks), runtime)
+    return Model(_manifest(networks[0], backends[0], name, licence), members, _digest(networks), runtime)
 
 
 def _digest(networks: Sequence[Network]) -> str:
@@ -173,9 +172,9 @@ def _manifest(network: Any, backend: TorchBackend, name: str, licence: str) -> M
 
 
 def lengths_of(network: Any) -> Lengths | None:
-    """The lengths of its input with which demucs runs a network; None for one that is exported for one length.
+    """Input lengths that demucs uses for a network; None for one that is exported with a fixed length.
 
-    Those of `Demucs` are the lengths that its strides divide: each step of its inmost layer adds as many frames.
+    Those of `Demucs` are the lengths that its strides divide: each step of its innermost layer adds as many frames.
     """
     if isinstance(network, HDemucs):
         return Lengths(1, 1)
@@ -186,7 +185,7 @@ def lengths_of(network: Any) -> Lengths | None:
 
 
 def stft_of(network: Any) -> Stft | None:
-    """The spectrogram that a hybrid network sees; None for a network of waveforms."""
+    """Spectrogram parameters of a hybrid network; None for a waveform network."""
     if not hasattr(network, "nfft"):
         return None
     padding = "constant" if getattr(network, "hybrid_old", False) else "reflect"

@@ -1,11 +1,10 @@
-"""Networks out of files of weights, without ever running what a file names.
+"""Reads networks from weight files without running code that a file names.
 
-A safetensors file says in its metadata which class to build; `demucs` imports whatever stands there. Here
-the name is looked up in a table of the three Demucs classes. A `.th` file is a pickle: it is read by
-PyTorch's `weights_only` unpickler, which builds tensors, plain containers and the few classes listed
-below (those of diffq for quantised weights only), and refuses all else. The eight hexadecimal digits in an
-official file name are the beginning of its sha256: they find a damaged file, but 32 bits keep nobody out,
-so they never loosen the unpickler.
+A safetensors file names the class to build in its metadata; `demucs` imports any name. Here the name is looked up in a
+table of the three Demucs classes. A `.th` file is a pickle: it is read by PyTorch's `weights_only` unpickler, which
+builds tensors, plain containers and the classes listed below (those of diffq for quantised weights only) and refuses
+all else. The eight hexadecimal digits in an official file name are the start of its sha256: they detect damage, but 32
+bits do not stop an attacker, so they never relax the unpickler.
 """
 
 import hashlib
@@ -45,8 +44,8 @@ def read_network(path: Path) -> Network:
     """The network in a `.safetensors` or `.th` file, in evaluation mode.
 
     Raises:
-        ModelError: a file that is not there, cut short, altered (where its name or itself tells), of
-            another kind, or that names a foreign class; quantised weights without the package diffq.
+        ModelError: if the file is missing, truncated, altered (as far as its name or content shows) or of another
+            kind; if it names another class; if its weights are quantised and the package diffq is missing.
     """
     if not path.is_file():
         raise ModelError(f"no file {path}")
@@ -83,7 +82,7 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
         return {"klass": klass, **arguments, "state": _state(path, tensors, metadata.get("structure"))}
     except ModelError:
         raise
-    except Exception as error:  # whatever a damaged file makes the readers raise
+    except Exception as error:  # damaged files raise arbitrary exceptions
         raise _damaged(path, error) from error
 
 
@@ -103,7 +102,7 @@ def _diffq(path: Path) -> Any:
 
 
 def _classes_in(tree: Any) -> list[Any]:
-    """Every value under a key `_class` anywhere in `tree`."""
+    """All values of keys `_class` in `tree`, at any depth."""
     if isinstance(tree, dict):
         own = [tree["_class"]] if "_class" in tree else []
         return own + [name for item in tree.values() for name in _classes_in(item)]
@@ -118,7 +117,7 @@ def _read_pickle(path: Path) -> dict[str, Any]:
             package = torch.load(path, map_location="cpu", weights_only=True)
     except ModelError:
         raise
-    except Exception as error:  # whatever a damaged or hostile file makes the unpickler raise
+    except Exception as error:  # damaged or hostile files raise arbitrary exceptions
         raise _damaged(path, error) from error
     if not isinstance(package, dict) or not {"klass", "args", "kwargs", "state"} <= package.keys():
         raise ModelError(f"{path} is not a Demucs package: it has no klass, args, kwargs and state")

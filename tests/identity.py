@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_restore.models.manifest import Edges, Manifest
-from stream_restore.models.model import Model, Voice
+from stream_restore.models.model import Member, Model
 from stream_restore.spec import Audio
 
 __all__ = ["Identity", "identity"]
@@ -36,4 +36,4 @@ class Identity:
 
 def identity(*, dry: float = 0.0, gain: float = 1.0, **options: Any) -> Model:
     manifest = Manifest("identity", "none", 1000, 2, ("all",), 100, 100, dry=dry, gains=(gain,))
-    return Model(manifest, (Voice(Identity(**options), (1.0,)),))
+    return Model(manifest, (Member(Identity(**options), (1.0,)),))

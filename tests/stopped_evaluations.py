@@ -45,7 +45,7 @@ class Evaluation:
 
 def heard(model: Model) -> int:
     """How many segments the network was given."""
-    network = model.voices[0].backend
+    network = model.members[0].backend
     assert isinstance(network, Identity)
     return len(network.heard)
 

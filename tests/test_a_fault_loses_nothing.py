@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stream_restore import api
 from stream_restore.errors import ModelError
-from stream_restore.models.model import Model, Voice
+from stream_restore.models.model import Member, Model
 from stream_restore.restoration import Restoration
 from stream_restore.spec import Audio
 
@@ -152,7 +152,7 @@ def test_a_worker_that_dies_leaves_what_can_go_on(error: Exception, jobs: int, t
     manifest = identity().manifest
 
     def restore(out: str, backend: Identity, resume: bool = False) -> None:
-        model, restoration = Model(manifest, (Voice(backend, (1.0,)),)), Restoration(jobs=jobs)
+        model, restoration = Model(manifest, (Member(backend, (1.0,)),)), Restoration(jobs=jobs)
         api.restore(tmp_path / "in.wav", tmp_path / out, model=model, restoration=restoration, resume=resume)
 
     with pytest.raises(type(error), match=str(error)):

@@ -9,10 +9,11 @@ import networks
 import numpy as np
 import pytest
 import torch
+from identity import identity
 from numpy.typing import NDArray
 
 from stream_restore.errors import ModelError
-from stream_restore.models import Backend, Model, load
+from stream_restore.models import Backend, Member, Model, Voice, load
 from stream_restore.models.torch_backend import from_torch
 
 ARCHITECTURES = tuple(networks.MAKERS)
@@ -34,7 +35,7 @@ def sound(backend: Backend, seed: int = 0) -> NDArray[np.float32]:
 
 @pytest.fixture(params=[(b, a) for b in BACKENDS for a in ARCHITECTURES], ids="-".join)
 def backend(request: pytest.FixtureRequest) -> Backend:
-    return model(*request.param).voices[0].backend
+    return model(*request.param).members[0].backend
 
 
 def test_declares_what_it_returns(backend: Backend) -> None:
@@ -82,7 +83,7 @@ def test_wrong_channels_are_refused(backend: Backend) -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_torch_equals_the_network_itself(architecture: str) -> None:
-    backend = model("torch", architecture).voices[0].backend
+    backend = model("torch", architecture).members[0].backend
     segment = sound(backend)
     with torch.no_grad():
         expected = networks.MAKERS[architecture]()(torch.from_numpy(segment)[None])[0].numpy()
@@ -92,15 +93,15 @@ def test_torch_equals_the_network_itself(architecture: str) -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_onnx_equals_torch(architecture: str) -> None:
     one, other = (model(each, architecture) for each in BACKENDS)
-    segment = sound(one.voices[0].backend)
-    expected = one.voices[0].backend.separate(segment)
-    found = other.voices[0].backend.separate(segment)
+    segment = sound(one.members[0].backend)
+    expected = one.members[0].backend.separate(segment)
+    found = other.members[0].backend.separate(segment)
     assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_both_backends_run_the_same_lengths(architecture: str) -> None:
-    one, other = (model(each, architecture).voices[0].backend for each in BACKENDS)
+    one, other = (model(each, architecture).members[0].backend for each in BACKENDS)
     for frames in (*range(1, 100), 5000, one.segment_frames):
         assert one.input_frames(frames) == other.input_frames(frames)
 
@@ -123,19 +124,19 @@ def test_torch_lengths_are_those_of_demucs() -> None:
         (networks.hdemucs(), 1000),
         (waves, waves.valid_length(1000)),
     ):
-        assert from_torch(network, name="x").voices[0].backend.input_frames(1000) == expected
+        assert from_torch(network, name="x").members[0].backend.input_frames(1000) == expected
 
 
 def test_a_bag_has_one_voice_per_network_and_its_segment() -> None:
     bag = from_torch(networks.bag(segment=0.5), name="bag")
-    assert [voice.weights for voice in bag.voices] == [(1.0, 0.0, 1.0, 0.5), (1.0, 1.0, 0.25, 1.0)]
-    assert [voice.backend.segment_frames for voice in bag.voices] == [22050, 22050]
+    assert [member.weights for member in bag.members] == [(1.0, 0.0, 1.0, 0.5), (1.0, 1.0, 0.25, 1.0)]
+    assert [member.backend.segment_frames for member in bag.members] == [22050, 22050]
 
 
 def test_a_shorter_segment_moves_the_grid() -> None:
-    torch_one = from_torch(networks.htdemucs(), name="x", segment=0.5).voices[0].backend
+    torch_one = from_torch(networks.htdemucs(), name="x", segment=0.5).members[0].backend
     assert (torch_one.segment_frames, torch_one.input_frames(7)) == (22050, 22050)
-    onnx_one = load(str(networks.exported("HTDemucs")), segment=0.1).voices[0].backend
+    onnx_one = load(str(networks.exported("HTDemucs")), segment=0.1).members[0].backend
     assert (onnx_one.segment_frames, onnx_one.input_frames(7)) == (4410, 11025)
 
 
@@ -163,8 +164,8 @@ def test_absent_cuda_is_an_error_not_a_fallback() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a machine with CUDA")
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_cuda_gives_what_the_processor_gives(architecture: str) -> None:
-    cpu = model("torch", architecture).voices[0].backend
-    cuda = from_torch(networks.MAKERS[architecture](), name=architecture, device="cuda").voices[0].backend
+    cpu = model("torch", architecture).members[0].backend
+    cuda = from_torch(networks.MAKERS[architecture](), name=architecture, device="cuda").members[0].backend
     expected, found = cpu.separate(sound(cpu)), cuda.separate(sound(cuda))
     assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
     assert (cuda.separate(sound(cuda)) == found).all()
@@ -182,3 +183,14 @@ def test_an_onnx_file_needs_onnx_and_a_name_needs_torch(tmp_path: Path) -> None:
         load(str(networks.exported("Demucs")), backend="torch")
     with pytest.raises(ModelError, match="export it first"):
         load("htdemucs", backend="onnx")
+
+
+def test_members_can_be_given_and_read_under_their_old_name() -> None:
+    model = identity()
+    named: Any = Model
+    old = named(model.manifest, voices=model.members)
+    assert Voice is Member
+    assert old == model
+    assert old.voices == old.members == model.members
+    with pytest.raises(TypeError, match="voices"):
+        named(model.manifest, members=model.members, voices=model.members)

@@ -34,8 +34,8 @@ try:
     else:
         model = load(name, threads=1)
         segment = np.linspace(-0.5, 0.5, 2 * 11025, dtype=np.float32).reshape(2, -1)
-        np.save(out, np.stack([voice.backend.separate(segment) for voice in model.voices]))
-        print(model.manifest.name, [voice.weights for voice in model.voices])
+        np.save(out, np.stack([member.backend.separate(segment) for member in model.members]))
+        print(model.manifest.name, [member.weights for member in model.members])
 except ModelError as error:
     sys.exit(f"ModelError: {error}")
 """
@@ -167,7 +167,7 @@ def test_a_quantised_bag_by_its_official_name(hub: Hub, tmp_path: Path) -> None:
         state, same = networks.quantised(network)
         path = networks.write_safetensors(network, tmp_path / f"{signature}.safetensors", state=state)
         hub.files[f"{root}/{signature}.safetensors"] = path.read_bytes()
-        expected.append(from_torch(same, name="same", threads=1).voices[0].backend)
+        expected.append(from_torch(same, name="same", threads=1).members[0].backend)
     loaded = client(hub.url, tmp_path / "home", "mdx_q", str(tmp_path / "out.npy"))
     assert loaded.returncode == 0, loaded.stderr
     assert loaded.stdout.strip() == "mdx_q [(1.0, 0.0, 1.0, 1.0), (0.0, 1.0, 1.0, 0.0)]"
@@ -217,15 +217,15 @@ def folder(path: Path) -> Path:
 def test_a_folder_of_bags_and_weights(tmp_path: Path) -> None:
     repo = folder(tmp_path)
     bag = load("mine", repo=repo)
-    assert [voice.weights for voice in bag.voices] == [(1.0, 1.0, 0.0, 0.5), (1.0, 0.0, 1.0, 1.0)]
-    assert {voice.backend.segment_frames for voice in bag.voices} == {8820}
+    assert [member.weights for member in bag.members] == [(1.0, 1.0, 0.0, 0.5), (1.0, 0.0, 1.0, 1.0)]
+    assert {member.backend.segment_frames for member in bag.members} == {8820}
     assert load("b2", repo=repo).manifest.architecture == "HDemucs"
     assert load("htdemucs", repo=repo).manifest.architecture == "HTDemucs"  # demucs' YAML, our weights
 
 
 def test_a_folder_and_memory_agree(tmp_path: Path) -> None:
-    one = load("955717e8", repo=folder(tmp_path), threads=1).voices[0].backend
-    other = from_torch(networks.htdemucs(0, segment=SEGMENT), name="x", threads=1).voices[0].backend
+    one = load("955717e8", repo=folder(tmp_path), threads=1).members[0].backend
+    other = from_torch(networks.htdemucs(0, segment=SEGMENT), name="x", threads=1).members[0].backend
     segment = np.linspace(-1, 1, 2 * 11025, dtype=np.float32).reshape(2, -1)
     assert (one.separate(segment) == other.separate(segment)).all()
 

@@ -44,7 +44,7 @@ def test_honest_files_load(tmp_path: Path, write: object, make: object) -> None:
     assert callable(make)
     network = make()
     suffix = ".th" if write is networks.write_pickle else ".safetensors"
-    backend = load(str(write(network, tmp_path / f"model{suffix}"))).voices[0].backend
+    backend = load(str(write(network, tmp_path / f"model{suffix}"))).members[0].backend
     segment = np.random.default_rng(0).standard_normal((2, backend.input_frames(44100))).astype(np.float32)
     with torch.no_grad():
         expected = network(torch.from_numpy(segment)[None])[0].numpy()
@@ -157,9 +157,9 @@ def test_quantised_weights_are_those_that_demucs_reads(tmp_path: Path, suffix: s
     path = write(network, tmp_path / f"a{suffix}", state=state)
     found, exact = load(str(path), threads=1), from_torch(network, name="exact", threads=1)
     segment = np.random.default_rng(0).standard_normal((2, 11025)).astype(np.float32)
-    stems = found.voices[0].backend.separate(segment)
-    assert (stems == from_torch(same, name="same", threads=1).voices[0].backend.separate(segment)).all()
-    assert (stems != exact.voices[0].backend.separate(segment)).any()
+    stems = found.members[0].backend.separate(segment)
+    assert (stems == from_torch(same, name="same", threads=1).members[0].backend.separate(segment)).all()
+    assert (stems != exact.members[0].backend.separate(segment)).any()
 
 
 @pytest.mark.skipif(find_spec("diffq") is None, reason="needs diffq, which has no wheel: pip install diffq")

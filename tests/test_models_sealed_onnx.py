@@ -61,7 +61,7 @@ def test_a_third_party_file_is_a_complete_model(tmp_path: Path) -> None:
     model = load(str(third_party(tmp_path / "a.onnx")))
     assert model.manifest == MANIFEST
     segment = np.ones((2, 64), np.float32)
-    assert (model.voices[0].backend.separate(segment) == 2).all()
+    assert (model.members[0].backend.separate(segment) == 2).all()
 
 
 def test_the_seal_is_the_sha256_with_its_own_digits_zero(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ MANY = replace(MANIFEST, lengths=Lengths(least=8, step=4))
 
 
 def test_a_third_party_file_may_take_many_lengths(tmp_path: Path) -> None:
-    backend = load(str(third_party(tmp_path / "a.onnx", MANY, frames="frames"))).voices[0].backend
+    backend = load(str(third_party(tmp_path / "a.onnx", MANY, frames="frames"))).members[0].backend
     assert [backend.input_frames(frames) for frames in (1, 8, 9, 64)] == [8, 8, 12, 64]
     for frames in (8, 12, 64):
         assert (backend.separate(np.ones((2, frames), np.float32)) == np.full((1, 2, frames), 2)).all()
@@ -205,7 +205,7 @@ def test_a_graph_that_answers_another_length_is_named(tmp_path: Path) -> None:
     proto = gain_model("frames")
     proto.graph.node[1].output[0] = "whole"
     proto.graph.node.append(helper.make_node("Concat", ["whole", "whole"], ["waves"], axis=3))
-    backend = load(str(write(tmp_path / "a.onnx", proto, MANY.to_json()))).voices[0].backend
+    backend = load(str(write(tmp_path / "a.onnx", proto, MANY.to_json()))).members[0].backend
     with pytest.raises(ModelError, match=r"answers \(2, 8\) with stems of shape \(1, 2, 16\)"):
         backend.separate(np.ones((2, 8), np.float32))
 

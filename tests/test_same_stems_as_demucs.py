@@ -173,7 +173,7 @@ def test_an_identity_network_returns_its_input(frames: int, options: dict[str, A
 def test_the_last_window_moves_back_over_real_sound() -> None:
     model, signal = identity(edges="mirror"), example_signal(2, 260)
     assert np.abs(through(model, signal) - signal).max() <= 1e-6
-    network: Any = model.voices[0].backend
+    network: Any = model.members[0].backend
     starts = [0, 75, 150, 160]
     assert len(network.heard) == len(starts)
     for heard, start in zip(network.heard, starts, strict=True):
@@ -184,7 +184,7 @@ def test_the_last_window_moves_back_over_real_sound() -> None:
 def test_a_short_recording_goes_on_as_its_mirror_image(frames: int) -> None:
     model, signal = identity(edges="mirror"), example_signal(2, frames)
     assert np.abs(through(model, signal) - signal).max() <= 1e-6
-    network: Any = model.voices[0].backend
+    network: Any = model.members[0].backend
     before = (100 - frames) // 2
     wanted = np.pad(signal, ((0, 0), (before, 100 - frames - before)), mode="symmetric")
     assert (network.heard[0] == wanted).all()
