@@ -28,7 +28,7 @@ def run_pass(
     saves both; if the journal already exists, `state` is restored from it and the pass continues from there.
 
     Args:
-        sources: each at its start; with a journal, frames beyond the end of the first do not count.
+        sources: each at its start; with a journal, the caller must ignore frames beyond the end of the first.
         state: all results in memory: a list, or anything that `load_state_dict` can change in place.
         journal: the caller must remove it when the work after the pass is done.
         progress: told the number of frames of each block after its use; first, the frames of an earlier run.
