@@ -3,13 +3,26 @@
 from dataclasses import dataclass
 
 from ..engine.resample import SoxrResampler
-from ..restoration.repairs import Dehum
+from ..restoration.repairs.hum.dehum import Dehum, DehumState, HumEstimate
 from ..spec import Audio, Spec
 
 __all__ = ["Hum", "HumMeter"]
 
 RATE = 4000
 """In Hz: enough harmonics to be sure, and ten times faster than the whole band."""
+
+
+EVERY = 4
+"""Hops of two seconds from one estimate to the next: each is of 52 seconds."""
+FADED_DB = 1.76
+"""By how much an estimate that is faded in and out is lower than the hum: 10*log10(3/2)."""
+
+
+class _NowAndThen(Dehum):
+    """Looks at every fourth hop only."""
+
+    def _estimate(self, state: DehumState) -> HumEstimate | None:
+        return super()._estimate(state) if state.hop % EVERY == 0 else None
 
 
 @dataclass(frozen=True)
@@ -33,12 +46,14 @@ class HumMeter:
     """Accumulates a recording block by block; memory is that of `Dehum`."""
 
     def __init__(self, spec: Spec) -> None:
+        self._rate, self._frames = spec.sample_rate, 0
         slow = Spec(min(RATE, spec.sample_rate), spec.channels)
-        self._dehum = Dehum(slow)
+        self._dehum = _NowAndThen(slow)
         self._resampler = SoxrResampler(spec, slow.sample_rate) if slow != spec else None
 
     def update(self, block: Audio) -> None:
         """Accumulate the next block, shape (channels, frames)."""
+        self._frames += block.shape[1]
         self._dehum.process(self._resampler.process(block) if self._resampler else block)
 
     def result(self) -> Hum | None:
@@ -49,4 +64,6 @@ class HumMeter:
         found = self._dehum.report()
         if not found["seconds"]:
             return None
-        return Hum(found["frequency_hz"], found["level_db"], found["seconds"], found["overtones"])
+        level = found["level_db"] + FADED_DB
+        seconds = min(EVERY * found["seconds"], self._frames / self._rate)
+        return Hum(found["frequency_hz"], level, seconds, found["overtones"])

@@ -14,7 +14,7 @@ from .level import GROUP, group_means, is_hum, shrunk, steady_level, sure_orders
 from .lines import HOP, MAINS_HZ, Complex, LineBank, Real
 from .track import BLOCK, DEVIATIONS_HZ, SLOPES, Path, block_scores, followed_phase, likeliest_path
 
-__all__ = ["Dehum", "DehumState"]
+__all__ = ["Dehum", "DehumState", "HumEstimate"]
 
 LEFT, RIGHT = 12, 12
 """Hops, of two seconds, that are looked at before and after the two that an estimate is for."""
@@ -24,7 +24,7 @@ PROMINENCE = 3.0
 
 
 @dataclass
-class Hum:
+class HumEstimate:
     """What an estimate says: line amplitudes, shape (channels, orders, groups), and the phase of the fundamental."""
 
     mains: int
@@ -159,7 +159,7 @@ class Dehum(Repair[DehumState]):
         state.tail = (1 - np.arange(self._hop) / self._hop) * now[:, self._hop :]
         return hum
 
-    def _estimate(self, state: DehumState) -> Hum | None:
+    def _estimate(self, state: DehumState) -> HumEstimate | None:
         """What is sure of the hum in the next two hops; None where nothing is."""
         valid = self._valid(state)
         index, path = self._path(state)
@@ -177,7 +177,7 @@ class Dehum(Repair[DehumState]):
         state.overtones += len(orders)
         state.frequency += MAINS_HZ[index] + float(path.deviations_hz[LEFT])
         level, weights = steady_level(groups, valid)
-        return Hum(index, shrunk(groups, level, weights), phase)
+        return HumEstimate(index, shrunk(groups, level, weights), phase)
 
     def _path(self, state: DehumState) -> tuple[int, Path]:
         """The mains frequency that is likelier, by its place in `MAINS_HZ`, and its course."""
@@ -195,7 +195,7 @@ class Dehum(Repair[DehumState]):
         inside = (cells >= 1) & ((cells + 1) * self._bank.cell <= state.audio.stop)
         return np.asarray(inside.reshape(-1, GROUP).all(axis=1), np.float64)
 
-    def _sound(self, hum: Hum, first: int) -> Real:
+    def _sound(self, hum: HumEstimate, first: int) -> Real:
         """The hum of two hops from frame `first` on, shape (channels, 2*hop).
 
         The sum over k of a[k]*z**k by Horner's rule, in pieces of one group at whose ends the amplitudes are given.
