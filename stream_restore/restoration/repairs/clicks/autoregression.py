@@ -18,6 +18,8 @@ Places = NDArray[np.int64]
 
 LOADING = 1e-9
 """White noise added to an autocorrelation, in parts of the power."""
+ANALYSED_TOGETHER = 32
+"""Frames."""
 SOLVED_TOGETHER = 1000
 """Frames: gaps that influence each other are solved together up to this length."""
 
@@ -59,6 +61,10 @@ def predictors(frames: Samples, order: int) -> Samples:
 
     By the autocorrelation of the frame under a Hann window. Returns shape (frames, order + 1).
     """
+    return np.concatenate([_predictors(group, order) for group in _groups(frames)])
+
+
+def _predictors(frames: Samples, order: int) -> Samples:
     size = frames.shape[1]
     spectra = rfft(frames * np.hanning(size + 2)[1:-1], 2 * size)
     correlation = irfft(spectra.real**2 + spectra.imag**2)[:, : order + 1]
@@ -74,6 +80,17 @@ def prediction_errors(frames: Samples, filters: Samples) -> tuple[Samples, Sampl
     Returns:
         Shape (frames * frame / 2,) each: of the sound that was framed.
     """
+    pairs = zip(_groups(frames), _groups(filters), strict=True)
+    forward, backward = zip(*(_prediction_errors(*pair) for pair in pairs), strict=True)
+    return np.concatenate(forward), np.concatenate(backward)
+
+
+def _groups(rows: Samples) -> Iterator[Samples]:
+    """So few that their spectra stay small."""
+    return (rows[first : first + ANALYSED_TOGETHER] for first in range(0, len(rows), ANALYSED_TOGETHER))
+
+
+def _prediction_errors(frames: Samples, filters: Samples) -> tuple[Samples, Samples]:
     size = frames.shape[1]
     middle = slice(size // 4, size * 3 // 4)
     spectra, response = rfft(frames), rfft(filters, size)  # what comes round stays outside of the middle
