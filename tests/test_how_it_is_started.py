@@ -36,6 +36,24 @@ def test_the_module_is_the_version_it_is_imported_as() -> None:
     assert run(MODULE, "--version").stdout.decode() == f"stream-restore {stream_restore.__version__}\n"
 
 
+@pytest.mark.parametrize(("chosen", "used"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "2"}, "2")])
+def test_blas_has_one_thread_unless_something_else_is_asked_for(chosen: dict[str, str], used: str) -> None:
+    """On busy cores, threads of small products wait for each other ten times as long as the work takes."""
+    script = """
+import os, sys
+from stream_restore.cli.__main__ import main
+assert "numpy" not in sys.modules
+sys.argv = ["stream-restore", "--version"]
+try:
+    main()
+finally:
+    print(os.environ["OPENBLAS_NUM_THREADS"])
+"""
+    environment = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"} | chosen
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.split()[-1] == used
+
+
 def test_the_module_works_on_files_and_in_pipes(recording: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.wav"
     assert run(MODULE, "degrade", str(recording), "-o", str(out), *NOTHING).returncode == 0

@@ -12,17 +12,17 @@ RATE = 4000
 """In Hz: enough harmonics to be sure, and ten times faster than the whole band."""
 
 
-EVERY = 4
+EVERY = 8
 """Hops of two seconds from one estimate to the next: each is of 52 seconds."""
 FADED_DB = 1.76
 """By how much an estimate that is faded in and out is lower than the hum: 10*log10(3/2)."""
 
 
 class _NowAndThen(Dehum):
-    """Looks at every fourth hop only."""
+    """Looks at every eighth hop only."""
 
     def _estimate(self, state: DehumState) -> HumEstimate | None:
-        return super()._estimate(state) if state.hop % EVERY == 0 else None
+        return super()._estimate(state) if state.hop % EVERY == EVERY // 2 else None
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,15 @@ class HumMeter:
 
     def __init__(self, spec: Spec) -> None:
         self._rate, self._frames = spec.sample_rate, 0
-        slow = Spec(min(RATE, spec.sample_rate), spec.channels)
+        mono, slow = Spec(spec.sample_rate, 1), Spec(min(RATE, spec.sample_rate), 1)
         self._dehum = _NowAndThen(slow)
-        self._resampler = SoxrResampler(spec, slow.sample_rate) if slow != spec else None
+        self._resampler = SoxrResampler(mono, slow.sample_rate) if slow != mono else None
 
     def update(self, block: Audio) -> None:
         """Accumulate the next block, shape (channels, frames)."""
         self._frames += block.shape[1]
-        self._dehum.process(self._resampler.process(block) if self._resampler else block)
+        mean = block.mean(axis=0, keepdims=True)
+        self._dehum.process(self._resampler.process(mean) if self._resampler else mean)
 
     def result(self) -> Hum | None:
         """What was found in all input; ends the stream."""
