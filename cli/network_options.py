@@ -11,6 +11,7 @@ from ..errors import ConfigError
 from . import paths
 
 if TYPE_CHECKING:
+    from ..restoration import noise_profile as measured
     from ..restoration.restoration import Restoration
 
 __all__ = [
@@ -91,6 +92,11 @@ MaxReduction: TypeAlias = Annotated[
     float | None, typer.Option(metavar="DB", help="The most by which noise is lowered.  [default: as the network does]")
 ]
 
+NoiseProfile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="START:END|FILE", help="Where in the recording there is nothing but noise, in seconds, or a "
+                 "file of it.  [default: found in the minute around]", show_default=False),
+]  # fmt: skip
 Headroom: TypeAlias = Annotated[
     float,
     typer.Option(metavar="DB", help="Lower all outputs by so much: room for peaks that were given back.  [default: 0]",
@@ -115,6 +121,7 @@ def restoration(
     strength: Sequence[str] | None = None,
     max_reduction: float | None = None,
     headroom: float = 0.0,
+    noise_profile: str | None = None,
 ) -> "Restoration":
     """The `Restoration` of the options."""
     from ..restoration.restoration import Restoration
@@ -132,6 +139,7 @@ def restoration(
         strengths=dict(map(_strength, strength or ())),
         max_reduction_db=max_reduction,
         headroom_db=headroom,
+        noise_profile=_noise_profile(noise_profile),
     )
 
 
@@ -147,6 +155,23 @@ def _repairs(text: str | None) -> tuple[str, ...] | None:
     if not words:
         raise ConfigError(f"--repair takes all, none, or names among {', '.join(NAMES)}; got {text!r}")
     return ordered(words)
+
+
+def _noise_profile(text: str | None) -> "measured.NoiseProfile | tuple[float, float] | None":
+    """A passage of the recording, or what is in a file."""
+    if text is None:
+        return None
+    start, colon, end = text.partition(":")
+    if colon:
+        try:
+            return float(start), float(end)
+        except ValueError:
+            pass
+    from ..audio import open_source
+    from ..restoration import measure_noise
+
+    with open_source(text) as source:
+        return measure_noise(source, name=text)
 
 
 def _strength(text: str) -> tuple[str, float]:

@@ -122,7 +122,7 @@ def restore(
     with ExitStack() as stack:
         source = stack.enter_context(open_source(input, raw=raw))
         stems = _stems(restoration, network) if save_stems else ()
-        if normalise:
+        if normalise or isinstance(restoration.noise_profile, tuple):
             source = stack.enter_context(spool(source))
         ticker = Ticker(progress, source.estimate, passes=2 if normalise else 1)
         targets: list[Target] = [output, *([residual] if residual is not None else [])]
@@ -130,6 +130,7 @@ def restore(
         work = {"restoration": asdict(replace(restoration, jobs=1)), "residual": residual is not None}
         work |= {"normalise": normalise, **(network.facts() if network else {})}
         job = Job(input, targets, stored, work, resume)
+        restoration = restoration.with_profile_of(source, network)
         if normalise:
             meter = LevelMeter()
             job.first_pass(source, restoration.before_network(source.spec), meter, ticker)

@@ -74,13 +74,15 @@ def restored(
     """`api.restore` of sound in memory."""
 
     def prepare(source: Source, ticker: Ticker) -> Stage[Any]:
+        known = restoration.with_profile_of(source, network)
         if not normalise:
-            return restoration.stage(source.spec, network)
-        level = measure(stream(source, restoration.before_network(source.spec), ticker))
+            return known.stage(source.spec, network)
+        level = measure(stream(source, known.before_network(source.spec), ticker))
         source.rewind()
-        return replace(restoration, level=level).stage(source.spec, network)
+        return replace(known, level=level).stage(source.spec, network)
 
-    return _processed(sound, sample_rate, prepare, 2 if normalise else 1, progress)
+    twice = normalise or isinstance(restoration.noise_profile, tuple)
+    return _processed(sound, sample_rate, prepare, 2 if twice else 1, progress)
 
 
 def degraded(

@@ -31,6 +31,7 @@ from .noise_floor import (
     quiet_moments,
     spectra,
 )
+from .noise_profile import NoiseProfile
 
 __all__ = ["NoiseEstimate"]
 
@@ -74,10 +75,23 @@ class NoiseEstimate(Stage[_State]):
         network: what turns features into gains.
         cell_columns: columns of a cell, a multiple of COLUMNS; the network takes what lies around, too.
         reach: cells on both sides of a cell that its floor is found in.
+        profile: the noise, where it is known; the network is then believed wholly.
+
+    Raises:
+        ConfigError: if the profile is one of another number of channels.
     """
 
-    def __init__(self, input: Spec, network: GainNetwork, cell_columns: int = CELL_COLUMNS, reach: int = REACH) -> None:
-        self._network, self._reach, self._columns = network, reach, cell_columns
+    def __init__(
+        self,
+        input: Spec,
+        network: GainNetwork,
+        cell_columns: int = CELL_COLUMNS,
+        reach: int = REACH,
+        profile: NoiseProfile | None = None,
+    ) -> None:
+        self._network, self._reach, self._columns, self._profile = network, reach, cell_columns, profile
+        if profile:
+            profile.refuse_other(input.channels)
         self._cell, self._moments = cell_columns * HOP, cell_columns // COLUMNS
         super().__init__(input, input, latency=(reach + 1) * self._cell + SIZE)
 
@@ -119,14 +133,18 @@ class NoiseEstimate(Stage[_State]):
         start = state.cell * self._cell - (OVERLAP + CONTEXT) * HOP
         frames = state.past.read(start, start + ((self._columns + OVERLAP + 2 * CONTEXT) - 1) * HOP + SIZE)
         out = [
-            self._noise(channel, find_floor(moments.read(max(0, first), last).T, (2 * self._reach + 1) * self._moments))
-            for channel, moments in zip(frames, state.moments, strict=True)
+            self._noise(frames[channel], self._floor(channel, moments.read(max(0, first), last).T))
+            for channel, moments in enumerate(state.moments)
         ]
         state.cell += 1
         state.past.forget(state.cell * self._cell - (OVERLAP + CONTEXT) * HOP)
         for moments in state.moments:
             moments.forget((state.cell - self._reach) * self._moments)
         return np.stack(out)
+
+    def _floor(self, channel: int, moments: NDArray[np.float32]) -> Floor | None:
+        found = find_floor(moments, (2 * self._reach + 1) * self._moments)
+        return self._profile.floor(channel, found) if self._profile else found
 
     def _noise(self, frames: NDArray[np.float32], floor: Floor | None) -> NDArray[np.float32]:
         """The noise in a cell of one channel, shape (frames of a cell,)."""
@@ -135,7 +153,9 @@ class NoiseEstimate(Stage[_State]):
         columns = spectra(frames[None])[0]
         seen = features(band_powers(columns), floor)
         gains = self._network.gains(seen)
-        taken = np.maximum(1 - gains - UNTOUCHED, 0) / (1 - UNTOUCHED) * _belief(gains, seen[0])[:, None]
+        taken = np.maximum(1 - gains - UNTOUCHED, 0) / (1 - UNTOUCHED)
+        if not self._profile:
+            taken *= _belief(gains, seen[0])[:, None]
         return _overlap_add(columns[CONTEXT:-CONTEXT] * per_bin(taken.T[CONTEXT:-CONTEXT]))
 
     def describe(self, state: _State) -> dict[str, Mapping[str, float]]:

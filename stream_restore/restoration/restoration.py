@@ -22,6 +22,7 @@ from ..models.model import Model
 from ..spec import Spec
 from .denoise import NoiseEstimate
 from .level import Level
+from .noise_profile import NoiseProfile, Passage, Rereadable, check_passage, measure_noise
 from .repairs.composition import NAMES, make_repairs, refuse_unknown
 from .repairs.repair import Repair
 from .separate import Separate
@@ -49,6 +50,8 @@ class Restoration:
             is on by default with the model, see `with_defaults_of`.
         strengths: by name of a repair, how much of what it changes is changed, 0 to 1; 1 where nothing is said.
         max_reduction_db: the most by which the network lowers noise; None: as it thinks best.
+        noise_profile: the noise, measured by `measure_noise`, or where in the recording there is nothing else, from so
+            many seconds to so many; None: found blindly, in the minute around.
         headroom_db: by how much all outputs are lowered, so that peaks that were given back fit in integers.
 
     Raises:
@@ -68,6 +71,7 @@ class Restoration:
     strengths: Mapping[str, float] = field(default_factory=dict)
     max_reduction_db: float | None = None
     headroom_db: float = 0.0
+    noise_profile: NoiseProfile | Passage | None = None
 
     def __post_init__(self) -> None:
         refuse_unknown([*(self.repairs or ()), *self.strengths])
@@ -75,6 +79,8 @@ class Restoration:
             raise ConfigError(f"strengths lie between 0 and 1, got {dict(self.strengths)}")
         if self.max_reduction_db is not None and not self.max_reduction_db >= 0:
             raise ConfigError(f"max_reduction_db must be 0 or more, got {self.max_reduction_db}")
+        if isinstance(self.noise_profile, tuple):
+            check_passage(self.noise_profile)
         if not (isfinite(self.headroom_db) and self.headroom_db >= 0):
             raise ConfigError(f"headroom_db must be 0 or more, got {self.headroom_db}")
 
@@ -92,6 +98,21 @@ class Restoration:
         if self.repairs is not None:
             return self
         return replace(self, repairs=NAMES if model is not None and model.gain_network is not None else ("noise",))
+
+    def with_profile_of(self, source: Rereadable, model: Model | None) -> "Restoration":
+        """With the noise that is in the passage of `noise_profile`, if that is one; `source` is rewound.
+
+        Raises:
+            ConfigError: if the passage is not in the recording; if the model is no network of gains.
+            SourceError: if the recording cannot be read.
+        """
+        if not isinstance(self.noise_profile, tuple):
+            return self
+        if model is None or model.gain_network is None:
+            raise ConfigError("a noise profile is for the repair noise with a network of gains, as compact is")
+        profile = measure_noise(source, self.noise_profile, sample_rate=model.manifest.sample_rate, name=source.name)
+        source.rewind()
+        return replace(self, noise_profile=profile)
 
     def without_effect(self, model: Model | None) -> list[str]:
         """Warnings about parameters of segments, of which a network of gains has none."""
@@ -159,6 +180,11 @@ class Restoration:
         beside = WithInput(self._separate(input, model))
         return [beside, Mix(beside.output, matrix, np.repeat(self._offsets(rows), input.channels))]
 
+    def _profile(self) -> NoiseProfile | None:
+        if isinstance(self.noise_profile, tuple):
+            raise ConfigError("where the noise lies is not enough for a stage: measure it with measure_noise")
+        return self.noise_profile
+
     def _stems(self, model: Model) -> tuple[str, ...]:
         for stem in self.stems or ():
             _index(model, stem)
@@ -191,7 +217,7 @@ class Restoration:
     def _separate(self, input: Spec, model: Model) -> Stage[Any]:
         network_input = replace(input, sample_rate=model.manifest.sample_rate)
         if model.gain_network is not None:
-            return _at_rate(input, NoiseEstimate(network_input, model.gain_network))
+            return _at_rate(input, NoiseEstimate(network_input, model.gain_network, profile=self._profile()))
         level = self.level
         separate = Separate(
             network_input,

@@ -41,8 +41,8 @@ PEAK_PERCENTILE, PEAKS_SECONDS, PEAK_OF_NOISE = 88, 0.1, 2.6
 INNER = 2.0
 """Times its own uncertainty: samples at the ends of a candidate that interpolation changes by less were right."""
 LIGHT, LONG, HEAVY, SURE = (100.0, 10.0), (500.0, 20.0), (10000.0, 200.0), (20000.0, 300.0)
-"""Least weight of a click where there are many of them; of one that shows that there are; of one alone. Each is a
-constant, and so much more for each sample."""
+"""Least weight of a click where there are many; of a long one that predictors are not to be learnt with; of one that
+shows that there are many; of one alone. Each is a constant, and so much more for each sample."""
 STEADY = (0.6, 1.6)
 """The usual error after it, in parts of the one before, if it is to show anything. Sounds begin and end."""
 MANY_A_SECOND, FEWEST, HEAVY_SHARE = 0.5, 4, 0.2
