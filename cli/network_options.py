@@ -97,6 +97,11 @@ NoiseProfile: TypeAlias = Annotated[
     typer.Option(metavar="START:END|FILE", help="Where in the recording there is nothing but noise, in seconds, or a "
                  "file of it.  [default: found in the minute around]", show_default=False),
 ]  # fmt: skip
+Latency: TypeAlias = Annotated[
+    float | None,
+    typer.Option(metavar="S", help="The most by which the output may lag behind the input, in a live pipe.  "
+                 "[default: as far as repairs look ahead]", show_default=False),
+]  # fmt: skip
 Headroom: TypeAlias = Annotated[
     float,
     typer.Option(metavar="DB", help="Lower all outputs by so much: room for peaks that were given back.  [default: 0]",
@@ -122,6 +127,7 @@ def restoration(
     max_reduction: float | None = None,
     headroom: float = 0.0,
     noise_profile: str | None = None,
+    latency: float | None = None,
 ) -> "Restoration":
     """The `Restoration` of the options."""
     from ..restoration.restoration import Restoration
@@ -140,6 +146,7 @@ def restoration(
         max_reduction_db=max_reduction,
         headroom_db=headroom,
         noise_profile=_noise_profile(noise_profile),
+        latency_seconds=latency,
     )
 
 

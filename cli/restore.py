@@ -38,6 +38,7 @@ def command(
     strength: network.Strength = None,
     max_reduction: network.MaxReduction = None,
     noise_profile: network.NoiseProfile = None,
+    latency: network.Latency = None,
     headroom: network.Headroom = 0.0,
     save_stems: Annotated[
         Path | None,
@@ -69,7 +70,7 @@ def command(
     restoration = network.restoration(
         overlap=overlap, segment=segment, context=context, shifts=shifts, seed=seed, jobs=jobs, dry=dry, stems=stems,
         repair=repair, strength=strength, max_reduction=max_reduction, headroom=headroom,
-        noise_profile=noise_profile,
+        noise_profile=noise_profile, latency=latency,
     )  # fmt: skip
     model: str | Model = name
     if restoration.uses_network:

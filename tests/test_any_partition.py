@@ -91,6 +91,11 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
         0,
     ),
     "NoiseEstimate": (lambda: NoiseEstimate(STEREO, QuietGains(), cell_columns=16, reach=2), 16384, None),
+    "NoiseEstimate, in a hurry": (
+        lambda: NoiseEstimate(STEREO, QuietGains(), cell_columns=16, reach=2, ahead=0),
+        16384,
+        None,
+    ),
     "Restoration": (lambda: Restoration().stage(Spec(1600, 1), identity(), residual=True), 120, 0),
     "Declick": (lambda: Declick(STEREO), 262144, 0),
     "Declick, of crackle": (lambda: Crackling(Spec(1000, 2)), 8192, 0),

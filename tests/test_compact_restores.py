@@ -13,6 +13,7 @@ import soxr
 import stream_restore
 from stream_restore.degradation import Degradation, mean_power
 from stream_restore.engine.stage import Stage
+from stream_restore.errors import ConfigError
 from stream_restore.measure import Distortion
 from stream_restore.models import Model, load
 from stream_restore.restoration import Restoration
@@ -112,3 +113,25 @@ def test_parameters_of_segments_are_named_as_without_effect(model: Model, compos
     assert report.warnings == ["compact has no segments: without effect is overlap, shifts"]
     plain = stream_restore.restore(tmp_path / "in.wav", tmp_path / "plain.wav", model=model)
     assert plain.warnings == []
+
+
+def test_a_latency_is_kept_and_costs_knowledge_of_the_floor(model: Model, composed: Audio) -> None:
+    clean = np.tile(composed[:1], 5)
+    noisy = clean + np.random.default_rng(0).normal(0, 0.02, clean.shape).astype(np.float32)
+    gains = {}
+    for latency in (7.0, 60.0, None):
+        stage = Restoration(repairs=("noise",), latency_seconds=latency).stage(Spec(RATE, 1), model)
+        assert stage.latency / RATE <= (latency or 40.0)
+        gains[latency] = si_sdr(clean, whole(stage, noisy)) - si_sdr(clean, noisy)
+    assert 1.0 < gains[7.0] <= gains[60.0] == gains[None]
+
+
+def test_a_latency_that_cannot_be_kept_is_refused(model: Model) -> None:
+    with pytest.raises(
+        ConfigError, match=r"noise lag by 6\.0 s at least, more than a latency of 5 s; leave a repair out"
+    ):
+        Restoration(repairs=("noise",), latency_seconds=5).stage(Spec(RATE, 2), model)
+    with pytest.raises(ConfigError, match="clipping, clicks, hum, noise lag by"):
+        Restoration(latency_seconds=30).stage(Spec(RATE, 2), model)
+    with pytest.raises(ConfigError, match="must be positive"):
+        Restoration(latency_seconds=0)

@@ -76,6 +76,7 @@ class NoiseEstimate(Stage[_State]):
         cell_columns: columns of a cell, a multiple of COLUMNS; the network takes what lies around, too.
         reach: cells on both sides of a cell that its floor is found in.
         profile: the noise, where it is known; the network is then believed wholly.
+        ahead: cells behind a cell, if they are to be fewer: the output comes sooner, and less is known of the floor.
 
     Raises:
         ConfigError: if the profile is one of another number of channels.
@@ -88,12 +89,14 @@ class NoiseEstimate(Stage[_State]):
         cell_columns: int = CELL_COLUMNS,
         reach: int = REACH,
         profile: NoiseProfile | None = None,
+        ahead: int | None = None,
     ) -> None:
         self._network, self._reach, self._columns, self._profile = network, reach, cell_columns, profile
         if profile:
             profile.refuse_other(input.channels)
         self._cell, self._moments = cell_columns * HOP, cell_columns // COLUMNS
-        super().__init__(input, input, latency=(reach + 1) * self._cell + SIZE)
+        self._ahead = reach if ahead is None else ahead
+        super().__init__(input, input, latency=(self._ahead + 1) * self._cell + SIZE)
 
     def initial_state(self) -> _State:
         channels = self.input.channels
@@ -103,7 +106,7 @@ class NoiseEstimate(Stage[_State]):
         state.past.append(block)
         while (state.analysed + 1) * self._cell + SIZE - HOP <= state.past.stop:
             self._analyse(state, self._moments)
-        return self._cells(state, state.analysed - self._reach)
+        return self._cells(state, state.analysed - self._ahead)
 
     def drain(self, state: _State) -> Audio:
         frames = state.past.stop
@@ -129,7 +132,7 @@ class NoiseEstimate(Stage[_State]):
 
     def _next(self, state: _State) -> Audio:
         first = (state.cell - self._reach) * self._moments
-        last = min(state.cell + self._reach + 1, state.analysed) * self._moments
+        last = min(state.cell + self._ahead + 1, state.analysed) * self._moments
         start = state.cell * self._cell - (OVERLAP + CONTEXT) * HOP
         frames = state.past.read(start, start + ((self._columns + OVERLAP + 2 * CONTEXT) - 1) * HOP + SIZE)
         out = [

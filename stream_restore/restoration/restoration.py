@@ -20,7 +20,7 @@ from ..engine.stage import Chain, Stage
 from ..errors import ConfigError
 from ..models.model import Model
 from ..spec import Spec
-from .denoise import NoiseEstimate
+from .denoise import REACH, NoiseEstimate
 from .level import Level
 from .noise_profile import NoiseProfile, Passage, Rereadable, check_passage, measure_noise
 from .repairs.composition import NAMES, make_repairs, refuse_unknown
@@ -52,6 +52,8 @@ class Restoration:
         max_reduction_db: the most by which the network lowers noise; None: as it thinks best.
         noise_profile: the noise, measured by `measure_noise`, or where in the recording there is nothing else, from so
             many seconds to so many; None: found blindly, in the minute around.
+        latency_seconds: the most by which the output may lag behind the input, as in a live pipe: a network of gains
+            then looks less far ahead; None: as far as it gains from.
         headroom_db: by how much all outputs are lowered, so that peaks that were given back fit in integers.
 
     Raises:
@@ -72,6 +74,7 @@ class Restoration:
     max_reduction_db: float | None = None
     headroom_db: float = 0.0
     noise_profile: NoiseProfile | Passage | None = None
+    latency_seconds: float | None = None
 
     def __post_init__(self) -> None:
         refuse_unknown([*(self.repairs or ()), *self.strengths])
@@ -81,6 +84,8 @@ class Restoration:
             raise ConfigError(f"max_reduction_db must be 0 or more, got {self.max_reduction_db}")
         if isinstance(self.noise_profile, tuple):
             check_passage(self.noise_profile)
+        if self.latency_seconds is not None and not self.latency_seconds > 0:
+            raise ConfigError(f"latency_seconds must be positive, got {self.latency_seconds}")
         if not (isfinite(self.headroom_db) and self.headroom_db >= 0):
             raise ConfigError(f"headroom_db must be 0 or more, got {self.headroom_db}")
 
@@ -138,17 +143,34 @@ class Restoration:
         Raises:
             ConfigError: if parameters do not fit; if a stem is unknown (lists those there are).
         """
-        chosen = self.with_defaults_of(model)
-        stage = chosen._at_full_level(input, model, tuple(save_stems), residual)
+        stage = self.with_defaults_of(model)._in_time(input, model, tuple(save_stems), residual)
         if not self.headroom_db:
             return stage
         return Chain(stage, Mix(stage.output, 10 ** (-self.headroom_db / 20) * np.eye(stage.output.channels)))
 
+    def _in_time(self, input: Spec, model: Model | None, save_stems: tuple[str, ...], residual: bool) -> Stage[Any]:
+        """The stage that looks ahead as far as the latency allows.
+
+        Raises:
+            ConfigError: if none does.
+        """
+        if self.latency_seconds is None:
+            return self._at_full_level(input, model, save_stems, residual, REACH)
+        for ahead in range(REACH, -1, -1):
+            stage = self._at_full_level(input, model, save_stems, residual, ahead)
+            if stage.latency <= self.latency_seconds * input.sample_rate:
+                return stage
+        repairs, least = ", ".join(self.repairs or ()), input.seconds(stage.latency)
+        raise ConfigError(
+            f"{repairs} lag by {least:.1f} s at least, more than a latency of {self.latency_seconds:g} s;"
+            " leave a repair out"
+        )
+
     def _at_full_level(
-        self, input: Spec, model: Model | None, save_stems: tuple[str, ...], residual: bool
+        self, input: Spec, model: Model | None, save_stems: tuple[str, ...], residual: bool, ahead: int
     ) -> Stage[Any]:
         before = self.classical(input)
-        network = self._network(input, model, save_stems, residual=residual and not before)
+        network = self._network(input, model, save_stems, residual=residual and not before, ahead=ahead)
         stages = [*before, *network] or [identity(input)]
         if not (residual and before) and not (residual and not network):
             return Chain(*stages)
@@ -164,7 +186,9 @@ class Restoration:
         """The repairs that act before the network, in order."""
         return make_repairs(input, self.repairs or (), self.strengths)
 
-    def _network(self, input: Spec, model: Model | None, stems: tuple[str, ...], residual: bool) -> list[Stage[Any]]:
+    def _network(
+        self, input: Spec, model: Model | None, stems: tuple[str, ...], residual: bool, ahead: int
+    ) -> list[Stage[Any]]:
         if not self.uses_network:
             if stems:
                 raise ConfigError("stems come from the network: --save-stems needs the repair noise")
@@ -177,7 +201,7 @@ class Restoration:
         rows += [_only(model, stem) for stem in stems]
         # Recombination is the same for every channel: a matrix over (input, stems) becomes one over channels.
         matrix = np.kron(np.array(rows), np.eye(input.channels))
-        beside = WithInput(self._separate(input, model))
+        beside = WithInput(self._separate(input, model, ahead))
         return [beside, Mix(beside.output, matrix, np.repeat(self._offsets(rows), input.channels))]
 
     def _profile(self) -> NoiseProfile | None:
@@ -214,10 +238,12 @@ class Restoration:
         restored = mean * (1 - rows[0][0]) if rows[0][1:].sum() else 0.0
         return [restored, *(-restored if row[0] else 0.0 for row in rows[1:])]
 
-    def _separate(self, input: Spec, model: Model) -> Stage[Any]:
+    def _separate(self, input: Spec, model: Model, ahead: int) -> Stage[Any]:
         network_input = replace(input, sample_rate=model.manifest.sample_rate)
         if model.gain_network is not None:
-            return _at_rate(input, NoiseEstimate(network_input, model.gain_network, profile=self._profile()))
+            return _at_rate(
+                input, NoiseEstimate(network_input, model.gain_network, profile=self._profile(), ahead=ahead)
+            )
         level = self.level
         separate = Separate(
             network_input,
