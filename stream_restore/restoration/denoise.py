@@ -51,6 +51,8 @@ SILENT, AT_FLOOR = -2.0, 0.3
 """Decades above the floor: what lies between would be noise."""
 BELIEVED = (0.2, 0.4)
 """Of what lies there, how much the network must take to be believed at all, and to be believed."""
+DOUBT, KNOWN = 0.25, 0.2
+"""By how much it must take more where there is next to nothing to look at, and the part of a minute that is enough."""
 BELIEVED_BANDS = 129
 REBUILT = 1.5
 """What squared Hann windows at a quarter of their length sum up to."""
@@ -158,14 +160,14 @@ class NoiseEstimate(Stage[_State]):
         gains = self._network.gains(seen)
         taken = np.maximum(1 - gains - UNTOUCHED, 0) / (1 - UNTOUCHED)
         if not self._profile:
-            taken *= _belief(gains, seen[0])[:, None]
+            taken *= _belief(gains, seen[0], floor.share)[:, None]
         return _overlap_add(columns[CONTEXT:-CONTEXT] * per_bin(taken.T[CONTEXT:-CONTEXT]))
 
     def describe(self, state: _State) -> dict[str, Mapping[str, float]]:
         return {}
 
 
-def _belief(gains: NDArray[np.float32], over: NDArray[np.float32]) -> NDArray[np.float32]:
+def _belief(gains: NDArray[np.float32], over: NDArray[np.float32], share: float) -> NDArray[np.float32]:
     """Of each band how much of what the network takes is believed, 0 to 1, shape (BANDS,).
 
     A network that is sure of noise takes most of what lies at the floor. One that is not takes a little of everything,
@@ -174,15 +176,16 @@ def _belief(gains: NDArray[np.float32], over: NDArray[np.float32]) -> NDArray[np
     Args:
         gains: shape (BANDS, columns).
         over: decades above the floor, of the same shape.
+        share: of a minute, how much was there to look at.
     """
     from scipy.ndimage import uniform_filter1d
 
     low = (over < AT_FLOOR) & (over > SILENT)
     taken = uniform_filter1d(((1 - gains) * low).sum(axis=1), BELIEVED_BANDS, mode="nearest")
     there = uniform_filter1d(low.sum(axis=1, dtype=np.float32), BELIEVED_BANDS, mode="nearest")
-    share = taken / np.maximum(there, 1)
     least, enough = BELIEVED
-    return np.asarray(np.clip((share - least) / (enough - least), 0, 1), np.float32)
+    doubt = DOUBT * max(0.0, 1 - share / KNOWN)
+    return np.asarray(np.clip((taken / np.maximum(there, 1) - doubt - least) / (enough - least), 0, 1), np.float32)
 
 
 def _overlap_add(columns: NDArray[np.complex64]) -> NDArray[np.float32]:
