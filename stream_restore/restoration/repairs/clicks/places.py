@@ -40,9 +40,10 @@ PEAK_PERCENTILE, PEAKS_SECONDS, PEAK_OF_NOISE = 88, 0.1, 2.6
 """Strings, reeds and voices have an error at each period: what most blocks reach nearby is usual, too."""
 INNER = 2.0
 """Times its own uncertainty: samples at the ends of a candidate that interpolation changes by less were right."""
-LIGHT, LONG, HEAVY, SURE = (100.0, 10.0), (500.0, 20.0), (10000.0, 200.0), (20000.0, 300.0)
+LIGHT, LONG, HEAVY = (100.0, 10.0), (500.0, 20.0), (10000.0, 200.0)
+SURE, SURE_LONG = (20000.0, 300.0), (20000.0, 1500.0)
 """Least weight of a click where there are many; of a long one that predictors are not to be learnt with; of one that
-shows that there are many; of one alone. Each is a constant, and so much more for each sample."""
+shows that there are many; of one alone, and of a long one. Each is a constant, and so much more for each sample."""
 STEADY = (0.6, 1.6)
 """The usual error after it, in parts of the one before, if it is to show anything. Sounds begin and end."""
 MANY_A_SECOND, FEWEST, HEAVY_SHARE = 0.5, 4, 0.2
@@ -139,7 +140,8 @@ class ClickFinder:
         many = max(FEWEST, MANY_A_SECOND * frames / self._rate)
         if heavy.sum() >= many and heavy.sum() >= HEAVY_SHARE * light.sum():
             return light & (not _is_even(found.gaps.begins[heavy]))
-        sure = found.weigh(SURE, STEADY)
+        short = found.gaps.sizes <= LIGHT_SECONDS * self._rate
+        sure = found.weigh(SURE, STEADY) & short | found.weigh(SURE_LONG, STEADY)
         return sure & (not _is_even(found.gaps.begins[sure]))
 
     def _candidates(self, sound: Samples, repaired: Samples, filters: Samples, sounding: Mask) -> _Candidates:
