@@ -109,7 +109,7 @@ def scores(ratings: list[Rating]) -> dict[tuple[str, str, str], float]:
     return {rating.place: rating.score for rating in ratings}
 
 
-def through(browser: Browser, key: Key, name: str) -> None:
+def take_the_test(browser: Browser, key: Key, name: str) -> None:
     """From the first page to the last."""
     begin(browser, name)
     following(browser)
@@ -330,7 +330,7 @@ def serving(server: TestServer) -> Thread:
 
 def test_a_whole_test_served(chrome: Browser, server: TestServer, made: tuple[Path, Key]) -> None:
     visit(chrome, server.url)
-    through(chrome, made[1], "Bob")
+    take_the_test(chrome, made[1], "Bob")
     chrome.until("document.getElementById('told').textContent.startsWith('Your ratings have arrived')")
     assert scores(read_ratings([made[0]])[0]) == wanted(made[1], "Bob")
     # A policy that the page breaks would be told here.
@@ -423,7 +423,7 @@ def test_on_a_small_screen_nothing_is_cut_off(browser: Browser) -> None:
 
 def test_results_can_be_saved_as_json(browser: Browser, made: tuple[Path, Key], tmp_path: Path) -> None:
     browser.send("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
-    through(browser, made[1], "Ada L.")
+    take_the_test(browser, made[1], "Ada L.")
     browser.run("document.getElementById('json').click()")
     path = tmp_path / f"ratings-{made[1].test}-Ada_L_.json"
     browser.until("true")

@@ -153,7 +153,7 @@ def test_workers_do_not_change_a_bit(jobs: int) -> None:
     assert (separated(network, signal, jobs=jobs) == separated(network, signal)).all()
 
 
-def through(model: Model, signal: Audio, **options: Any) -> Audio:
+def stems_of(model: Model, signal: Audio, **options: Any) -> Audio:
     stage = Separate(Spec(1000, 2), model, **options)
     return np.concatenate([stage.process(signal), stage.flush()], axis=1)
 
@@ -165,14 +165,14 @@ def through(model: Model, signal: Audio, **options: Any) -> Audio:
 )
 def test_an_identity_network_returns_its_input(frames: int, options: dict[str, Any]) -> None:
     signal = example_signal(2, frames)
-    out = through(identity(), signal, **options)
+    out = stems_of(identity(), signal, **options)
     assert out.shape == signal.shape
     assert np.abs(out - signal).max(initial=0) <= 1e-6
 
 
 def test_the_last_window_moves_back_over_real_sound() -> None:
     model, signal = identity(edges="mirror"), example_signal(2, 260)
-    assert np.abs(through(model, signal) - signal).max() <= 1e-6
+    assert np.abs(stems_of(model, signal) - signal).max() <= 1e-6
     network: Any = model.members[0].backend
     starts = [0, 75, 150, 160]
     assert len(network.heard) == len(starts)
@@ -183,7 +183,7 @@ def test_the_last_window_moves_back_over_real_sound() -> None:
 @pytest.mark.parametrize("frames", [1, 40, 99])
 def test_a_short_recording_goes_on_as_its_mirror_image(frames: int) -> None:
     model, signal = identity(edges="mirror"), example_signal(2, frames)
-    assert np.abs(through(model, signal) - signal).max() <= 1e-6
+    assert np.abs(stems_of(model, signal) - signal).max() <= 1e-6
     network: Any = model.members[0].backend
     before = (100 - frames) // 2
     wanted = np.pad(signal, ((0, 0), (before, 100 - frames - before)), mode="symmetric")
@@ -192,15 +192,15 @@ def test_a_short_recording_goes_on_as_its_mirror_image(frames: int) -> None:
 
 def test_context_hides_the_edges_of_a_network() -> None:
     signal = example_signal(2, 1234)
-    spoilt = through(identity(edge=20), signal)
-    hidden = through(identity(edge=20), signal, context_seconds=0.02)
+    spoilt = stems_of(identity(edge=20), signal)
+    hidden = stems_of(identity(edge=20), signal, context_seconds=0.02)
     assert np.abs(spoilt - signal).max() > 1
     assert np.abs(hidden - signal).max() <= 1e-6
 
 
 def test_mean_and_gain_are_undone() -> None:
     signal = example_signal(2, 500) + np.float32(0.25)
-    out = through(identity(), signal, mean=0.25, gain=8.0)
+    out = stems_of(identity(), signal, mean=0.25, gain=8.0)
     assert np.abs(out + 0.25 - signal).max() <= 1e-6
 
 
@@ -208,7 +208,7 @@ def test_a_sample_that_is_not_finite_is_named_with_its_time() -> None:
     signal = np.zeros((2, 500), np.float32)
     signal[1, 321] = 0.5
     with pytest.raises(ModelError, match=r"identity .* frame 321 \(0\.321 s\)"):
-        through(identity(poison=0.5), signal)
+        stems_of(identity(poison=0.5), signal)
 
 
 @pytest.mark.parametrize(
