@@ -73,6 +73,13 @@ def test_an_hour_has_no_more_slots_than_a_minute() -> None:
     assert np.mean(activity.shares()) == pytest.approx(1 / 6, rel=0.01)
 
 
+def test_one_sample_in_ten_hours_is_marked() -> None:
+    activity = Activity()
+    for minute in range(600):
+        activity.add(np.arange(60 * 44100) == (1000 if minute == 300 else -1))
+    assert np.count_nonzero(activity.shares()) == 1
+
+
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("acted")

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from stream_restore.models.export import export_model
+from stream_restore.restoration.repairs import NAMES
 
 from . import child
 from .networks import official, save
@@ -13,7 +14,7 @@ from .table import table
 
 __all__ = ["measure"]
 
-NAME = "large"
+LARGE = "large"
 TRIES = 7
 
 
@@ -25,13 +26,14 @@ def measure(options: argparse.Namespace, folder: Path) -> str:
 def _work(seconds: float, folder: Path) -> str:
     sound = write_music(folder / "in.wav", seconds)
     network = official("HTDemucs")
-    save(network, folder / "repo", NAME)
-    export_model(network, folder / "large.onnx", name=NAME)
+    save(network, folder / "repo", LARGE)
+    export_model(network, folder / "large.onnx", name=LARGE)
     ours, out = child.BIN / "stream-restore", ["-o", folder / "out.wav", "--force"]
-    large = ["--repo", folder / "repo", "-n", NAME]
+    large = ["--repo", folder / "repo", "-n", LARGE]
     commands: dict[str, list[object]] = {
         "`stream-restore degrade`": [ours, "degrade", sound, *out],
-        "`stream-restore restore`, embedded network": [ours, "restore", sound, *out],
+        "`stream-restore restore`, all repairs": [ours, "restore", sound, *out],
+        **{f"`--repair {name}`": [ours, "restore", sound, *out, "--repair", name] for name in NAMES},
         "`stream-restore restore`, htdemucs size, ONNX": [ours, "restore", sound, *out, "-n", folder / "large.onnx"],
         "`stream-restore restore`, htdemucs size, PyTorch": [ours, "restore", sound, *out, *large],
         "`demucs --shifts 0`, htdemucs size": [child.BIN / "demucs", sound, *large, "--shifts", 0, "-o", folder],

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from stream_restore.models.onnx_gains import OnnxGains
+
 from .corpus import gather
 from .export import export
 from .fit import Plan, Trainer
@@ -29,6 +31,9 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     corpus = gather(_recordings(), options.work / "sound")
     print(f"{len(corpus.training)} pieces to train on, {len(corpus.validation)} held out", flush=True)
+    if options.validate:
+        print(validate(OnnxGains(options.validate, provider="CPUExecutionProvider"), corpus.validation))
+        return
     trainer = Trainer(Plan(options.steps), partial(Scenes, corpus.training), options.work / "checkpoint.pt")
     trainer.run(_Progress(trainer))
     trainer.save()
@@ -63,6 +68,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path.home() / ".cache/stream_restore/train")
     parser.add_argument("--steps", type=int, default=Plan.steps, help="batches to learn from (default %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(default: all cores)")
+    parser.add_argument("--validate", type=Path, metavar="FILE", help="only measure this network on held-out pieces")
     parser.add_argument("-o", "--output", type=Path, default=MODEL, help="(default %(default)s)")
     return parser.parse_args()
 

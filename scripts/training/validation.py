@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from benchmarks.denoisers import oracle
 from benchmarks.figures import si_sdr_db
 from numpy.typing import NDArray
 from passes import SAMPLE_RATE, whole
 
+from stream_restore.models.model import GainNetwork
 from stream_restore.restoration.denoise import NoiseEstimate
 from stream_restore.spec import Audio, Spec
 
@@ -19,22 +21,30 @@ from .noise import steady_noise
 __all__ = ["Report", "validate"]
 
 SECONDS, JUDGED_SECONDS = 60, 10
-SNRS = (10.0, 20.0)
+SNRS = (10.0, 20.0, 30.0, 40.0)
 
 
 @dataclass(frozen=True)
 class Report:
-    """SI-SDR in dB of each piece: how clean music comes back, and the gains at `SNRS`, shape (pieces, 3)."""
+    """SI-SDR in dB of each piece: how clean music comes back, the gains at `SNRS`, and those of an oracle mask.
+
+    Shape of `figures`: (pieces, 1 + 2 * len(SNRS)).
+    """
 
     names: Sequence[str]
     figures: NDArray[np.float64]
 
     def __str__(self) -> str:
-        mean, least = self.figures.mean(axis=0), self.figures.min(axis=0)
-        worst = self.names[int(self.figures[:, 0].argmin())]
-        clean = f"clean comes back at {mean[0]:.1f} (least {least[0]:.1f}, {worst})"
-        gains = [f"{m:+.2f} (least {x:+.2f}) at {snr:g}" for snr, m, x in zip(SNRS, mean[1:], least[1:], strict=True)]
-        return f"{len(self.names)} pieces: {clean}; gain {', '.join(gains)} dB"
+        clean, ours, theirs = np.split(self.figures, [1, 1 + len(SNRS)], axis=1)
+        worst = self.names[int(clean.argmin())]
+        told = f"clean comes back at {np.median(clean):.1f} (median; least {clean.min():.1f}, {worst})"
+        return f"{len(self.names)} pieces: {told}\ngain {_gains(ours)}\noracle mask {_gains(theirs)}"
+
+
+def _gains(figures: NDArray[np.float64]) -> str:
+    mean, least = figures.mean(axis=0), figures.min(axis=0)
+    each = [f"{m:+.2f} (least {x:+.2f}) at {snr:g}" for snr, m, x in zip(SNRS, mean, least, strict=True)]
+    return f"{', '.join(each)} dB"
 
 
 class _Network:
@@ -48,9 +58,9 @@ class _Network:
             return np.asarray(self._network(torch.from_numpy(features)[None])[0])
 
 
-def validate(network: Gains, pieces: Sequence[Piece]) -> Report:
+def validate(network: Gains | GainNetwork, pieces: Sequence[Piece]) -> Report:
     """A minute from the middle of each piece is heard, ten seconds in its middle are judged."""
-    stage = NoiseEstimate(Spec(SAMPLE_RATE, 2), _Network(network))
+    stage = NoiseEstimate(Spec(SAMPLE_RATE, 2), _Network(network) if isinstance(network, Gains) else network)
     return Report([piece.name for piece in pieces], np.array([_figures(stage, piece) for piece in pieces]))
 
 
@@ -64,8 +74,9 @@ def _figures(stage: NoiseEstimate, piece: Piece) -> list[float]:
         return si_sdr_db(sound[:, judged], clean[:, judged])
 
     power = np.sqrt(np.mean(clean**2, dtype=np.float64))
-    found = [level(clean - whole(stage, clean))]
+    found, ideal = [level(clean - whole(stage, clean))], []
     for snr in SNRS:
         noisy = clean + steady_noise(rng, frames) * np.float32(power * 10 ** (-snr / 20))
         found.append(level(noisy - whole(stage, noisy)) - level(noisy))
-    return found
+        ideal.append(level(oracle(clean, noisy)) - level(noisy))
+    return [*found, *ideal]

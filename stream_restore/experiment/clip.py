@@ -194,6 +194,7 @@ class Clip:
             return {
                 name: {"slot_seconds": source.spec.seconds(found.frames), "shares": found.shares()}
                 for name, found in meter.close().items()
+                if found.counts.any()
             }
 
     def _draw(self, label: str, before: Row, after: Row, journal: Journal) -> None:

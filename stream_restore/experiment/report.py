@@ -135,14 +135,8 @@ def _picture(folder: str, name: str, model: str) -> str:
 
 def _acted(row: Mapping[str, Any]) -> str:
     """Where repairs changed a clip: a strip for each that did, as long as the clip."""
-    strips = "".join(
-        f"<dt>{escape(name)}</dt><dd>{_strip(each['shares'])}</dd>"
-        for name, each in row["acted"].items()
-        if any(each["shares"])
-    )
-    return (
-        f"<dl class=acted><dt>{escape(_signal(row))}, where</dt><dd>repairs acted</dd>{strips}</dl>" if strips else ""
-    )
+    strips = "".join(f"<dt>{escape(name)}</dt><dd>{_strip(each['shares'])}</dd>" for name, each in row["acted"].items())
+    return f"<dl class=acted><dt>{escape(_signal(row))}, where</dt><dd>repairs acted</dd>{strips}</dl>"
 
 
 def _strip(shares: Sequence[float]) -> str:

@@ -6,7 +6,6 @@ The gain of each band and column comes from a network that sees how far the soun
 `noise_floor`. It is at most 1, so nothing is added; where it is 1 the input is returned as it was.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -162,9 +161,6 @@ class NoiseEstimate(Stage[_State]):
         if not self._profile:
             taken *= _belief(gains, seen[0], floor.share)[:, None]
         return _overlap_add(columns[CONTEXT:-CONTEXT] * per_bin(taken.T[CONTEXT:-CONTEXT]))
-
-    def describe(self, state: _State) -> dict[str, Mapping[str, float]]:
-        return {}
 
 
 def _belief(gains: NDArray[np.float32], over: NDArray[np.float32], share: float) -> NDArray[np.float32]:

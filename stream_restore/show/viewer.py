@@ -139,7 +139,7 @@ def write_viewer(
         for number, track in enumerate(tracks)
     ]
     for each, track in zip(told, tracks, strict=True):
-        each["acted"] = _seen(track.acted or {})
+        each["acted"] = track.acted or {}
     _match(told, tracks)
     rate = tracks[0].source.spec.sample_rate
     series = [_series(label, segments, rate) for label, segments in (sdr or {}).items()]
@@ -173,15 +173,6 @@ def _track(
         raise SourceError(f"{track.label}: holds no sound to show")
     rms = 10 * log10(float(power)) if float(power) else None
     return {"label": track.label, "tiles": f"{TRACKS}/{number}", "audio": audio, "rms_db": rms, **tiles.close()}
-
-
-def _seen(acted: Mapping[str, Any]) -> dict[str, Any]:
-    """The repairs that changed something, with rounded shares."""
-    return {
-        name: {"slot_seconds": each["slot_seconds"], "shares": [round(share, 4) for share in each["shares"]]}
-        for name, each in acted.items()
-        if any(each["shares"])
-    }
 
 
 def _sound(stack: ExitStack, path: Path, source: Readable, journal: Journal | None) -> list[Sink]:

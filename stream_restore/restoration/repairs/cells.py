@@ -12,7 +12,7 @@ from ...engine.window import Window
 from ...spec import Audio, Spec, empty
 from .repair import Repair
 
-__all__ = ["CellRepair", "CellState", "runs", "size_at"]
+__all__ = ["CellRepair", "CellState"]
 
 
 @dataclass
@@ -31,12 +31,14 @@ class CellRepair(Repair[CellState]):
 
     Attributes:
         counts: names of the figures that `mend` adds up.
+        inner: the frames of a window that are its cell.
     """
 
     counts: ClassVar[tuple[str, ...]]
 
     def __init__(self, input: Spec, grid: int, context: int, strength: float) -> None:
         self.grid, self.context = grid, context
+        self.inner = slice(context, context + grid)
         super().__init__(input, grid - 1 + context, strength)
 
     @abstractmethod
@@ -73,7 +75,7 @@ class CellRepair(Repair[CellState]):
     def _next(self, state: CellState) -> Audio:
         begin = state.cell * self.grid
         window = state.past.read(begin - self.context, begin + self.grid + self.context)
-        given = window[:, self.context : self.context + self.grid]
+        given = window[:, self.inner]
         mended, found = self.mend(window)
         state.found += found
         state.cell += 1
@@ -82,18 +84,3 @@ class CellRepair(Repair[CellState]):
             return mended
         # Where nothing was changed, x + strength * 0 is x, bit for bit.
         return np.asarray(given + np.float32(self.strength) * (mended - given), np.float32)
-
-
-def size_at(rate: int, frames: int) -> int:
-    """The power of two that lasts about as long at this rate as `frames` do at 44.1 kHz, at least 32.
-
-    >>> size_at(48000, 2048), size_at(96000, 2048), size_at(8000, 2048)
-    (2048, 4096, 512)
-    """
-    return max(32, 1 << round(float(np.log2(frames * rate / 44100))))
-
-
-def runs(marked: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where runs of True begin and end, shape (runs,) each."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
-    return edges[::2], edges[1::2]

@@ -5,9 +5,10 @@ from typing import ClassVar
 import numpy as np
 
 from ....spec import Audio, Spec
-from ..cells import CellRepair, runs, size_at
+from ..cells import CellRepair
+from ..samples import at_once, marked, runs, size_at
 from .autoregression import Gaps, Samples, framed, interpolated, predictors
-from .places import ClickFinder, each_at_once, marked
+from .places import ClickFinder
 
 __all__ = ["Declick"]
 
@@ -48,14 +49,14 @@ class Declick(CellRepair):
         super().__init__(input, HOPS * self._finder.hop, CONTEXT_HOPS * self._finder.hop, strength)
 
     def mend(self, window: Audio) -> tuple[Audio, list[float]]:
-        inner = slice(self.context, self.context + self.grid)
+        inner = self.inner
         given = window[:, inner]
         channels = window.astype(np.float64)
         found = self._finder.find(channels)
-        clicks = np.stack([marked(gaps, window.shape[1]) for gaps, _ in found])[:, inner]
+        clicks = np.stack([marked(gaps.begins, gaps.ends, window.shape[1]) for gaps, _ in found])[:, inner]
         if not clicks.any():
             return given, [0.0, 0.0]
-        filled = np.stack(list(each_at_once(self._filled, channels, *zip(*found, strict=True))))
+        filled = np.stack(list(at_once(self._filled, channels, *zip(*found, strict=True))))
         mended = np.where(clicks, filled[:, inner], given).astype(np.float32)
         return mended, [float(len(runs(np.any(clicks, axis=0))[0])), float(clicks.sum())]
 

@@ -6,17 +6,12 @@ noise would be once for each sample. That is its weight. A click weighs hundreds
 a drum weighs much too, but then the sound after it is another than before.
 """
 
-import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import percentile_filter, uniform_filter1d
 
-from ..cells import runs
+from ..samples import Mask, at_once, marked, runs, step
 from .autoregression import (
     Gaps,
     Places,
@@ -28,7 +23,7 @@ from .autoregression import (
     unknowns,
 )
 
-__all__ = ["ClickFinder", "each_at_once", "marked"]
+__all__ = ["ClickFinder"]
 
 ORDER = 32
 GROWS, BEGINS = 3.5, 5.0
@@ -59,9 +54,6 @@ LEAST_ERROR = 1e-3
 """In parts of the sound: what is made by a computer has no noise, and all its corners would be clicks."""
 QUIETEST = 2e-5
 """Full scale is 1: the rounding of 16 bits."""
-
-Mask = NDArray[np.bool_]
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -105,16 +97,16 @@ class ClickFinder:
         """
         around = round(PEAKS_SECONDS / 2 * self._rate)
         sounding = [~_silent(channel, around) for channel in sound]
-        tentative = list(each_at_once(self._without_all, sound, sounding))
-        looked = list(each_at_once(self._look, sound, tentative, sounding))
+        tentative = list(at_once(self._without_all, sound, sounding))
+        looked = list(at_once(self._look, sound, tentative, sounding))
         chosen = [self._believed(each, int(s.sum())) for (_, each), s in zip(looked, sounding, strict=True)]
         believed = [each.gaps[which] for (_, each), which in zip(looked, chosen, strict=True)]
-        anywhere = np.any([marked(gaps, sound.shape[1]) for gaps in believed], axis=0)
+        anywhere = np.any([marked(gaps.begins, gaps.ends, sound.shape[1]) for gaps in believed], axis=0)
         gaps = [
             each.gaps[which | self._light(each) & _touching(each.gaps, anywhere)]
             for (_, each), which in zip(looked, chosen, strict=True)
         ]
-        filled = each_at_once(self._interpolated, sound, gaps, [filters for filters, _ in looked])
+        filled = at_once(self._interpolated, sound, gaps, [filters for filters, _ in looked])
         return list(zip(gaps, filled, strict=True))
 
     def _without_all(self, sound: Samples, sounding: Mask) -> Samples:
@@ -131,22 +123,23 @@ class ClickFinder:
     def _interpolated(self, sound: Samples, gaps: Gaps, filters: Samples) -> Samples:
         return interpolated(sound, gaps, dict(enumerate(filters)), self.hop)
 
+    def _short(self, found: _Candidates) -> Mask:
+        return np.asarray(found.gaps.sizes <= LIGHT_SECONDS * self._rate)
+
     def _light(self, found: _Candidates) -> Mask:
-        short = found.gaps.sizes <= LIGHT_SECONDS * self._rate
-        return found.weigh(LIGHT) & short | found.weigh(HEAVY)
+        return found.weigh(LIGHT) & self._short(found) | found.weigh(HEAVY)
 
     def _believed(self, found: _Candidates, frames: int) -> Mask:
         light, heavy = self._light(found), found.weigh(HEAVY, STEADY)
         many = max(FEWEST, MANY_A_SECOND * frames / self._rate)
         if heavy.sum() >= many and heavy.sum() >= HEAVY_SHARE * light.sum():
             return light & (not _is_even(found.gaps.begins[heavy]))
-        short = found.gaps.sizes <= LIGHT_SECONDS * self._rate
-        sure = found.weigh(SURE, STEADY) & short | found.weigh(SURE_LONG, STEADY)
+        sure = found.weigh(SURE, STEADY) & self._short(found) | found.weigh(SURE_LONG, STEADY)
         return sure & (not _is_even(found.gaps.begins[sure]))
 
     def _candidates(self, sound: Samples, repaired: Samples, filters: Samples, sounding: Mask) -> _Candidates:
         left = prediction_errors(framed(repaired, self.frame), filters)
-        usual = self._usual(*left, repaired, _step(sound))
+        usual = self._usual(*left, repaired, step(sound.astype(np.float32)))
         errors = [each * sounding for each in prediction_errors(framed(sound, self.frame), filters)]
         sizes = np.sqrt(np.minimum(*(uniform_filter1d(each**2, SMOOTH).clip(0) for each in errors))) / usual
         grown = _joined(sizes > GROWS, JOINED)
@@ -157,7 +150,7 @@ class ClickFinder:
         weight, shortened = self._weighed(sound, gaps, filters, usual)
         return _Candidates(shortened, weight, self._after_to_before(gaps, np.minimum(*np.abs(left)), ~grown))
 
-    def _usual(self, forward: Samples, backward: Samples, sound: Samples, step: float) -> Samples:
+    def _usual(self, forward: Samples, backward: Samples, sound: Samples, least_step: float) -> Samples:
         """The usual size of an error around each frame: of most samples, or of most blocks' largest."""
         median = np.median(np.abs(forward).reshape(-1, self.hop), axis=1) / 0.6745
         peaks = np.minimum(np.abs(forward), np.abs(backward)).reshape(-1, self._block).max(axis=1)
@@ -165,7 +158,7 @@ class ClickFinder:
         largest = percentile_filter(peaks, PEAK_PERCENTILE, size=nearby) / PEAK_OF_NOISE
         least = LEAST_ERROR * np.sqrt(np.square(sound).reshape(-1, self.hop).mean(axis=1))
         usual = np.maximum(np.repeat(np.maximum(median, least), self.hop), np.repeat(largest, self._block))
-        return np.asarray(np.maximum(usual, max(step, QUIETEST)))
+        return np.asarray(np.maximum(usual, max(least_step, QUIETEST)))
 
     def _weighed(self, sound: Samples, gaps: Gaps, filters: Samples, usual: Samples) -> tuple[Samples, Gaps]:
         """How much smaller errors become, in squares of the usual; and the gaps without what was right."""
@@ -197,20 +190,6 @@ class ClickFinder:
         return mean(gaps.ends, gaps.ends + self._beside) / mean(gaps.begins - self._beside, gaps.begins)
 
 
-def marked(gaps: Gaps, frames: int) -> Mask:
-    """Which of so many frames lie in gaps."""
-    marks = np.zeros(frames + 1, np.int64)
-    np.add.at(marks, gaps.begins, 1)
-    np.add.at(marks, gaps.ends, -1)
-    return np.asarray(np.cumsum(marks)[:-1] > 0)
-
-
-def each_at_once(work: Callable[..., Result], *arguments: Iterable[Any]) -> Iterator[Result]:
-    """`map`, on all cores."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return pool.map(work, *arguments)
-
-
 def _touching(gaps: Gaps, where: Mask) -> Mask:
     seen = np.concatenate([[0], np.cumsum(where)])
     return np.asarray(seen[gaps.ends] > seen[gaps.begins])
@@ -219,26 +198,15 @@ def _touching(gaps: Gaps, where: Mask) -> Mask:
 def _joined(found: Mask, apart: int) -> Mask:
     """With the places between marked ones that are so near to each other."""
     begins, ends = runs(found)
-    joined = found.copy()
-    for index in np.flatnonzero(begins[1:] - ends[:-1] <= apart):
-        joined[ends[index] : begins[index + 1]] = True
-    return joined
+    near = np.flatnonzero(begins[1:] - ends[:-1] <= apart)
+    return found | marked(ends[near], begins[near + 1], len(found))
 
 
 def _silent(sound: Samples, around: int) -> Mask:
     """Where zeros stand in a row, and so many frames around."""
-    marks = np.zeros(len(sound) + 1, np.int64)
     begins, ends = runs(sound == 0)
     long = ends - begins >= SILENT
-    np.add.at(marks, (begins[long] - around).clip(0), 1)
-    np.add.at(marks, (ends[long] + around).clip(max=len(sound)), -1)
-    return np.asarray(np.cumsum(marks)[:-1] > 0)
-
-
-def _step(sound: Samples) -> float:
-    """The least difference between values: the step of quantisation, if there was any."""
-    values = np.unique(sound.astype(np.float32))
-    return float(np.diff(values).min()) if len(values) > 1 else 0.0
+    return marked((begins[long] - around).clip(0), (ends[long] + around).clip(max=len(sound)), len(sound))
 
 
 def _is_even(places: Places) -> bool:

@@ -1,14 +1,13 @@
 """Peaks that were cut off, given back."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ....spec import Audio, Spec
-from ..cells import CellRepair, size_at
+from ..cells import CellRepair
+from ..samples import Mask, at_once, size_at
 from .aspade import solve
 from .level import clip_level
 
@@ -24,7 +23,6 @@ REACHES = (0.25, 1.0, 2.0)
 SIDE_BY_SIDE = 64
 """Frames of one job: few enough for the cache, and never more on a machine with more cores."""
 
-Mask = NDArray[np.bool_]
 Samples = NDArray[np.float32]
 
 
@@ -63,7 +61,7 @@ class Declip(CellRepair):
         self._taper = taper.astype(np.float32)
 
     def mend(self, window: Audio) -> tuple[Audio, list[float]]:
-        inner = slice(self.context, self.context + self.grid)
+        inner = self.inner
         given = window[:, inner]
         clipped = np.stack([self._clipped(channel) for channel in window])
         where = clipped[:, inner]
@@ -84,8 +82,7 @@ class Declip(CellRepair):
         frames = sound[channel[:, None], places[number]] * self._taper
         masks = clipped[channel[:, None], places[number]]
         groups = [slice(at, at + SIDE_BY_SIDE) for at in range(0, len(frames), SIDE_BY_SIDE)]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            solved = list(pool.map(lambda group: solve(frames[group], masks[group]), groups))
+        solved = list(at_once(lambda group: solve(frames[group], masks[group]), groups))
         out = np.zeros_like(sound)
         for row, begin, frame in zip(channel, starts[number], np.concatenate(solved), strict=True):
             out[row, begin : begin + self._frame] += frame * self._taper

@@ -10,7 +10,7 @@ recordings, dither of 8 bits and lossy coding from all: those are left as they a
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cells import runs
+from ..samples import runs, step
 
 __all__ = ["clip_level"]
 
@@ -47,20 +47,14 @@ def clip_level(half: Samples) -> float | None:
     if top < QUIET:
         return None
     near = half[half >= top * (1 - WIDTHS[-1] * (1 + BELOW))]
-    step = _step(near)
+    least_step = step(near)
     for width in WIDTHS:
         band = width * top
         count = int(np.count_nonzero(near >= top - band))
-        below = int(np.count_nonzero(near >= top - (1 + BELOW) * max(band, STEPS * step))) - count
+        below = int(np.count_nonzero(near >= top - (1 + BELOW) * max(band, STEPS * least_step))) - count
         if count >= LEAST_SAMPLES and count >= PILED_UP * below and _are_cut_off(half, top, band):
             return top - band
     return None
-
-
-def _step(near: Samples) -> float:
-    """The least difference between values: the step of quantisation, if there was any."""
-    values = np.unique(near)
-    return float(np.diff(values).min()) if len(values) > 1 else 0.0
 
 
 def _are_cut_off(half: Samples, top: float, band: float) -> bool:

@@ -1,0 +1,53 @@
+"""What repairs ask of samples: runs of marks, the step of quantisation, sizes at a rate, and work on all cores."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Mask", "at_once", "marked", "runs", "size_at", "step"]
+
+Mask = NDArray[np.bool_]
+Result = TypeVar("Result")
+
+
+def size_at(rate: int, frames: int) -> int:
+    """The power of two that lasts about as long at this rate as `frames` do at 44.1 kHz, at least 32.
+
+    >>> size_at(48000, 2048), size_at(96000, 2048), size_at(8000, 2048)
+    (2048, 4096, 512)
+    """
+    return max(32, 1 << round(float(np.log2(frames * rate / 44100))))
+
+
+def runs(marked: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where runs of True begin and end, shape (runs,) each."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
+    return edges[::2], edges[1::2]
+
+
+def marked(begins: NDArray[np.int64], ends: NDArray[np.int64], frames: int) -> Mask:
+    """True in the parts [begins, ends) of so many frames: what `runs` finds again where they lie apart.
+
+    >>> marked(np.array([1, 4]), np.array([3, 5]), 6)
+    array([False,  True,  True, False,  True, False])
+    """
+    marks = np.zeros(frames + 1, np.int64)
+    np.add.at(marks, begins, 1)
+    np.add.at(marks, ends, -1)
+    return np.asarray(np.cumsum(marks)[:-1] > 0)
+
+
+def step(samples: NDArray[np.float32]) -> float:
+    """The least difference between values: the step of quantisation, if there was any; 0 for less than two values."""
+    values = np.unique(samples)
+    return float(np.diff(values).min()) if len(values) > 1 else 0.0
+
+
+def at_once(work: Callable[..., Result], *arguments: Iterable[Any]) -> Iterator[Result]:
+    """`map`, on all cores."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return pool.map(work, *arguments)
