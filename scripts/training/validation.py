@@ -36,8 +36,9 @@ class Report:
 
     def __str__(self) -> str:
         clean, ours, theirs = np.split(self.figures, [1, 1 + len(SNRS)], axis=1)
-        worst = self.names[int(clean.argmin())]
-        told = f"clean comes back at {np.median(clean):.1f} (median; least {clean.min():.1f}, {worst})"
+        least = [f"{clean[place, 0]:.1f} {self.names[place]}" for place in clean[:, 0].argsort()[:3]]
+        exact = f"{np.isinf(clean).sum()} bit for bit"
+        told = f"clean comes back at {np.median(clean):.1f} (median; {exact}; least {', '.join(least)})"
         return f"{len(self.names)} pieces: {told}\ngain {_gains(ours)}\noracle mask {_gains(theirs)}"
 
 
