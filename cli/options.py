@@ -3,8 +3,9 @@
 import math
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import typer
 
@@ -40,7 +41,12 @@ __all__ = [
 
 Input: TypeAlias = Annotated[
     str,
-    typer.Argument(metavar="IN", help="A recording, or - for stdin.", show_default=False, parser=paths.file_or_stream),
+    typer.Argument(
+        metavar="IN",
+        help="A recording: a file, a URL (s3://, https://, ...), or - for stdin.",
+        show_default=False,
+        parser=paths.file_or_stream,
+    ),
 ]
 FormatName: TypeAlias = Annotated[
     str | None,
@@ -86,12 +92,13 @@ def encoding(float32: bool, int24: bool, int16: bool) -> str | None:
 
 
 def default_output(input: str, output: str | None, word: str) -> str:
-    """The output: as given; stdout for stdin; else NAME.WORD.SUFFIX beside the input."""
+    """The output: as given; stdout for stdin; else NAME.WORD.SUFFIX beside the input, for a URL here."""
     if output is not None or input == "-":
         return output or "-"
+    from ..audio import is_url
     from ..audio.formats import CONTAINERS
 
-    path = Path(input)
+    path = Path(PurePosixPath(urlsplit(input).path).name if is_url(input) else input)
     known = any(path.suffix[1:].lower() in container.suffixes for container in CONTAINERS.values())
     return str(path.with_name(f"{path.stem}.{word}{path.suffix if known else '.wav'}"))
 

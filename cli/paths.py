@@ -12,15 +12,15 @@ __all__ = ["existing", "file_on_disk", "file_or_stream", "folder_on_disk"]
 
 
 def file_or_stream(text: str) -> str:
-    """A file name, or - for stdin or stdout.
+    """A file name, a URL, or - for stdin or stdout.
 
     Raises:
         BadParameter: if it is empty or a folder.
 
-    >>> file_or_stream("tapes/a.wav"), file_or_stream("-")
-    ('tapes/a.wav', '-')
+    >>> file_or_stream("tapes/a.wav"), file_or_stream("s3://tapes/a.wav"), file_or_stream("-")
+    ('tapes/a.wav', 's3://tapes/a.wav', '-')
     """
-    if existing(text).name in ("", ".."):
+    if _named(text).name in ("", ".."):
         raise typer.BadParameter(f"{text!r} is a folder; give the name of a file")
     return text
 
@@ -29,16 +29,16 @@ def file_on_disk(text: str) -> Path:
     """The name of a file to write; not stdout.
 
     Raises:
-        BadParameter: if it is empty, a folder, or -.
+        BadParameter: if it is empty, a folder, a URL, or -.
     """
-    return Path(file_or_stream(_no_stream(text)))
+    return existing(file_or_stream(_no_stream(text)))
 
 
 def folder_on_disk(text: str) -> Path:
     """A folder to write.
 
     Raises:
-        BadParameter: if it is empty or -.
+        BadParameter: if it is empty, a URL, or -.
     """
     return existing(_no_stream(text))
 
@@ -47,8 +47,14 @@ def existing(text: str) -> Path:
     """A file or folder to read, or -; it is checked for existence when opened.
 
     Raises:
-        BadParameter: if it is empty.
+        BadParameter: if it is empty or a URL.
     """
+    if "://" in text:
+        raise typer.BadParameter(f"{text!r} is a URL, and this must be on the disk; recordings may be elsewhere")
+    return _named(text)
+
+
+def _named(text: str) -> Path:
     if not text:
         raise typer.BadParameter("a path is empty; give the name of a file or folder")
     return Path(text)

@@ -1,4 +1,4 @@
-"""Audio input and output: files, pipes and headerless samples. The only package that opens audio files.
+"""Audio input and output: files, URLs, pipes and headerless samples. The only package that opens audio files.
 
 >>> import io
 >>> from stream_restore.audio import open_source, parse_raw
@@ -16,6 +16,7 @@ from .readers import open_source
 from .sink import Position, Sink
 from .source import Source
 from .spool import spool
+from .storage import is_url
 from .writers import open_sink
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Source",
     "format_position",
     "format_timestamp",
+    "is_url",
     "open_sink",
     "open_source",
     "parse_raw",

@@ -10,7 +10,7 @@ import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from ..errors import SourceError
 from .bytestream import ByteStream, OnePass
@@ -22,19 +22,23 @@ from .pcm.wav_header import is_wav
 from .sniff import Kind, sniff
 from .source import Source
 from .spool import spool_bytes
+from .storage import Remote, is_url
 
 __all__ = ["open_source"]
 
+File: TypeAlias = Path | Remote
+"""What can be opened again."""
+
 
 def open_source(target: str | Path | BinaryIO, *, raw: RawFormat | None = None) -> Source:
-    """Open a file, "-" for stdin, or a binary stream; `raw` describes samples without a header.
+    """Open a file, an object at a URL, "-" for stdin, or a binary stream; `raw` describes samples without a header.
 
     Raises:
         SourceError: if it is missing, unreadable, a folder, empty, or holds no audio.
     """
     stream = _stream(target)
     try:
-        return _opened(stream, raw, Path(target) if isinstance(target, str | Path) else None)
+        return _opened(stream, raw, _located(target))
     except BaseException:
         stream.close()
         raise
@@ -47,7 +51,20 @@ def _stream(target: str | Path | BinaryIO) -> ByteStream:
         if sys.stdin is None:
             raise SourceError("stdin is closed; give the name of a file")
         return ByteStream(sys.stdin.buffer, "stdin", owned=False)
-    return _file(Path(target))
+    return _object(Remote(target)) if is_url(target) else _file(Path(target))
+
+
+def _located(target: str | Path | BinaryIO) -> File | None:
+    if not isinstance(target, str | Path):
+        return None
+    return Remote(target) if is_url(target) else Path(target)
+
+
+def _object(remote: Remote) -> ByteStream:
+    try:
+        return ByteStream(remote.open(), remote.name, seekable=remote.seekable)
+    except OSError as error:
+        raise SourceError(f"{remote.name}: cannot be opened: {error.strerror or error}") from error
 
 
 def _file(path: Path) -> ByteStream:
@@ -63,7 +80,7 @@ def _file(path: Path) -> ByteStream:
         raise SourceError(f"{path}: cannot be opened: {reason}") from error
 
 
-def _opened(stream: ByteStream, raw: RawFormat | None, path: Path | None) -> Source:
+def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None) -> Source:
     if raw is not None:
         return _codec(stream, raw, path) if raw.encoding in CODECS else open_pcm(stream, raw)
     head = stream.peek(40)
@@ -76,7 +93,7 @@ def _opened(stream: ByteStream, raw: RawFormat | None, path: Path | None) -> Sou
     return _foreign_file(stream, path) if stream.seekable and path else _foreign_pipe(stream)
 
 
-def _codec(stream: ByteStream, raw: RawFormat, path: Path | None) -> Source:
+def _codec(stream: ByteStream, raw: RawFormat, path: File | None) -> Source:
     """Headerless data of a codec; from a pipe by way of a temporary file."""
     if stream.seekable and path:
         stream.close()
@@ -86,10 +103,10 @@ def _codec(stream: ByteStream, raw: RawFormat, path: Path | None) -> Source:
         return _by_libsndfile(stream.name, _again(file), rereadable=False, raw=raw)
 
 
-def _foreign_file(stream: ByteStream, path: Path) -> Source:
+def _foreign_file(stream: ByteStream, path: File) -> Source:
     kind, exact = sniff(stream), _exact(stream)
     stream.close()
-    if path.suffix.lower() == ".sd2":
+    if isinstance(path, Path) and path.suffix.lower() == ".sd2":
         return _sound_designer(path)
     if exact:
         return _by_libsndfile(stream.name, path.open("rb"), rereadable=True)

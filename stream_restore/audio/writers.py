@@ -9,12 +9,14 @@ from ..errors import ConfigError
 from ..spec import Spec
 from .formats import CODECS, CONTAINERS, Format, choose, names
 from .outputs.output import Output, open_output
+from .outputs.upload import open_upload
 from .pcm.headers import AuHead, NoHead
 from .pcm.sink import PcmSink
 from .pcm.wav_writer import WavHead
 from .resumable_encoder import ENCODED, ReplayedSink
 from .samples.coding import Quantiser, needs_dither
 from .sink import Position, Sink, refuse_too_long
+from .storage import is_url
 
 __all__ = ["open_sink"]
 
@@ -33,7 +35,7 @@ def open_sink(
     continuable: bool = False,
     resume: Position | None = None,
 ) -> Sink:
-    """Open a file, "-" for stdout, or a binary stream, for audio of `spec`.
+    """Open a file, an object at a URL, "-" for stdout, or a binary stream, for audio of `spec`.
 
     * `like` is the input's format: whatever is not requested is inherited from it, see `formats.choose`.
     * Integer words get TPDF dither, a function of `seed` and the absolute frame, if and only if they are shorter than
@@ -63,7 +65,7 @@ def open_sink(
     goes_on = resume is not None
     unheeding = force or goes_on
     with ExitStack() as undo:
-        output = open_output(target, unheeding, goes_on)
+        output = open_upload(target, force) if is_url(target) else open_output(target, unheeding, goes_on)
         undo.callback(output.leave if goes_on else output.discard)
         how = (spec, form, quantiser, force)
         if (continuable or goes_on) and output.seekable() and _writes(form) != "pcm":

@@ -6,20 +6,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeAlias, TypeGuard
 
-from ..audio import Format, Position, Sink, Source, open_sink, refuse_same_file
-from ..audio.outputs.lock import refuse_busy
+from ..audio import Format, Position, Sink, Source, is_url, open_sink, refuse_same_file
+from ..audio.outputs import refuse_busy, refuse_existing_object
 from ..audio.outputs.output import claimed, part_of, refuse_existing
 from ..engine.loop import run, skip
 from ..engine.stage import Stage
 from ..errors import ClosedPipeError, ConfigError, SinkError, SourceError
 from ..spec import Audio, Spec
-from .journal import Checkpoint, Facts, Journal, file_facts, versions
+from .journal import Checkpoint, Facts, Journal, input_facts, versions
 from .resumable_pass import run_pass
 
 __all__ = ["Job", "Output", "Report", "Target"]
 
 Target: TypeAlias = str | Path | BinaryIO
-"""The path of a file, "-" for stdin or stdout, or a binary stream."""
+"""The path of a file, a URL, "-" for stdin or stdout, or a binary stream."""
 
 
 @dataclass(frozen=True)
@@ -199,13 +199,16 @@ class Job:
             refuse_busy(part_of(path))
 
     def _refuse_existing(self) -> None:
-        for target in self.targets:
-            if _is_path(target) and _is_regular(target) and not self.stored.force:
+        for target in self.targets if not self.stored.force else ():
+            if is_url(target):
+                refuse_existing_object(target)
+            elif _is_path(target) and _is_regular(target):
                 refuse_existing(Path(target))
 
     def _input_facts(self, source: Source) -> Facts | None:
-        """What identifies the input, if it is a file."""
-        return file_facts(Path(str(self.input))) if source.rereadable and _is_path(self.input) else None
+        """What identifies the input, if it is a file or an object."""
+        named = isinstance(self.input, str | Path) and str(self.input) != "-"
+        return input_facts(str(self.input)) if source.rereadable and named else None
 
     def _changes_of_input(self, before: Facts | None) -> list[str]:
         """A warning if the input changed while it was read.
@@ -213,11 +216,8 @@ class Job:
         Raises:
             SourceError: if it became shorter, so sound may be missing.
         """
-        path = Path(str(self.input))
-        if before is None or not path.exists():  # a file that was deleted is read to its end
-            return []
-        now = file_facts(path)
-        if now == before:
+        now = input_facts(str(self.input)) if before else None
+        if before is None or now is None or now == before:  # a file that was deleted is read to its end
             return []
         change = f"{self.input}: was changed while it was read, from {before['bytes']} to {now['bytes']} bytes"
         if now["bytes"] < before["bytes"]:
@@ -236,7 +236,9 @@ class Job:
     def _checkpoint(self, journal: Journal | None) -> Checkpoint | None:
         if journal is None:
             if self.resume:
-                raise ConfigError("a pipe cannot be continued: --resume needs files for input and outputs")
+                raise ConfigError(
+                    "a pipe or an upload cannot be continued: --resume needs files as outputs, and no pipe as input"
+                )
             return None
         if self.resume:
             return journal.load()
@@ -271,7 +273,7 @@ class Job:
 
 
 def _is_path(target: Target) -> TypeGuard[str | Path]:
-    return isinstance(target, str | Path) and str(target) != "-"
+    return isinstance(target, str | Path) and str(target) != "-" and not is_url(target)
 
 
 def _is_regular(target: Target) -> bool:

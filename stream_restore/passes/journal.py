@@ -22,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..audio import Position, Sink
+from ..audio import Position, Sink, is_url
+from ..audio.storage import Remote
 from ..engine.state import Arrays
 from ..errors import ConfigError, SinkError, SourceError
 
-__all__ = ["Checkpoint", "Facts", "Journal", "changes", "file_facts", "versions"]
+__all__ = ["Checkpoint", "Facts", "Journal", "changes", "file_facts", "input_facts", "versions"]
 
 Facts = Mapping[str, Any]
 """What must be equal for a run to resume, serialisable as JSON."""
@@ -188,6 +189,22 @@ def file_facts(path: Path) -> Facts:
     except OSError as error:
         raise SourceError(f"{path}: is gone: {error.strerror}") from error
     return {"path": str(path.resolve()), "bytes": found.st_size, "modified": found.st_mtime_ns}
+
+
+def input_facts(target: str | Path) -> Facts | None:
+    """What identifies a file or an object without reading it; None if it is gone.
+
+    Raises:
+        SourceError: if it cannot be reached.
+    """
+    if not is_url(target):
+        path = Path(target)
+        return file_facts(path) if path.exists() else None
+    remote = Remote(target)
+    try:
+        return remote.facts() if remote.exists() else None
+    except OSError as error:
+        raise SourceError(f"{remote.name}: cannot be reached: {error.strerror or error}") from error
 
 
 def versions() -> Facts:

@@ -7,9 +7,10 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from ...errors import ClosedPipeError, ConfigError, SinkError
+from ..storage import is_url
 from .lock import Lock
 
 __all__ = ["PART", "Output", "claimed", "open_output", "part_of", "refuse_existing", "refuse_same_file"]
@@ -139,8 +140,11 @@ class Output:
         self.check()
         try:
             self._raw.flush()
-            if self._part is not None and self._final is not None:
-                self._publish(self._part, self._final, replace)
+            if self._part is not None:
+                os.fsync(self._raw.fileno())
+                self._raw.close()
+                self._publish(self._part, replace)
+                self._release()
         except (OSError, ValueError) as error:
             self.error = self._translated(error)
             raise self.error from error
@@ -153,16 +157,18 @@ class Output:
             self._part.unlink(missing_ok=True)
         self._release()
 
-    def _publish(self, part: Path, final: Path, replace: bool) -> None:
-        os.fsync(self._raw.fileno())
-        self._raw.close()
+    def _publish(self, part: Path, replace: bool) -> None:
+        """Give a complete file its name."""
+        final = self._final or part
         # An identical file is from this same run, stopped between renaming and the next step.
         if not replace and final.exists() and not filecmp.cmp(part, final, shallow=False):
-            self._release()  # do not delete hours of work
-            raise OSError(f"came to exist meanwhile; the finished sound is kept as {part}")
+            self._came_to_exist(part)
         os.replace(part, final)
         _sync_folder(final.parent)
-        self._release()
+
+    def _came_to_exist(self, part: Path) -> NoReturn:
+        self._release()  # do not delete hours of work
+        raise OSError(f"came to exist meanwhile; the finished sound is kept as {part}")
 
     def _release(self) -> None:
         """Give up NAME.part: other runs may now write it."""
@@ -295,5 +301,5 @@ def refuse_same_file(source: str | Path | BinaryIO, target: str | Path | BinaryI
     if not (isinstance(source, str | Path) and isinstance(target, str | Path)):
         return
     first, second = Path(source), Path(target)
-    if first.is_file() and second.is_file() and first.samefile(second):
+    if (is_url(target) and source == target) or (first.is_file() and second.is_file() and first.samefile(second)):
         raise ConfigError(f"{target}: is the input itself; give the output another name")

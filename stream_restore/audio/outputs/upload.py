@@ -1,0 +1,74 @@
+"""Outputs at a URL: written to the disk, stored when complete."""
+
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from ...errors import SinkError
+from ..storage import Remote
+from .output import PART, Output
+
+__all__ = ["open_upload", "refuse_existing_object"]
+
+
+class Upload(Output):
+    """A file in the folder for temporary files (environment variable TMPDIR), uploaded when it is complete.
+
+    Formats complete their headers at the end, and a failed upload can be made again; so the disk must hold it.
+    """
+
+    def __init__(self, remote: Remote, part: Path) -> None:
+        super().__init__(part.open("wb+", buffering=0), remote.name, part)
+        self._remote = remote
+
+    def _publish(self, part: Path, replace: bool) -> None:
+        if not replace and self._remote.exists():
+            self._came_to_exist(part)
+        try:
+            self._remote.upload(part)
+        except OSError as error:
+            self._release()
+            raise OSError(error.errno, f"{error.strerror or error}; the finished sound is kept as {part}") from error
+        shutil.rmtree(part.parent)
+
+    def discard(self) -> None:
+        folder = self._part.parent if self._part else None
+        super().discard()
+        if folder:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def open_upload(url: str, force: bool) -> Upload:
+    """Open an object for writing.
+
+    Raises:
+        ConfigError: if the storage is unknown or takes nothing.
+        SinkError: if it exists and `force` is off, the storage cannot be reached, or there is no temporary folder.
+    """
+    remote = Remote(url)
+    remote.refuse_unwritable()
+    if not force:
+        refuse_existing_object(url)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="stream-restore-"))
+        return Upload(remote, folder / f"{PurePosixPath(urlsplit(url).path).name}{PART}")
+    except OSError as error:
+        raise SinkError(f"{remote.name}: cannot be created: {error.strerror or error}") from error
+
+
+def refuse_existing_object(url: str) -> None:
+    """Refuse to replace an object.
+
+    Raises:
+        SinkError: if it exists, or the storage cannot be reached.
+    """
+    remote = Remote(url)
+    try:
+        exists = remote.exists()
+    except OSError as error:
+        raise SinkError(f"{remote.name}: cannot be reached: {error.strerror or error}") from error
+    if exists:
+        raise SinkError(f"{remote.name}: exists; --force replaces it")
