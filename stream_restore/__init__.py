@@ -44,7 +44,7 @@ __all__ = [
     "restore",
 ]
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 _HOMES = {
     "api": ("Output", "Report", "compare", "degrade", "restore"),
