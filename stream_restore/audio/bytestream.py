@@ -43,10 +43,10 @@ class ByteStream:
             self._marked += taken
         return taken
 
-    def peek(self, size: int) -> bytes:
-        """The next `size` bytes without consuming them, fewer only at the end of the stream."""
+    def peek(self, size: int, start: int = 0) -> bytes:
+        """The next `size` bytes from `start` on, without consuming them, fewer only at the end of the stream."""
         self._fill(size)
-        return bytes(self._ahead[:size])
+        return bytes(self._ahead[start:size])
 
     def skip(self, size: int) -> int:
         """Skip `size` bytes; return the number skipped, smaller only at the end of the stream."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from ..errors import ConfigError
+from .tags.extras import Extras
 
 __all__ = [
     "CODECS",
@@ -82,6 +83,7 @@ class Format:
         tags: "title", "artist", "album", "date", ... and their values.
         channel_mask: loudspeaker positions, as the bits of WAVE_FORMAT_EXTENSIBLE; 0 if unknown.
         big_endian: byte order of headerless samples.
+        extras: what else the input holds: pictures, chunks, chapters.
     """
 
     container: str
@@ -89,6 +91,7 @@ class Format:
     tags: Mapping[str, str] = field(default_factory=dict)
     channel_mask: int = 0
     big_endian: bool = False
+    extras: Extras = field(default_factory=Extras, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -195,8 +198,8 @@ def choose(name: str, container: str | None, encoding: str | None, like: Format 
     found = _container(name, container, like)
     bare, big = _endian(found, encoding, like)
     word = _encoding(found, bare, like, pipe or name == "-")
-    tags, mask = (like.tags, like.channel_mask) if like else ({}, 0)
-    return Format(found, word, tags, mask, big)
+    tags, mask, extras = (like.tags, like.channel_mask, like.extras) if like else ({}, 0, Extras())
+    return Format(found, word, tags, mask, big, extras)
 
 
 def refuse_unwritable(container: str, encoding: str | None) -> None:

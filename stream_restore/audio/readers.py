@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -23,6 +24,7 @@ from .sniff import Kind, sniff
 from .source import Source
 from .spool import spool_bytes
 from .storage import Remote, is_url
+from .tags.source_extras import add_extras, leading_tags
 
 __all__ = ["open_source"]
 
@@ -90,7 +92,9 @@ def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None) -> Sou
         wav = open_wav(stream)
         if wav is not None:
             return wav
-    return _foreign_file(stream, path) if stream.seekable and path else _foreign_pipe(stream)
+    if stream.seekable and path:
+        return add_extras(_foreign_file(stream, path), lambda: path.open("rb"))
+    return _foreign_pipe(stream)
 
 
 def _codec(stream: ByteStream, raw: RawFormat, path: File | None) -> Source:
@@ -158,13 +162,19 @@ def _foreign_pipe(stream: ByteStream) -> Source:
     if kind.streams and not exact:
         from .ffmpeg.source import AvSource
 
-        one_pass = OnePass(stream)
-        return AvSource(stream.name, lambda: OggWatch(one_pass) if kind.ogg else one_pass, rereadable=False)
+        one_pass, tags = OnePass(stream), leading_tags(stream)
+        source = AvSource(stream.name, lambda: OggWatch(one_pass) if kind.ogg else one_pass, rereadable=False)
+        return add_extras(source, lambda: BytesIO(tags), at_once=True)
     with spool_bytes(stream) as file:
         stream.close()
         if exact:
-            return _by_libsndfile(stream.name, _again(file), rereadable=False)
-        return _foreign(stream.name, lambda: _again(file), kind, rereadable=False)
+            spooled = _by_libsndfile(stream.name, _again(file), rereadable=False)
+        else:
+            spooled = _foreign(stream.name, lambda: _again(file), kind, rereadable=False)
+        position = os.lseek(file.fileno(), 0, os.SEEK_CUR)  # which duplicates of a file share
+        add_extras(spooled, lambda: _again(file), at_once=True)
+        os.lseek(file.fileno(), position, os.SEEK_SET)
+        return spooled
 
 
 def _again(file: BinaryIO) -> BinaryIO:

@@ -57,6 +57,7 @@ class ReplayedSink(PcmSink):
         if not self._kept:
             self._output.discard()
         self._encoder.close()
+        self.warnings += [text for text in self._encoder.warnings if text not in self.warnings]
         # Only now: a run stopped between the two can then write the same file again.
         self._output.discard()
 

@@ -12,6 +12,7 @@ from .formats import CONTAINERS, Format, word_of
 from .outputs.output import Output
 from .positions import format_position
 from .samples.coding import Quantiser, Values
+from .tags.left_out import left_out
 
 __all__ = ["Position", "Sink"]
 
@@ -33,12 +34,14 @@ class Sink(ABC):
         name: for messages.
         spec: sample rate and channels.
         format: container, encoding and tags of the output.
+        warnings: messages for the user on what of the input's tags is left out; complete once it is closed.
     """
 
     def __init__(self, output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> None:
         self.name = output.name
         self.spec = spec
         self.format = form
+        self.warnings: list[str] = []
         self._output = output
         self._quantiser = quantiser
         self._force = force
@@ -106,6 +109,7 @@ class Sink(ABC):
         self._open = False
         try:
             self._finish()
+            self.warnings += left_out(self.format, self.spec, pipe=not self._output.seekable())
             self._publish()
         except BaseException:
             self._let_go()

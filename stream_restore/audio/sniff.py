@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .bytestream import ByteStream
 
-__all__ = ["Kind", "sniff"]
+__all__ = ["Kind", "id3_size", "sniff"]
 
 _ONE_PASS = (b"fLaC", b"OggS", b".snd", b"\x1a\x45\xdf\xa3")
 """FLAC, Ogg, AU, and EBML (Matroska and WebM)."""
@@ -41,7 +41,7 @@ def sniff(stream: ByteStream) -> Kind:
 
 
 def _mpeg(stream: ByteStream, head: bytes) -> Kind:
-    start = _id3_size(head)
+    start = id3_size(head)
     if start > _LARGEST_ID3:
         return Kind(streams=False)
     audio = stream.peek(start + _MPEG_FRAME)[start:]
@@ -51,7 +51,7 @@ def _mpeg(stream: ByteStream, head: bytes) -> Kind:
     return Kind(streams=not tagged, exact=tagged)
 
 
-def _id3_size(head: bytes) -> int:
+def id3_size(head: bytes) -> int:
     """Size in bytes of an ID3v2 tag at the start; it is stored as four groups of seven bits."""
     if head[:3] != b"ID3" or len(head) < 10:
         return 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +18,7 @@ from .resumable_encoder import ENCODED, ReplayedSink
 from .samples.coding import Quantiser, needs_dither
 from .sink import Position, Sink, refuse_too_long
 from .storage import is_url
+from .tags.inherited import inherited_tags
 
 __all__ = ["open_sink"]
 
@@ -56,6 +58,8 @@ def open_sink(
     """
     name = str(target) if isinstance(target, str | Path) else "-"
     form = choose(name, container, encoding, like, pipe=Path(name).exists() and not Path(name).is_file())
+    tags, notes = inherited_tags(form)
+    form = replace(form, tags=tags)
     if spec.sample_rate >= 2**32:
         raise ConfigError(f"{name}: no file says a rate of {spec.sample_rate} Hz; resample it")
     dither = needs_dither(form.encoding, like)
@@ -79,6 +83,7 @@ def open_sink(
         if resume is not None:
             sink.go_on(resume)
         undo.pop_all()
+        sink.warnings += notes
         return sink
 
 
@@ -94,7 +99,7 @@ def _writer(output: Output, spec: Spec, form: Format, quantiser: Quantiser, forc
 
         return Sd2Sink(output, spec, form, quantiser, force)
     if writer == "pcm":
-        return PcmSink(output, spec, form, quantiser, force, _HEADS[form.container](spec, form))
+        return PcmSink(output, spec, form, quantiser, force, _HEADS[form.container](spec, form, not output.seekable()))
     if writer == "sndfile":
         from .sndfile.sink import SndfileSink
 
@@ -109,9 +114,9 @@ def _writes(form: Format) -> str:
     return "sndfile" if form.encoding in CODECS else CONTAINERS[form.container].writer
 
 
-_HEADS: dict[str, Callable[[Spec, Format], WavHead | AuHead | NoHead]] = {
-    "wav": WavHead,
-    "rf64": WavHead,
-    "au": AuHead,
-    "raw": lambda spec, form: NoHead(),
+_HEADS: dict[str, Callable[[Spec, Format, bool], WavHead | AuHead | NoHead]] = {
+    "wav": lambda spec, form, pipe: WavHead(spec, form, pipe=pipe),
+    "rf64": lambda spec, form, pipe: WavHead(spec, form, pipe=pipe),
+    "au": lambda spec, form, pipe: AuHead(spec, form),
+    "raw": lambda spec, form, pipe: NoHead(),
 }

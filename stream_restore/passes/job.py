@@ -153,6 +153,7 @@ class Job:
             report.found = stage.findings()
             report.warnings = source.warnings + self._changes_of_input(facts)
             report.clipped = {sink.name: sink.clipped for sink in sinks if sink.clipped}
+        report.warnings += dict.fromkeys(text for sink in sinks for text in sink.warnings)
         for done in (journal, self._journal(facts, ".first")):
             if done:
                 done.remove()

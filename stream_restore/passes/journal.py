@@ -37,7 +37,7 @@ EVERY_SECONDS = 1.0
 SHARE = 20
 """The time between two checkpoints is at least this multiple of the time one takes: at most 5 % overhead."""
 
-_PACKAGES = ("numpy", "scipy", "soxr", "soundfile", "av")
+_PACKAGES = ("numpy", "scipy", "soxr", "soundfile", "av", "mutagen")
 
 
 @dataclass(frozen=True)

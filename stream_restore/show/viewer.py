@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 from math import isfinite, log10
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
-from ..audio import Position, Sink, open_sink
+from ..audio import Format, Position, Sink, open_sink
 from ..audio.outputs.atomic_file import make_folder, remove, sync, write_atomic
 from ..audio.outputs.output import PART, part_of
+from ..audio.tags import Extras
 from ..engine.exact_sum import MeanSquare
 from ..engine.loop import Readable
 from ..errors import ConfigError, SourceError
@@ -186,7 +187,7 @@ def _sound(stack: ExitStack, path: Path, source: Readable, journal: Journal | No
     sink = open_sink(
         path,
         source.spec,
-        like=getattr(source, "format", None),
+        like=_bare(getattr(source, "format", None)),
         encoding="s16",
         force=True,
         continuable=journal is not None,
@@ -194,6 +195,11 @@ def _sound(stack: ExitStack, path: Path, source: Readable, journal: Journal | No
         resume=(checkpoint.outputs or (Position(checkpoint.frames, 0),))[0] if checkpoint else None,
     )
     return [stack.enter_context(sink)]
+
+
+def _bare(form: Format | None) -> Format | None:
+    """A page has no use for pictures and chunks."""
+    return replace(form, extras=Extras()) if form else None
 
 
 def _match(told: list[dict[str, Any]], tracks: Sequence[Track]) -> None:

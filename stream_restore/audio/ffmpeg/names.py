@@ -4,7 +4,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from av.stream import Disposition
+
 from ..formats import Format
+from ..tags.extras import Extras
 
 __all__ = ["DEMUXERS", "LOSSLESS", "format_of", "layout_mask"]
 
@@ -37,6 +40,9 @@ _STREAM_TAGS = {"language", "handler_name", "vendor_id", "encoder", "duration"}
 _TAG_NAMES = {"author": "artist"}
 """FFmpeg's names for tags of some containers, and its usual names for them."""
 
+_LANGUAGE = re.compile("(?<=^lyrics)-.*")
+"""An ID3 tag says the language of lyrics."""
+
 _FRONT = ["FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR"]
 _SPEAKERS = [*_FRONT, "TC", "TFL", "TFC", "TFR", "TBL", "TBC", "TBR"]
 """In bit order, in FFmpeg as in WAVE_FORMAT_EXTENSIBLE."""
@@ -53,7 +59,13 @@ def format_of(container: Any, stream: Any) -> Format:
         name = "alac"
     encoding = _encoding(codec, stream.codec_context.format.packed.name)
     tags = _tags(stream.metadata, _STREAM_TAGS) | _tags(container.metadata, set())
-    return Format(name, encoding, tags, layout_mask(stream.codec_context.layout.channels))
+    chapters: list[Any] = getattr(container, "chapters", list)()  # older versions of PyAV cannot tell
+    extras = Extras(chapters=chapters, covers=sum(map(_is_picture, container.streams.video)))
+    return Format(name, encoding, tags, layout_mask(stream.codec_context.layout.channels), extras=extras)
+
+
+def _is_picture(stream: Any) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _encoding(codec: str, decoded: str) -> str:
@@ -66,7 +78,7 @@ def _encoding(codec: str, decoded: str) -> str:
 
 
 def _tags(metadata: Mapping[str, str], without: set[str]) -> dict[str, str]:
-    names = {name: _TAG_NAMES.get(name.lower(), name.lower()) for name in metadata}
+    names = {name: _TAG_NAMES.get(name.lower(), _LANGUAGE.sub("", name.lower())) for name in metadata}
     return {names[name]: text for name, text in metadata.items() if text and names[name] not in without | _FILE_TAGS}
 
 

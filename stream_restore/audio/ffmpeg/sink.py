@@ -18,6 +18,8 @@ from ..positions import format_position
 from ..samples.coding import Quantiser, Values
 from ..samples.fixed_blocks import FixedBlocks
 from ..sink import Sink
+from ..tags.attach import attach
+from ..tags.comments import chapter_comments
 
 __all__ = ["AvSink"]
 
@@ -69,6 +71,10 @@ class AvSink(Sink):
             elif form.encoding not in _STORED:
                 stream.codec_context.bit_rate = _BITS_PER_SECOND * self.spec.channels
             self._container.metadata.update(form.tags)
+            if form.container in ("flac", "opus"):  # FFmpeg writes no chapters there, or rounds their seconds up
+                self._container.metadata.update(chapter_comments(form.extras.chapters))
+            elif form.extras.chapters:
+                self._container.set_chapters(list(form.extras.chapters))
             self._container.start_encoding()
         except (av.error.FFmpegError, ValueError) as error:
             self._output.discard()
@@ -90,6 +96,7 @@ class AvSink(Sink):
         self._put(self._blocks.rest())
         self._encode(None)
         self._guarded(self._container.close)
+        self.warnings += attach(self._output, self.format, self.spec)
 
     def _release(self) -> None:
         with suppress(av.error.FFmpegError):

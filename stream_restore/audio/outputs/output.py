@@ -75,6 +75,18 @@ class Output:
         """The position of the next write, in bytes."""
         return self._raw.tell() if self.seekable() else self._written
 
+    def truncate(self, size: int) -> None:
+        """Cut the file to `size` bytes; for libraries that patch their output.
+
+        Raises:
+            SinkError: if the system reports an error.
+        """
+        try:
+            self._raw.truncate(size)
+        except (OSError, ValueError) as error:
+            self.error = self._translated(error)
+            raise self.error from error
+
     def check(self) -> None:
         """Raise the first failure.
 

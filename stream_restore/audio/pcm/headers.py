@@ -22,7 +22,7 @@ class Head(Protocol):
         """The header for `size` bytes of samples, of the same length as `start`'s."""
 
     def padding(self, size: int) -> bytes:
-        """The bytes that follow `size` bytes of samples in a file."""
+        """The bytes that follow `size` bytes of samples in a file, chunks included."""
 
 
 class AuHead:

@@ -7,8 +7,9 @@ from ..bytestream import ByteStream
 from ..formats import WORDS, Format
 from ..samples.coding import decode
 from ..source import Source, checked_spec
+from ..tags.source_extras import native_of_chunks
 from .raw import RawFormat
-from .wav_header import WavHeader, chunk_follows, read_header, trailing_tags
+from .wav_header import WavHeader, chunk_follows, read_behind, read_header
 
 __all__ = ["PcmSource", "WavSource", "open_pcm", "open_wav"]
 
@@ -74,9 +75,11 @@ class WavSource(PcmSource):
     """The samples of a WAV, RF64, BW64, RIFX or W64, the same from a file and from a pipe."""
 
     def __init__(self, stream: ByteStream, header: WavHeader) -> None:
-        form = Format(header.container, header.encoding, header.tags, header.channel_mask, header.big_endian)
+        extras = replace(header.extras, sample_rate=header.spec.sample_rate, encoding=header.encoding)
+        extras.late, extras.load = not stream.seekable, native_of_chunks
+        form = Format(header.container, header.encoding, header.tags, header.channel_mask, header.big_endian, extras)
         super().__init__(stream, header.spec, form, header.start, header.size)
-        self._doubtful = header.doubtful
+        self._doubtful, self._behind_read = header.doubtful, stream.seekable
         believed = header.size is not None and not header.doubtful
         self._declared = header.size // self._frame_bytes if header.size is not None and believed else None
         if not stream.seekable:
@@ -90,8 +93,11 @@ class WavSource(PcmSource):
                 self._left = None
             else:
                 self._warn(f"goes on behind {self._here()}, where its header ends it; read as raw samples to have all")
-        elif not self._stream.seekable and self._stream.peek(self._left + 4).endswith(b"LIST"):
-            self._warn("its tags stand behind the sound, too late for a pipe; open the file itself to keep them")
+        elif not self._behind_read:
+            self._behind_read = True
+            self._stream.skip(self._left)
+            self._left = 0
+            read_behind(self._stream, self._stored.container, self._stored.big_endian, self._stored.extras)
 
     def _ended(self) -> None:
         if self._declared is not None and self._position < self._declared:
@@ -111,17 +117,17 @@ def _settled(stream: ByteStream, header: WavHeader) -> WavHeader:
 
     A pipe applies the same rule on reaching that position, so both give the same samples.
     """
-    size, tags = header.size, header.tags
+    size, extras = header.size, header.extras
     if size is not None and header.start + size <= (stream.size() or 0):
         stream.seek(header.start + size)
         if chunk_follows(stream):
-            tags = tags | trailing_tags(stream, header)
+            read_behind(stream, header.container, header.big_endian, extras)
         elif header.doubtful:
             size = None
     elif header.doubtful:
         size = None
     stream.seek(header.start)
-    return replace(header, size=size, tags=tags, doubtful=False)
+    return replace(header, size=size, tags=header.tags | extras.tags_behind, doubtful=False)
 
 
 def open_pcm(stream: ByteStream, raw: RawFormat) -> PcmSource:

@@ -9,15 +9,17 @@ Sony's description of Wave64.
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...errors import SourceError
 from ...spec import Spec
 from ..bytestream import ByteStream
 from ..source import checked_spec
+from ..tags.chunks import read_chunk
+from ..tags.extras import Extras
 from .info_tags import unpack_info
 
-__all__ = ["CHUNKS", "WAVE64", "WavHeader", "chunk_follows", "is_wav", "read_header", "trailing_tags"]
+__all__ = ["CHUNKS", "WAVE64", "WavHeader", "chunk_follows", "is_wav", "read_behind", "read_header"]
 
 WAVE64 = bytes.fromhex("2e91cf11a5d628db04c10000")
 _WAVE64_CHUNK = bytes.fromhex("f3acd3118cd100c04f8edb8a")
@@ -59,6 +61,7 @@ class WavHeader:
     doubtful: bool
     start: int
     tags: dict[str, str] = field(default_factory=dict)
+    extras: Extras = field(default_factory=Extras)
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,13 @@ def read_header(stream: ByteStream) -> WavHeader | None:
         stream.skip(28)
     layout: _Layout | None = None
     tags: dict[str, str] = {}
+    extras = Extras(stream.name)
     large: int | None = None
     for chunk in _chunks(stream, family, order):
         if chunk.name == b"data":
-            return _finished(stream, family, layout, chunk.size, large, tags)
-        body = stream.read(min(chunk.size, _wanted(chunk.name)))
+            return replace(_finished(stream, family, layout, chunk.size, large), tags=tags, extras=extras)
+        taken = read_chunk(stream, chunk.name, chunk.size, extras.chunks, extras, order)
+        body = stream.read(min(chunk.size - taken, _wanted(chunk.name)))
         if chunk.name == b"fmt ":
             layout = _layout(stream.name, body, order)
             if layout is None:
@@ -111,7 +116,7 @@ def read_header(stream: ByteStream) -> WavHeader | None:
             large = struct.unpack_from("<Q", body, 8)[0]
         elif chunk.name == b"LIST":
             tags |= unpack_info(body, order)
-        _pass(stream, chunk, len(body))
+        _pass(stream, chunk, taken + len(body))
     raise SourceError(f"{stream.name}: ends after {stream.position} bytes, before any sound; it is no complete WAV")
 
 
@@ -170,9 +175,7 @@ def _layout(name: str, body: bytes, order: str) -> _Layout | None:
     return _Layout(spec, encoding, mask) if encoding else None
 
 
-def _finished(
-    stream: ByteStream, family: bytes, layout: _Layout | None, size: int, large: int | None, tags: dict[str, str]
-) -> WavHeader:
+def _finished(stream: ByteStream, family: bytes, layout: _Layout | None, size: int, large: int | None) -> WavHeader:
     if layout is None:
         raise SourceError(
             f"{stream.name}: sound at byte {stream.position} without a fmt chunk before it; it is damaged"
@@ -191,27 +194,28 @@ def _finished(
         size=None if endless else size,
         doubtful=doubtful,
         start=stream.position,
-        tags=tags,
     )
 
 
 def chunk_follows(stream: ByteStream, behind: int = 0) -> bool:
     """Whether, `behind` bytes ahead, the stream ends or a chunk known to follow samples begins."""
-    head = stream.peek(behind + 17)[behind:]
-    if head[4:16] == _WAVE64_CHUNK:
+    head = stream.peek(behind + 24, behind)
+    if head.lstrip(b"\0")[4:16] == _WAVE64_CHUNK:  # behind up to 7 bytes of padding
         return True
     # Some writers omit the padding byte after an odd number of bytes.
     return not head.strip(b"\0") or head[:4] in CHUNKS or head[1:5] in CHUNKS
 
 
-def trailing_tags(stream: ByteStream, header: WavHeader) -> dict[str, str]:
-    """Tags after the samples, from the current position; other chunks and errors are ignored."""
-    tags: dict[str, str] = {}
-    order = ">" if header.big_endian else "<"
-    stream.skip(1 if stream.peek(4) not in CHUNKS else 0)
+def read_behind(stream: ByteStream, container: str, big_endian: bool, extras: Extras) -> None:
+    """Read chunks and tags after the samples, from the current position, into `extras`; errors end them."""
+    order, family = ">" if big_endian else "<", b"riff" if container == "w64" else b"RIFF"
+    if family == b"RIFF":
+        stream.skip(1 if stream.peek(4) not in CHUNKS else 0)
+    else:
+        stream.skip(len(head := stream.peek(7)) - len(head.lstrip(b"\0")))
     with suppress(SourceError):
-        for chunk in _chunks(stream, b"RIFF", order):
-            body = stream.read(min(chunk.size, _wanted(chunk.name)))
-            tags |= unpack_info(body, order) if chunk.name == b"LIST" else {}
-            _pass(stream, chunk, len(body))
-    return tags
+        for chunk in _chunks(stream, family, order):
+            taken = read_chunk(stream, chunk.name, chunk.size, extras.behind, extras, order)
+            body = stream.read(min(chunk.size - taken, _wanted(chunk.name)))
+            extras.tags_behind |= unpack_info(body, order) if chunk.name == b"LIST" else {}
+            _pass(stream, chunk, taken + len(body))

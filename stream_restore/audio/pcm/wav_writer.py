@@ -10,6 +10,8 @@ import struct
 
 from ...spec import Spec
 from ..formats import WORDS, Format
+from ..tags.chunks import pack_chunks
+from ..tags.inherited import behind, in_front
 from .info_tags import pack_info
 
 __all__ = ["WavHead"]
@@ -24,13 +26,19 @@ _USUAL_MASKS = {1: 4, 2: 3}
 class WavHead:
     """RIFF header, JUNK or ds64, fmt, fact, tags, and the head of the data chunk.
 
+    In a file, chunks and tags stand before or behind the sound, where they stood in the input; in a pipe all that are
+    known stand before it.
+
     `limit` is the largest size of a plain WAV in bytes; tests of RF64 set a smaller one.
     """
 
-    def __init__(self, spec: Spec, form: Format, limit: int = _UNKNOWN - 1) -> None:
+    def __init__(self, spec: Spec, form: Format, limit: int = _UNKNOWN - 1, pipe: bool = False) -> None:
         self._align = spec.channels * WORDS[form.encoding].size
         self._fmt = _fmt(spec, form)
-        self._tags = pack_info(form.tags)
+        self._spec, self._form = spec, form
+        later = {} if pipe else form.extras.tags_behind
+        chunks = in_front(form, spec) + (behind(form, spec) if pipe else [])
+        self._front = pack_chunks(chunks) + pack_info({k: v for k, v in form.tags.items() if k not in later})
         self._limit = limit if form.container == "wav" else -1
 
     def start(self) -> bytes:
@@ -40,20 +48,21 @@ class WavHead:
     def final(self, size: int) -> bytes:
         """The header for `size` bytes of samples, as RF64 if they need 64 bits."""
         frames = size // self._align
-        riff = len(self.start()) - 8 + size + size % 2
+        riff = len(self.start()) - 8 + size + len(self.padding(size))
         if riff <= self._limit:
             return self._head(b"RIFF", riff, size, frames, struct.pack("<4sI28x", b"JUNK", 28))
         large = struct.pack("<4sIQQQI", b"ds64", 28, riff, size, frames, 0)
         return self._head(b"RF64", _UNKNOWN, _UNKNOWN, min(frames, _UNKNOWN), large)
 
     def padding(self, size: int) -> bytes:
-        """One byte after an odd size, because chunks begin at even bytes."""
-        return b"\0" * (size % 2)
+        """One byte after an odd size, because chunks begin at even bytes; then the chunks behind the sound."""
+        chunks = pack_chunks(behind(self._form, self._spec))
+        return b"\0" * (size % 2) + chunks + pack_info(self._form.extras.tags_behind)
 
     def _head(self, family: bytes, riff: int, data: int, frames: int, sizes: bytes) -> bytes:
         fact = struct.pack("<4sII", b"fact", 4, frames)
         front = struct.pack("<4sI4s", family, riff, b"WAVE")
-        return front + sizes + self._fmt + fact + self._tags + struct.pack("<4sI", b"data", data)
+        return front + sizes + self._fmt + fact + self._front + struct.pack("<4sI", b"data", data)
 
 
 def _fmt(spec: Spec, form: Format) -> bytes:

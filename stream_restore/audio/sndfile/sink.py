@@ -17,6 +17,7 @@ from ..outputs.output import Output
 from ..samples.coding import Quantiser, Values
 from ..samples.fixed_blocks import FixedBlocks
 from ..sink import Sink
+from ..tags.attach import attach
 from .timestamps import strip_timestamps
 
 __all__ = ["SUBTYPES", "SndfileSink"]
@@ -88,6 +89,7 @@ class SndfileSink(Sink):
         self._put(self._blocks.rest())
         self._guarded(self._file.close)
         strip_timestamps(self._output, self.format.container)
+        self.warnings += attach(self._output, self.format, self.spec)
 
     def _release(self) -> None:
         with suppress(soundfile.SoundFileError):
