@@ -185,6 +185,8 @@ def _foreign(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: 
     try:
         whole = AvSource(name, reopen, rereadable, kind.exact, on_damage)
     except SourceError as unknown:
+        if kind.ogg:
+            raise
         try:
             return _by_libsndfile(name, reopen(), rereadable)
         except SourceError:

@@ -98,8 +98,9 @@ class Decoder:
 
     def _end_link(self) -> None:
         failure = self._packets.failure
-        if not self._sounded and (failure is not None or self._concealed.places):
-            raise self._undecodable(failure or "nothing in it is sound")
+        damage = self._file.damage if isinstance(self._file, OggWatch) else None
+        if not self._sounded and (failure or damage or self._concealed.places):
+            raise self._undecodable(failure or damage or "nothing in it is sound")
         if failure is not None:
             self._warn(f"cut short at {self._here()}: what follows cannot be decoded ({failure})")
         if isinstance(self._file, OggWatch) and not self._file.ended:

@@ -15,6 +15,8 @@ __all__ = ["FrameStream"]
 _BLANK = b"lost"
 _CONFIRMING = 2
 """Frames that must follow one for it to be one, after a place that is none."""
+_AVERAGED = 64
+"""Frames over which the size of a frame is averaged, about."""
 _TAIL = 8192
 _PIECE = 1 << 15
 
@@ -38,6 +40,7 @@ class FrameStream:
         self._last = b""
         """The header of the latest frame."""
         self._mean = 0.0
+        self._counted = 0
         self._junk = bytearray()
         """What was passed since the latest frame and is no tag, its beginning only."""
         self._passed = 0
@@ -162,7 +165,7 @@ class FrameStream:
 
     def _mend(self) -> None:
         begun = len(self._junk) >= self._framing.head and self._framing.length(self._junk, 0) > 0
-        self._blanks = max(round(self._passed / self._mean), int(begun)) if self._passed else 0
+        self._blanks = max(round(self._passed / self._mean) if self._mean else 0, int(begun))
         self._junk.clear()
         self._passed = 0
         self._broken = self._tagged = False
@@ -177,7 +180,9 @@ class FrameStream:
         self._another = False
         size = self._framing_at(0)
         self._last = bytes(self._in[: self._framing.head])
-        self._mean = size if not self._mean else self._mean + (size - self._mean) / 32
+        if not self._is_info():
+            self._counted = min(self._counted + 1, _AVERAGED)
+            self._mean += (size - self._mean) / self._counted
         self._give(size)
 
     def _blank(self) -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from ...errors import SourceError
 from ...spec import Audio, empty
 from ..damage import OnDamage
 from ..source import Source, checked_spec
@@ -90,6 +91,10 @@ class AvSource(Source):
 
     def _ended(self) -> None:
         length = self._length
+        if length.least and length.declared and not self._position:
+            raise SourceError(
+                f"{self.name}: nothing of the {length.declared} frames that its header says can be decoded"
+            )
         if length.least and length.declared is not None and self._position < length.declared:
             self._ends_early(length.declared)
 
