@@ -133,12 +133,10 @@ class Decoder:
         packets, position = self._packets, self.given + (self._converter.held if self._converter else 0)
         if packets.first_lost is not None:
             self._timeline.begin(packets.first_lost, self._stream.start_time, position)
-        loose = isinstance(self._file, OggWatch) and self._file.incomplete and not self._stops
+        loose = isinstance(self._file, OggWatch) and self._file.incomplete
         missing = self._timeline.missing(frame, position, packets.lost, loose)
         if missing and self._stops:
-            if self._timeline.counted:
-                raise self._undecodable(f"{missing} frames are missing")
-            return 0
+            raise self._undecodable(f"{missing} frames are missing")
         self._since_loss = 0 if missing else self._since_loss + 1
         return missing
 

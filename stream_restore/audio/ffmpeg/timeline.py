@@ -30,14 +30,12 @@ class Timeline:
 
     Attributes:
         jumps: position in frames, and length in seconds, of jumps beyond `LONGEST_SECONDS`, the first few.
-        counted: whether the container's stamps count frames.
     """
 
     def __init__(self, container: str, sample_rate: int) -> None:
         name = container.split(",")[0]
-        self.counted = name in _COUNTED
         self.jumps: list[tuple[int, float]] = []
-        self._trusted = self.counted or name in _STAMPED
+        self._trusted = name in _COUNTED or name in _STAMPED
         self._jitter = _COUNTED.get(name)
         self._rate = sample_rate
         self._anchor: int | None = None
