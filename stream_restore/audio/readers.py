@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
@@ -183,7 +184,9 @@ def _foreign(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: 
     from .ffmpeg.source import AvSource
 
     try:
-        whole = AvSource(name, reopen, rereadable, kind.exact, on_damage)
+        if kind.ogg or kind.framing:
+            return _in_one_pass(name, reopen, kind, rereadable, on_damage)
+        return AvSource(name, reopen, rereadable, kind.exact, on_damage)
     except SourceError as unknown:
         if kind.ogg:
             raise
@@ -191,12 +194,21 @@ def _foreign(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: 
             return _by_libsndfile(name, reopen(), rereadable)
         except SourceError:
             raise unknown from None
-    if not kind.ogg and kind.framing is None:
-        return whole
-    whole.close()  # before the file is read again: copies of a spool share one position
+
+
+def _in_one_pass(
+    name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool, on_damage: OnDamage
+) -> Source:
+    """Read a file as a pipe is read, so that every page or frame is checked; the length is that of the file."""
+    from .ffmpeg.source import AvSource
+
+    whole = None
+    with suppress(SourceError):
+        whole = AvSource(name, reopen, rereadable, kind.exact)
+        whole.close()  # before the file is read again: copies of a spool share one position
     chained = kind.ogg and _is_chained(reopen)
     source = AvSource(name, lambda: _mended(reopen(), kind), rereadable, kind.exact, on_damage)
-    if not chained:
+    if whole is not None and not chained:
         source.take_length(whole)
     return source
 

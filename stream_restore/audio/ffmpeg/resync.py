@@ -96,8 +96,9 @@ class FrameStream:
         if size and self._in[:3] == b"ID3":
             self._skip = size
             return True
-        self._give(self._first_frame())
-        if self._confirmed(0):
+        at = 0 if self._framing_at(0) else self._first_frame()
+        self._give(at)
+        if not at or self._confirmed(0):
             self._frame()
         return True
 
@@ -165,7 +166,7 @@ class FrameStream:
 
     def _mend(self) -> None:
         begun = len(self._junk) >= self._framing.head and self._framing.length(self._junk, 0) > 0
-        self._blanks = max(round(self._passed / self._mean) if self._mean else 0, int(begun))
+        self._blanks = max(round(self._passed / (self._mean or self._framing_at(0))), int(begun))
         self._junk.clear()
         self._passed = 0
         self._broken = self._tagged = False

@@ -44,8 +44,8 @@ class Timeline:
 
     def begin(self, packet: Any, start: int | None, position: int) -> None:
         """Anchor the position of a packet before the first sound that cannot be decoded; `start` is its stream's."""
-        if self._anchor is None and packet.pts is not None and not packet.is_discard:
-            self._next = self._frames(max(packet.pts, start or packet.pts), packet)
+        if self._anchor is None and packet.pts is not None:
+            self._next = self._frames(packet.pts if start is None else max(packet.pts, start), packet)
             self._anchor = self._next - position
 
     def missing(self, frame: Any, position: int, lost: int | None, loose: bool) -> int:
