@@ -164,6 +164,17 @@ def test_silence_stands_for_what_is_lost_and_all_else_keeps_its_time(name: str, 
     assert min(errors) < 2e-3
 
 
+@pytest.mark.parametrize(("name", "place"), [("mp3", 1000), ("noinfo.mp3", 500), ("aac", 500), ("m4a", 400)])
+def test_damage_at_the_beginning_moves_nothing(name: str, place: int, tmp_path: Path) -> None:
+    whole = encoded(name, tmp_path, *DAMAGED[name])
+    expected = decoded(whole, tmp_path)
+    sound, warnings = everywhere(whole[:place] + bytes(2000) + whole[place + 2000 :], tmp_path)
+    assert len(warnings) == 1
+    assert 0 <= expected.shape[1] - sound.shape[1] < 1024
+    late = slice(RATE, 2 * RATE)
+    assert np.abs(sound[:, late] - expected[:, late]).max() < 2e-3
+
+
 @pytest.mark.parametrize("name", DAMAGED)
 def test_damage_stops_the_work_if_asked(name: str, tmp_path: Path) -> None:
     data = zeroed(encoded(name, tmp_path, *DAMAGED[name]))

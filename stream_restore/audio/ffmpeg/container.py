@@ -111,7 +111,7 @@ class Packets:
                 if not self._patient:
                     raise
                 failures += 1
-                self.failure = self.failure or error.strerror
+                self.failure = self.failure or error.strerror or str(error)
 
     def _decode(self, packet: Any) -> tuple[list[Any], str | None]:
         """The frames of a packet, and the reason if it cannot be decoded."""

@@ -217,6 +217,5 @@ class Decoder:
         return format_position(self.given, self._spec.sample_rate)
 
     def _undecodable(self, reason: str) -> SourceError:
-        return SourceError(
-            f"{self._name}: cannot be decoded at {self._here()}: {reason}; `ffmpeg -i IN OUT.flac` keeps what it can"
-        )
+        cure = "; --on-damage conceal, or `ffmpeg -i IN OUT.flac`, keeps what it can" if self._stops else ""
+        return SourceError(f"{self._name}: cannot be decoded at {self._here()}: {reason}{cure}")
