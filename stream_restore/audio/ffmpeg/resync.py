@@ -17,6 +17,8 @@ _CONFIRMING = 2
 """Frames that must follow one for it to be one, after a place that is none."""
 _AVERAGED = 64
 """Frames over which the size of a frame is averaged, about."""
+_HEADER = 48
+"""Bytes that tell what begins: a frame, a table of contents, or a tag."""
 _TAIL = 8192
 _PIECE = 1 << 15
 
@@ -74,7 +76,8 @@ class FrameStream:
             return True
         if self._skip:
             return self._pass_tag()
-        if not self._ended and len(self._in) < (_CONFIRMING + 1) * self._framing.longest + self._framing.head:
+        frames = 1 if self._last and not self._broken else _CONFIRMING + 1
+        if not self._ended and len(self._in) < frames * self._framing.longest + _HEADER:
             return self._more()
         if not self._last:
             return self._begin()
@@ -133,10 +136,14 @@ class FrameStream:
 
     def _cut_by_tag(self, size: int) -> bool:
         """Whether a tag begins in the middle of a frame, because its end is missing."""
-        if size + self._framing.head > len(self._in) or self._framing_at(size) or tag_size(self._in[size : size + 32]):
+        if (
+            size + self._framing.head > len(self._in)
+            or self._framing_at(size)
+            or tag_size(self._in[size : size + _HEADER])
+        ):
             return False
         at = self._in.find(b"ID3", self._framing.head, size)
-        return at > 0 and tag_size(self._in[at : at + 32]) > 0
+        return at > 0 and tag_size(self._in[at : at + _HEADER]) > 0
 
     def _resync(self) -> bool:
         """Leave out what is no frame, up to the next one; at the end pass it on, so that FFmpeg says what it is."""
@@ -144,7 +151,7 @@ class FrameStream:
             self._out += self._junk
             self._junk.clear()
             return False
-        if size := tag_size(self._in[:32]):
+        if size := tag_size(self._in[:_HEADER]):
             self._skip, self._tagged = size, True
             return True
         if self._tagged and not self._passed and not self._in[0]:
@@ -162,7 +169,7 @@ class FrameStream:
     def _next_candidate(self) -> int:
         """Where a frame or a tag may begin, behind the first byte."""
         found = [match.start() for each in (self._framing.sync, TAG) if (match := each.search(self._in, 1))]
-        return min(found, default=max(1, len(self._in) - (0 if self._ended else 32)))
+        return min(found, default=max(1, len(self._in) - (0 if self._ended else _HEADER)))
 
     def _mend(self) -> None:
         begun = len(self._junk) >= self._framing.head and self._framing.length(self._junk, 0) > 0
@@ -174,7 +181,7 @@ class FrameStream:
 
     def _is_info(self) -> bool:
         """Whether the frame is no sound, but the table of contents of an MP3 that was joined to another."""
-        head = bytes(self._in[:48])
+        head = bytes(self._in[:_HEADER])
         return self._framing is MPEG and (b"Xing" in head or b"Info" in head)
 
     def _frame(self) -> None:
