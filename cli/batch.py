@@ -52,6 +52,7 @@ def command(
     int24: options.Int24 = False,
     int16: options.Int16 = False,
     clip_mode: options.ClipMode = "clamp",
+    on_damage: options.OnDamage = "conceal",
     container: options.FormatName = None,
     force: options.Force = False,
     resume: options.Resume = False,
@@ -76,6 +77,7 @@ def command(
         restoration=restoration,
         normalise=normalise == "track",
         stored=stored,
+        on_damage=on_damage,
         resume=resume,
     ) as batch:
         messages = _Messages(quiet, progress, len(batch.items))

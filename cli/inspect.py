@@ -20,6 +20,7 @@ def command(
     input: options.Input,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     raw: options.Raw = None,
+    on_damage: options.OnDamage = "conceal",
     quiet: options.Quiet = False,
     progress: options.ProgressMode = "auto",
 ) -> None:
@@ -27,7 +28,7 @@ def command(
     from ..inspection import inspect
 
     with meter(progress, quiet) as shown:
-        found = inspect(input, raw=options.parsed_raw(raw), progress=shown)
+        found = inspect(input, raw=options.parsed_raw(raw), on_damage=on_damage, progress=shown)
     if not quiet:
         for warning in found.warnings:
             warn(warning, as_json=progress == "json")

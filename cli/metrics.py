@@ -37,6 +37,7 @@ def command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     raw: options.Raw = None,
+    on_damage: options.OnDamage = "conceal",
     quiet: options.Quiet = False,
     progress: options.ProgressMode = "auto",
 ) -> None:  # fmt: skip
@@ -52,6 +53,7 @@ def command(
             every_seconds=1.0 if every is None else every,
             align=align,
             raw=options.parsed_raw(raw),
+            on_damage=on_damage,
             progress=shown,
         )
     warnings = _warnings(found, every)

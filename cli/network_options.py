@@ -177,7 +177,7 @@ def _noise_profile(text: str | None) -> "measured.NoiseProfile | tuple[float, fl
     from ..audio import open_source
     from ..restoration import measure_noise
 
-    with open_source(text) as source:
+    with open_source(text, on_damage="stop") as source:
         return measure_noise(source, name=text)
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "Input",
     "Int16",
     "Int24",
+    "OnDamage",
     "ProgressMode",
     "Quiet",
     "Raw",
@@ -58,6 +59,11 @@ Raw: TypeAlias = Annotated[
     typer.Option("--raw", metavar="FORMAT:RATE:CHANNELS", help="The input has no header, as f32le:44100:2."),
 ]
 
+OnDamage: TypeAlias = Annotated[
+    Literal["conceal", "stop"],
+    typer.Option("--on-damage", help="Where the input is damaged. conceal: silence of the length of what is lost, and "
+                 "a warning; stop: an error."),
+]  # fmt: skip
 
 Folder: TypeAlias = Annotated[
     Path, typer.Option("-o", "--output", metavar="DIR", parser=paths.folder_on_disk, help="The folder to write.")

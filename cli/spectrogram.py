@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from . import options, paths
-from .messages import print_path
+from .messages import print_path, warn
 from .progress import Counter
 from .progress import progress as meter
 
@@ -26,6 +26,7 @@ def command(
     quietest: Annotated[float, typer.Option(metavar="DB", help="Level of the darkest colour.")] = -100.0,
     loudest: Annotated[float, typer.Option(metavar="DB", help="Level of the lightest colour.")] = 0.0,
     raw: options.Raw = None,
+    on_damage: options.OnDamage = "conceal",
     force: options.Force = False,
     quiet: options.Quiet = False,
     progress: options.ProgressMode = "auto",
@@ -38,11 +39,15 @@ def command(
     options.refuse_stdin_twice(inputs)
     axes = Axes(scale, rows, quietest, loudest)
     with ExitStack() as stack, meter(progress, quiet) as shown:
-        sources = [stack.enter_context(open_source(each, raw=options.parsed_raw(raw))) for each in inputs]
+        sources = [
+            stack.enter_context(open_source(each, raw=options.parsed_raw(raw), on_damage=on_damage)) for each in inputs
+        ]
         stack.enter_context(prepared(output, force))
         names = [Path(source.name).name for source in sources]
         tracks = [Track(name, source) for name, source in zip(names, sources, strict=True)]
         lengths = [source.estimate for source in sources]
         counter = Counter(shown, None if None in lengths else sum(length or 0 for length in lengths))
         page = write_viewer(output, " · ".join(names), tracks, axes=axes, progress=counter)
+    for warning in [] if quiet else [each for source in sources for each in source.warnings]:
+        warn(warning, as_json=progress == "json")
     print_path(page)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 from .arrays import Blocks, Samples, Sound, byte_stream, degraded, is_sound, restored
-from .audio import RawFormat, open_source, spool
+from .audio import OnDamage, RawFormat, open_source, spool
 from .audio.outputs.atomic_file import make_folder
 from .degradation.degradation import Degradation, power_of
 from .engine.exact_sum import MeanSquare
@@ -38,6 +38,7 @@ def restore(
     residual: Target | None = None,
     save_stems: Path | None = None,
     raw: RawFormat | None = None,
+    on_damage: OnDamage = "conceal",
     stored: Output | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -79,6 +80,7 @@ def restore(
     residual: Target | None = None,
     save_stems: Path | None = None,
     raw: RawFormat | None = None,
+    on_damage: OnDamage = "conceal",
     stored: Output | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -100,6 +102,7 @@ def restore(
         residual: gets input - restored.
         save_stems: a folder for one file a stem, called by its name.
         raw: format of headerless input.
+        on_damage: "conceal" puts silence where sound is lost, and warns; "stop" raises there.
         stored: how outputs are stored.
         resume: resume a stopped run, see `stream_restore.passes.job`.
         progress: called with the frames done and the total.
@@ -120,7 +123,7 @@ def restore(
         return restored(input, sample_rate, restoration, network, normalise, progress)
     output, stored = _output(output, sample_rate), stored or Output()
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(input, raw=raw))
+        source = stack.enter_context(open_source(input, raw=raw, on_damage=on_damage))
         stems = _stems(restoration, network) if save_stems else ()
         if normalise or isinstance(restoration.noise_profile, tuple):
             source = stack.enter_context(spool(source))
@@ -161,6 +164,7 @@ def degrade(
     degradation: Degradation | None = None,
     power: float | None = None,
     raw: RawFormat | None = None,
+    on_damage: OnDamage = "conceal",
     stored: Output | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -197,6 +201,7 @@ def degrade(
     degradation: Degradation | None = None,
     power: float | None = None,
     raw: RawFormat | None = None,
+    on_damage: OnDamage = "conceal",
     stored: Output | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -217,7 +222,7 @@ def degrade(
         return degraded(input, sample_rate, degradation, power, progress)
     output, stored = _output(output, sample_rate), stored or Output()
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(input, raw=raw))
+        source = stack.enter_context(open_source(input, raw=raw, on_damage=on_damage))
         two_passes = degradation.snr_db is not None and power is None
         if two_passes:
             source = stack.enter_context(spool(source))
@@ -239,6 +244,7 @@ def compare(
     every_seconds: float = 1.0,
     align: bool = False,
     raw: RawFormat | None = None,
+    on_damage: OnDamage = "conceal",
     progress: Progress | None = None,
     journal: "Journal | None" = None,
 ) -> "Findings":
@@ -247,7 +253,7 @@ def compare(
     Args:
         reference, estimate: as `restore` takes them.
         sample_rate: of those that are not files, in Hz.
-        split_hz, every_seconds, align, raw, progress, journal: as there.
+        split_hz, every_seconds, align, raw, on_damage, progress, journal: as there.
 
     Raises:
         ConfigError: as there, or if an option does not apply to the given inputs.
@@ -267,6 +273,7 @@ def compare(
         every_seconds=every_seconds,
         align=align,
         raw=raw,
+        on_damage=on_damage,
         progress=progress,
         journal=journal,
     )

@@ -1,4 +1,7 @@
-"""What cannot be read is an error that names file, place and time; what was cut short is read to its end and said."""
+"""What cannot be read is an error that names file, place and time; what was cut short is read to its end and said.
+
+What is damaged in the middle is mended, see test_damaged_streams_are_restored, unless asked to stop.
+"""
 
 import io
 import os
@@ -122,7 +125,7 @@ def test_what_was_cut_short_is_read_to_its_end_with_a_warning(name: str, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["flac", "m4a", "aac", "ogg", "opus"])
-def test_damage_in_the_middle_is_an_error_with_its_time(name: str, tmp_path: Path) -> None:
+def test_damage_in_the_middle_is_an_error_with_its_time_if_asked(name: str, tmp_path: Path) -> None:
     damaged = bytearray(encoded(name, tmp_path, *CODECS.get(name, [])))
     middle = len(damaged) // 2
     for place in range(middle, middle + 60):
@@ -132,7 +135,7 @@ def test_damage_in_the_middle_is_an_error_with_its_time(name: str, tmp_path: Pat
     for target in (path, drip(bytes(damaged), 5000)):
         with (
             pytest.raises(SourceError, match=r"cannot be decoded at frame \d+ \(0:00:0\d\.\d+\): "),
-            open_source(target) as source,
+            open_source(target, on_damage="stop") as source,
         ):
             read_all(source)
 
@@ -144,7 +147,7 @@ def test_a_single_wrong_bit_in_a_flac_is_noticed(tmp_path: Path) -> None:
         damaged[place] ^= 1
         with (
             pytest.raises(SourceError, match="cannot be decoded at frame"),
-            open_source(drip(bytes(damaged), 999)) as s,
+            open_source(drip(bytes(damaged), 999), on_damage="stop") as s,
         ):
             read_all(s)
 

@@ -53,7 +53,7 @@ AWKWARD = [b"\xff" * 4, b"\xff" * 8, bytes(4), b"\x80\0\0\0", b"nan", b"inf", b"
 """What numbers are known to break on."""
 
 
-@pytest.mark.parametrize("name", ["sound", "raw", "manifest", "container", "weights", "journal", "words"])
+@pytest.mark.parametrize("name", ["sound", "framing", "raw", "manifest", "container", "weights", "journal", "words"])
 def test_any_bytes_give_sense_or_an_error(name: str, targets: Any) -> None:
     target = targets.TARGETS[name]
 
@@ -76,7 +76,16 @@ def test_any_bytes_give_sense_or_an_error(name: str, targets: Any) -> None:
     check()
 
 
-COUNTS = {"sound": 250, "raw": 300, "manifest": 300, "container": 200, "weights": 100, "journal": 200, "words": 150}
+COUNTS = {
+    "sound": 250,
+    "framing": 250,
+    "raw": 300,
+    "manifest": 300,
+    "container": 200,
+    "weights": 100,
+    "journal": 200,
+    "words": 150,
+}
 """Examples of each; some seconds."""
 
 

@@ -18,7 +18,12 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from stream_restore.audio import Source, open_source, parse_raw
+from stream_restore.audio.bytestream import ByteStream, OnePass
+from stream_restore.audio.ffmpeg.frame_headers import ADTS, MPEG
+from stream_restore.audio.ffmpeg.resync import FrameStream
 from stream_restore.audio.formats import WORDS
+from stream_restore.audio.ogg.pages import checksum
+from stream_restore.audio.ogg.watch import OggWatch
 from stream_restore.cli.main import main
 from stream_restore.errors import ConfigError, ModelError, RestoreError, SourceError
 from stream_restore.models.container import MANIFEST_KEY, SEAL_KEY, ZEROS, read_manifest, seal
@@ -107,6 +112,24 @@ def sound(data: bytes) -> None:
     assert not is_wav or frames[0] == frames[1] or None in frames
 
 
+def framing(data: bytes) -> None:
+    """What mends MPEG audio, ADTS and Ogg before they are decoded, the same in any parts: the first byte says which."""
+    mended = []
+    for most in (1, 4096):
+        source = OnePass(ByteStream(cast(BinaryIO, _Pipe(data[1:])), "input"))
+        stream = OggWatch(source) if data[:1] < b"\2" else FrameStream(source, ADTS if data[0] % 2 else MPEG)
+        with _bounded():
+            mended.append(_all_links(stream, most))
+    assert mended[0] == mended[1]
+
+
+def _all_links(stream: OggWatch | FrameStream, most: int) -> list[bytes]:
+    links = [b"".join(iter(lambda: stream.read(most), b""))]
+    while isinstance(stream, OggWatch) and stream.next_link():
+        links.append(b"".join(iter(lambda: stream.read(most), b"")))
+    return links
+
+
 def raw(data: bytes) -> None:
     """What --raw takes."""
     with suppress(ConfigError):
@@ -192,10 +215,23 @@ def words(data: bytes) -> None:
 _WAV = b"RIFF" + struct.pack("<I", 68) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 44100, 88200, 2, 16)
 _WAV += b"data" + struct.pack("<I", 32) + bytes(range(32))
 _AU = b"\5" + struct.pack(">IIIII", 24, 8, 3, 8000, 1) + bytes(8)
+_MPEG = b"\xff\xfb\x10\xc0" + bytes(100)
+_ADTS = bytes.fromhex("fff15080027ffc") + bytes(12)
+_ID3 = b"ID3\3\0\0\0\0\0\x0a" + bytes(10)
+
+
+def _page(flags: int, number: int) -> bytes:
+    """An Ogg page of 20 bytes of sound."""
+    head = b"OggS\0" + bytes([flags]) + struct.pack("<qIII", number, 1, number, 0) + b"\1\x14" + bytes(20)
+    return head[:22] + struct.pack("<I", checksum(head)) + head[26:]
+
+
+_OGG = _page(2, 0) + _page(0, 1) + _page(4, 2)
 _ABOUT = {"facts": {"work": 1}, "frames": 3, "outputs": [[3, 0]], "finished": False}
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "sound": sound,
+    "framing": framing,
     "raw": raw,
     "manifest": manifest,
     "container": container,
@@ -207,6 +243,11 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
 
 SEEDS: Mapping[str, tuple[bytes, ...]] = {
     "sound": (*(bytes([kind]) + _WAV[12:] for kind in range(5)), _AU),
+    "framing": (
+        b"\2" + _MPEG * 6 + _ID3 + _MPEG * 6,
+        b"\3" + _ADTS * 6 + bytes(40) + _ADTS * 6,
+        b"\0" + _OGG + _OGG,
+    ),
     "raw": (b"s16le:44100:2", b"f32be:1:1"),
     "manifest": (Manifest("x", "x", 8000, 1, ("all",), 64, 64).to_json().encode(),),
     "container": (_field(7, _field(1, _field(5, _field(5, b"\x08\x01")))),),

@@ -8,6 +8,7 @@ array([[0., 0.],
        [0., 0.]], dtype=float32)
 """
 
+from .damage import OnDamage
 from .formats import Format
 from .outputs.output import refuse_same_file
 from .pcm.raw import RawFormat, parse_raw
@@ -21,6 +22,7 @@ from .writers import open_sink
 
 __all__ = [
     "Format",
+    "OnDamage",
     "Position",
     "RawFormat",
     "Sink",

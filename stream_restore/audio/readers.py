@@ -9,13 +9,16 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from ..errors import SourceError
 from .bytestream import ByteStream, OnePass
+from .damage import OnDamage, checked
 from .formats import CODECS
+from .ogg.pages import is_chained
 from .ogg.watch import OggWatch
 from .pcm.raw import RawFormat
 from .pcm.source import open_pcm, open_wav
@@ -26,21 +29,31 @@ from .spool import spool_bytes
 from .storage import Remote, is_url
 from .tags.source_extras import add_extras, leading_tags
 
+if TYPE_CHECKING:
+    from .ffmpeg.container import Readable
+
 __all__ = ["open_source"]
 
 File: TypeAlias = Path | Remote
 """What can be opened again."""
 
 
-def open_source(target: str | Path | BinaryIO, *, raw: RawFormat | None = None) -> Source:
+def open_source(
+    target: str | Path | BinaryIO, *, raw: RawFormat | None = None, on_damage: OnDamage = "conceal"
+) -> Source:
     """Open a file, an object at a URL, "-" for stdin, or a binary stream; `raw` describes samples without a header.
 
+    Where sound is lost or cannot be decoded, silence of its length stands for it, and `warnings` says so at the end; a
+    chain whose links differ in rate or channels is converted to the first. With `on_damage` "stop" each is an error.
+
     Raises:
+        ConfigError: if `on_damage` is neither.
         SourceError: if it is missing, unreadable, a folder, empty, or holds no audio.
     """
+    checked(on_damage)
     stream = _stream(target)
     try:
-        return _opened(stream, raw, _located(target))
+        return _opened(stream, raw, _located(target), on_damage)
     except BaseException:
         stream.close()
         raise
@@ -82,7 +95,7 @@ def _file(path: Path) -> ByteStream:
         raise SourceError(f"{path}: cannot be opened: {reason}") from error
 
 
-def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None) -> Source:
+def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None, on_damage: OnDamage) -> Source:
     if raw is not None:
         return _codec(stream, raw, path) if raw.encoding in CODECS else open_pcm(stream, raw)
     head = stream.peek(40)
@@ -93,8 +106,8 @@ def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None) -> Sou
         if wav is not None:
             return wav
     if stream.seekable and path:
-        return add_extras(_foreign_file(stream, path), lambda: path.open("rb"))
-    return _foreign_pipe(stream)
+        return add_extras(_foreign_file(stream, path, on_damage), lambda: path.open("rb"))
+    return _foreign_pipe(stream, on_damage)
 
 
 def _codec(stream: ByteStream, raw: RawFormat, path: File | None) -> Source:
@@ -107,14 +120,14 @@ def _codec(stream: ByteStream, raw: RawFormat, path: File | None) -> Source:
         return _by_libsndfile(stream.name, _again(file), rereadable=False, raw=raw)
 
 
-def _foreign_file(stream: ByteStream, path: File) -> Source:
+def _foreign_file(stream: ByteStream, path: File, on_damage: OnDamage) -> Source:
     kind, exact = sniff(stream), _exact(stream)
     stream.close()
     if isinstance(path, Path) and path.suffix.lower() == ".sd2":
         return _sound_designer(path)
     if exact:
         return _by_libsndfile(stream.name, path.open("rb"), rereadable=True)
-    return (_ogg_file if kind.ogg else _foreign)(stream.name, lambda: path.open("rb"), kind, rereadable=True)
+    return _foreign(stream.name, lambda: path.open("rb"), kind, True, on_damage)
 
 
 def _exact(stream: ByteStream) -> bool:
@@ -147,30 +160,20 @@ def _sound_designer(path: Path) -> Source:
     return _by_libsndfile(str(path), path, rereadable=True)
 
 
-def _ogg_file(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool) -> Source:
-    """Read an Ogg file in one pass, so that every page is checked; its length, stored at its end, is read first."""
-    from .ffmpeg.source import AvSource
-
-    with AvSource(name, reopen, rereadable) as ends:
-        source = AvSource(name, lambda: OggWatch(reopen()), rereadable)
-        source.frames, source.estimate = ends.frames, ends.estimate
-        return source
-
-
-def _foreign_pipe(stream: ByteStream) -> Source:
+def _foreign_pipe(stream: ByteStream, on_damage: OnDamage) -> Source:
     kind, exact = sniff(stream), _exact(stream)
     if kind.streams and not exact:
         from .ffmpeg.source import AvSource
 
         one_pass, tags = OnePass(stream), leading_tags(stream)
-        source = AvSource(stream.name, lambda: OggWatch(one_pass) if kind.ogg else one_pass, rereadable=False)
+        source = AvSource(stream.name, lambda: _mended(one_pass, kind), False, on_damage=on_damage)
         return add_extras(source, lambda: BytesIO(tags), at_once=True)
     with spool_bytes(stream) as file:
         stream.close()
         if exact:
             spooled = _by_libsndfile(stream.name, _again(file), rereadable=False)
         else:
-            spooled = _foreign(stream.name, lambda: _again(file), kind, rereadable=False)
+            spooled = _foreign(stream.name, lambda: _again(file), kind, False, on_damage)
         position = os.lseek(file.fileno(), 0, os.SEEK_CUR)  # which duplicates of a file share
         add_extras(spooled, lambda: _again(file), at_once=True)
         os.lseek(file.fileno(), position, os.SEEK_SET)
@@ -184,17 +187,53 @@ def _again(file: BinaryIO) -> BinaryIO:
     return copy
 
 
-def _foreign(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool) -> Source:
+def _foreign(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool, on_damage: OnDamage) -> Source:
     """Open with FFmpeg, or else with libsndfile."""
     from .ffmpeg.source import AvSource
 
     try:
-        return AvSource(name, reopen, rereadable, kind.exact)
+        if kind.ogg or kind.framing:
+            return _in_one_pass(name, reopen, kind, rereadable, on_damage)
+        return AvSource(name, reopen, rereadable, kind.exact, on_damage)
     except SourceError as unknown:
+        if kind.ogg:
+            raise
         try:
             return _by_libsndfile(name, reopen(), rereadable)
         except SourceError:
             raise unknown from None
+
+
+def _in_one_pass(
+    name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool, on_damage: OnDamage
+) -> Source:
+    """Read a file as a pipe is read, so that every page or frame is checked; the length is that of the file."""
+    from .ffmpeg.source import AvSource
+
+    whole = None
+    with suppress(SourceError):
+        whole = AvSource(name, reopen, rereadable, kind.exact)
+        whole.close()  # before the file is read again: copies of a spool share one position
+    chained = kind.ogg and _is_chained(reopen)
+    source = AvSource(name, lambda: _mended(reopen(), kind), rereadable, kind.exact, on_damage)
+    if whole is not None and not chained:
+        source.take_length(whole)
+    return source
+
+
+def _is_chained(reopen: Callable[[], BinaryIO]) -> bool:
+    with reopen() as file:
+        return is_chained(file)
+
+
+def _mended(file: "Readable", kind: Kind) -> "Readable":
+    """A file that is read in one pass, so that every page or frame of it is checked."""
+    from .ffmpeg.frame_headers import ADTS, MPEG
+    from .ffmpeg.resync import FrameStream
+
+    if kind.ogg:
+        return OggWatch(file)
+    return FrameStream(file, ADTS if kind.framing == "adts" else MPEG) if kind.framing else file
 
 
 def _by_libsndfile(name: str, file: BinaryIO | Path, rereadable: bool, raw: RawFormat | None = None) -> Source:

@@ -1,6 +1,7 @@
 """Detects from the first bytes how a container can be read."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from .bytestream import ByteStream
 
@@ -10,7 +11,7 @@ _ONE_PASS = (b"fLaC", b"OggS", b".snd", b"\x1a\x45\xdf\xa3")
 """FLAC, Ogg, AU, and EBML (Matroska and WebM)."""
 
 _MPEG_FRAME = 2048
-_LARGEST_ID3 = 1 << 20
+_LARGEST_ID3 = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,13 @@ class Kind:
         streams: whether one sequential pass gives the same samples as a seekable file.
         ogg: whether it is an Ogg.
         exact: whether it is an MP3 whose header gives the exact number of frames.
+        framing: whether it is a mere sequence of frames, of MPEG audio or ADTS.
     """
 
     streams: bool
     ogg: bool = False
     exact: bool = False
+    framing: Literal["mpeg", "adts"] | None = None
 
 
 def sniff(stream: ByteStream) -> Kind:
@@ -48,7 +51,7 @@ def _mpeg(stream: ByteStream, head: bytes) -> Kind:
     if len(audio) < 4 or audio[0] != 0xFF or audio[1] & 0xE0 != 0xE0:
         return Kind(streams=False)
     tagged = b"Xing" in audio or b"Info" in audio
-    return Kind(streams=not tagged, exact=tagged)
+    return Kind(streams=not tagged, exact=tagged, framing="mpeg" if audio[1] & 0x06 else "adts")
 
 
 def id3_size(head: bytes) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from .. import api
+from ..audio import OnDamage
 from ..audio.formats import CONTAINERS, refuse_unwritable
 from ..audio.outputs.atomic_file import make_folder
 from ..audio.outputs.lock import refuse_busy
@@ -60,7 +61,7 @@ class Batch:
     Args:
         inputs, outputs: the folders; `outputs` is created, and may lie inside `inputs`.
         model: loaded once, for all.
-        restoration, normalise, stored: as for `api.restore`.
+        restoration, normalise, stored, on_damage: as for `api.restore`.
         resume: resume a stopped batch; if there is none, begin.
 
     Attributes:
@@ -82,8 +83,10 @@ class Batch:
         restoration: Restoration | None = None,
         normalise: bool = False,
         stored: Output | None = None,
+        on_damage: OnDamage = "conceal",
         resume: bool = False,
     ) -> None:
+        self._on_damage = on_damage
         self._model, self._normalise = model, normalise
         self._restoration = (restoration or Restoration()).with_defaults_of(model)
         self._stored, self._resume = stored or Output(), resume
@@ -123,6 +126,7 @@ class Batch:
             restoration=self._restoration,
             normalise=self._normalise,
             stored=self._stored,
+            on_damage=self._on_damage,
             resume=self._resume,
             progress=progress,
         )

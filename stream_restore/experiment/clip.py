@@ -143,7 +143,7 @@ class Clip:
 
     def _load(self, progress: Progress) -> Report:
         """Write the clip at the rate and with the channels of the experiment."""
-        with open_source(self.source) as source:
+        with open_source(self.source, on_damage="stop") as source:
             source.format = Format("wav", "f32")  # independent of the format of the clip
             stage = _loading(source.spec, self.experiment)
             loading = Job(self.source, [self._path("original")], STORED, {"loading": asdict(stage.output)}, resume=True)

@@ -87,5 +87,5 @@ class _Meter:
 
 
 def _seconds(clip: Path) -> float:
-    with open_source(clip) as source:
+    with open_source(clip, on_damage="stop") as source:
         return source.spec.seconds(source.estimate or 0)

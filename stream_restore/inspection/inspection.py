@@ -7,7 +7,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..audio import RawFormat, Source, open_source
+from ..audio import OnDamage, RawFormat, Source, open_source
 from ..engine.loop import BLOCK, Progress, Ticker
 from ..measure.loudness import Loudness, LoudnessFigures
 from ..spec import Spec
@@ -100,15 +100,19 @@ class Inspection:
 
 
 def inspect(
-    input: str | Path | BinaryIO, *, raw: RawFormat | None = None, progress: Progress | None = None
+    input: str | Path | BinaryIO,
+    *,
+    raw: RawFormat | None = None,
+    on_damage: OnDamage = "conceal",
+    progress: Progress | None = None,
 ) -> Inspection:
-    """Read a recording to its end and inspect it.
+    """Read a recording to its end and inspect it. With `on_damage` "stop", sound that is lost is an error.
 
     Raises:
         SourceError: if it cannot be read.
     """
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(input, raw=raw))
+        source = stack.enter_context(open_source(input, raw=raw, on_damage=on_damage))
         return _inspected(str(input), source, Ticker(progress, source.estimate, passes=1))
 
 

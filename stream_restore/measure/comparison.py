@@ -10,7 +10,7 @@ from typing import BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio import RawFormat, Source, open_source, spool
+from ..audio import OnDamage, RawFormat, Source, open_source, spool
 from ..engine.loop import BLOCK, Progress, Ticker
 from ..errors import ConfigError, SourceError
 from ..passes.journal import Journal
@@ -119,6 +119,7 @@ def compare(
     every_seconds: float = 1.0,
     align: bool = False,
     raw: RawFormat | None = None,
+    on_damage: OnDamage = "conceal",
     progress: Progress | None = None,
     journal: Journal | None = None,
 ) -> Findings:
@@ -131,6 +132,7 @@ def compare(
             reference best, and compare the frames that both then have. Reads both recordings three times; a
             pipe goes through a temporary file.
         raw: what headerless input is.
+        on_damage: as for `stream_restore.audio.open_source`; what was concealed is among the warnings.
         progress: told (done, total) frames of all passes.
         journal: makes the comparison resumable; not with `align`.
 
@@ -139,7 +141,7 @@ def compare(
         SourceError: if a recording cannot be read, or there is no sound to compare.
     """
     with ExitStack() as stack:
-        pair = [stack.enter_context(open_source(each, raw=raw)) for each in (reference, estimate)]
+        pair = [stack.enter_context(open_source(each, raw=raw, on_damage=on_damage)) for each in (reference, estimate)]
         if align:
             pair = [stack.enter_context(spool(each)) for each in pair]
         wanted, got = pair
@@ -164,7 +166,7 @@ def _as_they_are(
     if not comparison.frames:
         raise SourceError(f"{wanted.name}: holds no sound to compare")
     figures, delay = comparison.result(), finder.result()
-    return Findings(spec, figures, delay, 1.0, 0, _warnings(figures.metrics, delay, spec))
+    return Findings(spec, figures, delay, 1.0, 0, _warnings(figures.metrics, delay, spec) + _of_reading(wanted, got))
 
 
 def _aligned(wanted: Source, got: Source, comparison: Comparison, ticker: Ticker) -> Findings:
@@ -182,7 +184,8 @@ def _aligned(wanted: Source, got: Source, comparison: Comparison, ticker: Ticker
     figures = comparison.result()
     if not figures.metrics.frames:
         raise SourceError(f"{wanted.name}: holds no sound to compare with {got.name}")
-    return Findings(spec, figures, delay, gain, shift, tuple(_meaningless(figures.metrics, delay)))
+    warnings = tuple(_meaningless(figures.metrics, delay)) + _of_reading(wanted, got)
+    return Findings(spec, figures, delay, gain, shift, warnings)
 
 
 def _scale(wanted: Source, got: Source, shift: int, ticker: Ticker) -> float:
@@ -241,6 +244,10 @@ def _warnings(found: Metrics, delay: Delay, spec: Spec) -> tuple[str, ...]:
         f" SI-SDR would be about {_si_sdr(delay.correlation):.1f} dB instead of {found.si_sdr_db:.1f} dB; --align"
         " compensates it",
     )
+
+
+def _of_reading(wanted: Source, got: Source) -> tuple[str, ...]:
+    return (*wanted.warnings, *got.warnings)
 
 
 def _meaningless(found: Metrics, delay: Delay) -> list[str]:

@@ -36,8 +36,13 @@ class Length:
 
 
 def length_of(container: Any, stream: Any, form: Format, spec: Spec, exact: bool) -> Length:
-    """The length of an opened stream; the caller sets `exact` if the header gives the exact length."""
+    """The length of an opened stream; the caller sets `exact` if the header gives the exact length.
+
+    FFmpeg does not believe that header if the size of the file contradicts it, as that of two MP3s joined; what it then
+    estimates from the bit rate is no whole number of frames.
+    """
     codec = stream.codec_context.codec.canonical_name
+    exact = exact and bool(stream.duration) and (stream.duration * stream.time_base * spec.sample_rate).denominator == 1
     plain = codec.startswith("pcm_")
     declared = _frames(stream.duration, stream.time_base, spec)
     if plain and _bytes(declared or 0, form, spec) >= _DOUBTFUL:

@@ -1,4 +1,4 @@
-"""Ogg pages: constant serial numbers when writing, detection of lost pages when reading."""
+"""Ogg pages: constant serial numbers when writing, lost pages and chained streams when reading."""
 
 from .pages import OggPages
 from .watch import OggWatch

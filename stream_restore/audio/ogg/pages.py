@@ -6,13 +6,19 @@ Files written here have one stream, so a constant suffices, and the same audio t
 
 import struct
 import zlib
+from typing import BinaryIO
 
 from ..outputs.output import Output
 
-__all__ = ["OggPages", "checksum", "page_size"]
+__all__ = ["FIRST_PAGE", "LAST_PAGE", "OggPages", "checksum", "is_chained", "page_size"]
 
 _SERIAL = struct.pack("<I", 1)
+FIRST_PAGE, LAST_PAGE = 2, 4
+"""Flags of a page."""
+
 _HEAD = 27
+_LARGEST = 65307
+"""Bytes of the largest page."""
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -53,6 +59,18 @@ def page_size(data: bytes | bytearray) -> int | None:
     lacing = data[_HEAD : _HEAD + data[26]]
     size = _HEAD + len(lacing) + sum(lacing)
     return size if len(data) >= size else None
+
+
+def is_chained(file: BinaryIO) -> bool:
+    """Whether the last page belongs to none of the streams that the file begins with: its length is not all."""
+    begin, serials = file.read(_LARGEST), set()
+    while (size := page_size(begin)) is not None and begin[5] & FIRST_PAGE:
+        serials.add(begin[14:18])
+        begin = begin[size:]
+    file.seek(max(0, file.seek(0, 2) - _LARGEST))
+    end = file.read()
+    at = end.rfind(b"OggS")
+    return at >= 0 and end[at + 14 : at + 18] not in serials
 
 
 def _numbered(page: bytes) -> bytes:

@@ -86,7 +86,7 @@ def build(
 
 
 def _trial(clip: Clip, place: tuple[int, int], names: _Names, page: Path, sounds: Path) -> Trial:
-    with open_source(clip.reference) as source:
+    with open_source(clip.reference, on_damage="stop") as source:
         spec = source.spec
     made = make_stimuli(clip, spec, place)
     tokens = {condition: names.token(clip.name, condition) for condition in (OPEN, *made.sounds)}

@@ -45,7 +45,7 @@ def find_excerpt(paths: Sequence[Path], seconds: float = LONGEST_SECONDS, at: fl
     if not 0 < seconds <= LONGEST_SECONDS:
         raise ConfigError(f"an excerpt has up to {LONGEST_SECONDS:g} s, got {seconds:g}")
     with ExitStack() as stack:
-        sources = [stack.enter_context(open_source(path)) for path in paths]
+        sources = [stack.enter_context(open_source(path, on_damage="stop")) for path in paths]
         spec = _spec(sources)
         length = spec.frames(seconds)
         if at is not None:
@@ -63,7 +63,7 @@ def read_excerpt(path: Path, place: Place) -> Audio:
         SourceError: if it has fewer.
     """
     start, frames = place
-    with open_source(path) as source:
+    with open_source(path, on_damage="stop") as source:
         skip(source, start)
         sound = source.read(frames)
     if sound.shape[1] < frames:
