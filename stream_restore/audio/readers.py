@@ -21,7 +21,7 @@ from .pcm.raw import RawFormat
 from .pcm.source import open_pcm, open_wav
 from .pcm.wav_header import is_wav
 from .sniff import Kind, sniff
-from .source import Source
+from .source import Source, refuse_track
 from .spool import spool_bytes
 from .storage import Remote, is_url
 from .tags.source_extras import add_extras, leading_tags
@@ -32,15 +32,20 @@ File: TypeAlias = Path | Remote
 """What can be opened again."""
 
 
-def open_source(target: str | Path | BinaryIO, *, raw: RawFormat | None = None) -> Source:
+def open_source(target: str | Path | BinaryIO, *, raw: RawFormat | None = None, track: int | None = None) -> Source:
     """Open a file, an object at a URL, "-" for stdin, or a binary stream; `raw` describes samples without a header.
 
+    `track` chooses among several sound streams, counted from 0; None takes the one that FFmpeg finds best.
+
     Raises:
+        ConfigError: if there is no such track.
         SourceError: if it is missing, unreadable, a folder, empty, or holds no audio.
     """
     stream = _stream(target)
     try:
-        return _opened(stream, raw, _located(target))
+        source = _opened(stream, raw, _located(target), track)
+        refuse_track(source.name, track, source.tracks)
+        return source
     except BaseException:
         stream.close()
         raise
@@ -82,7 +87,7 @@ def _file(path: Path) -> ByteStream:
         raise SourceError(f"{path}: cannot be opened: {reason}") from error
 
 
-def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None) -> Source:
+def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None, track: int | None) -> Source:
     if raw is not None:
         return _codec(stream, raw, path) if raw.encoding in CODECS else open_pcm(stream, raw)
     head = stream.peek(40)
@@ -93,8 +98,8 @@ def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None) -> Sou
         if wav is not None:
             return wav
     if stream.seekable and path:
-        return add_extras(_foreign_file(stream, path), lambda: path.open("rb"))
-    return _foreign_pipe(stream)
+        return add_extras(_foreign_file(stream, path, track), lambda: path.open("rb"))
+    return _foreign_pipe(stream, track)
 
 
 def _codec(stream: ByteStream, raw: RawFormat, path: File | None) -> Source:
@@ -107,14 +112,14 @@ def _codec(stream: ByteStream, raw: RawFormat, path: File | None) -> Source:
         return _by_libsndfile(stream.name, _again(file), rereadable=False, raw=raw)
 
 
-def _foreign_file(stream: ByteStream, path: File) -> Source:
+def _foreign_file(stream: ByteStream, path: File, track: int | None) -> Source:
     kind, exact = sniff(stream), _exact(stream)
     stream.close()
     if isinstance(path, Path) and path.suffix.lower() == ".sd2":
         return _sound_designer(path)
-    if exact:
-        return _by_libsndfile(stream.name, path.open("rb"), rereadable=True)
-    return (_ogg_file if kind.ogg else _foreign)(stream.name, lambda: path.open("rb"), kind, rereadable=True)
+    if kind.ogg:
+        return _ogg_file(stream.name, lambda: path.open("rb"), track)
+    return _foreign(stream.name, lambda: path.open("rb"), kind, exact, rereadable=True, track=track)
 
 
 def _exact(stream: ByteStream) -> bool:
@@ -147,30 +152,28 @@ def _sound_designer(path: Path) -> Source:
     return _by_libsndfile(str(path), path, rereadable=True)
 
 
-def _ogg_file(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool) -> Source:
+def _ogg_file(name: str, reopen: Callable[[], BinaryIO], track: int | None) -> Source:
     """Read an Ogg file in one pass, so that every page is checked; its length, stored at its end, is read first."""
     from .ffmpeg.source import AvSource
 
-    with AvSource(name, reopen, rereadable) as ends:
-        source = AvSource(name, lambda: OggWatch(reopen()), rereadable)
+    with AvSource(name, reopen, rereadable=True, track=track) as ends:
+        source = AvSource(name, lambda: OggWatch(reopen()), rereadable=True, track=track)
         source.frames, source.estimate = ends.frames, ends.estimate
         return source
 
 
-def _foreign_pipe(stream: ByteStream) -> Source:
+def _foreign_pipe(stream: ByteStream, track: int | None) -> Source:
     kind, exact = sniff(stream), _exact(stream)
     if kind.streams and not exact:
         from .ffmpeg.source import AvSource
 
         one_pass, tags = OnePass(stream), leading_tags(stream)
-        source = AvSource(stream.name, lambda: OggWatch(one_pass) if kind.ogg else one_pass, rereadable=False)
+        opened = lambda: OggWatch(one_pass) if kind.ogg else one_pass  # noqa: E731
+        source = AvSource(stream.name, opened, rereadable=False, track=track)
         return add_extras(source, lambda: BytesIO(tags), at_once=True)
     with spool_bytes(stream) as file:
         stream.close()
-        if exact:
-            spooled = _by_libsndfile(stream.name, _again(file), rereadable=False)
-        else:
-            spooled = _foreign(stream.name, lambda: _again(file), kind, rereadable=False)
+        spooled = _foreign(stream.name, lambda: _again(file), kind, exact, rereadable=False, track=track)
         position = os.lseek(file.fileno(), 0, os.SEEK_CUR)  # which duplicates of a file share
         add_extras(spooled, lambda: _again(file), at_once=True)
         os.lseek(file.fileno(), position, os.SEEK_SET)
@@ -184,15 +187,24 @@ def _again(file: BinaryIO) -> BinaryIO:
     return copy
 
 
-def _foreign(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool) -> Source:
-    """Open with FFmpeg, or else with libsndfile."""
+def _foreign(
+    name: str, reopen: Callable[[], BinaryIO], kind: Kind, exact: bool, rereadable: bool, track: int | None
+) -> Source:
+    """Open with FFmpeg, or with libsndfile if only that is `exact`; where one cannot, with the other."""
     from .ffmpeg.source import AvSource
 
+    def by_ffmpeg() -> Source:
+        return AvSource(name, reopen, rereadable, kind.exact, track)
+
+    def by_libsndfile() -> Source:
+        return _by_libsndfile(name, reopen(), rereadable)
+
+    first, second = (by_libsndfile, by_ffmpeg) if exact else (by_ffmpeg, by_libsndfile)
     try:
-        return AvSource(name, reopen, rereadable, kind.exact)
+        return first()
     except SourceError as unknown:
         try:
-            return _by_libsndfile(name, reopen(), rereadable)
+            return second()
         except SourceError:
             raise unknown from None
 

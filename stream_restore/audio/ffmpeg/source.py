@@ -12,13 +12,16 @@ from ...spec import Audio, empty
 from ..ogg.watch import OggWatch
 from ..positions import format_position
 from ..samples.coding import scaled
-from ..source import Source, checked_spec
+from ..source import Film, Source, checked_spec, refuse_track
+from .film import beside_sound, describe, is_picture
 from .length import length_of
 from .names import DEMUXERS, format_of
 
 __all__ = ["AvSource", "Readable"]
 
 _WORDS = {"u8": "u8", "s16": "s16", "s32": "s32", "flt": "f32", "dbl": "f64"}
+_OPTIONS = {("flac", "flac"): {"err_detect": "crccheck+explode"}, ("caf", "alac"): {"flags2": "+skip_manual"}}
+"""FFmpeg checks FLAC's checksums only on request, and takes off CAF's padding from ALAC, which decodes to none."""
 _GAPS = {"flac": 0, "ogg": 8192}
 """Containers whose time stamps count frames, and the largest jump, in frames, without missing audio. The last page of
 an Ogg is stamped from its end, and ends early; a lost page is longer than the longest Vorbis packet."""
@@ -35,18 +38,28 @@ class Readable(Protocol):
 
 
 class AvSource(Source):
-    """The best audio stream of a container that FFmpeg opens.
+    """An audio stream of a container that FFmpeg opens.
 
     `reopen` returns the bytes from the start: once for a pipe, any number of times if `rereadable`.
     `exact`: the header gives the exact number of frames, as in an MP3 with an Info tag.
+    `track`: which, counted from 0; None for the one that FFmpeg finds best.
 
     Raises:
+        ConfigError: if there is no such track.
         SourceError: if FFmpeg cannot open it, or finds no audio in it.
     """
 
-    def __init__(self, name: str, reopen: Callable[[], Readable], rereadable: bool, exact: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        reopen: Callable[[], Readable],
+        rereadable: bool,
+        exact: bool = False,
+        track: int | None = None,
+    ) -> None:
         self.name = name
         self._reopen = reopen
+        self._track = track
         self._open()
         context = self._stream.codec_context
         spec = checked_spec(name, context.sample_rate, context.layout.nb_channels)
@@ -55,6 +68,7 @@ class AvSource(Source):
         self._length = length_of(self._container, self._stream, form, spec, exact)
         self.frames = self._length.declared if self._length.exact else None
         self.estimate = self._length.estimate
+        self._look_beside()
         self._begin()
 
     def close(self) -> None:
@@ -70,10 +84,24 @@ class AvSource(Source):
         self._file = self._reopen()
         try:
             self._container = _opened(self.name, self._file)
-            self._stream = _best(self.name, self._container)
+            self._stream = _chosen(self.name, self._container, self._track)
         except BaseException:
             self._file.close()
             raise
+
+    def _look_beside(self) -> None:
+        """Note other streams; of several sounds, say which is read, unless it was chosen."""
+        beside = beside_sound(self._container)
+        if beside or self._container.chapters():
+            told = [describe(stream) for stream in beside if not is_picture(stream)]
+            self.film = Film(self.name, told, self._stream.index, self._reopen if self.rereadable else None)
+        sounds = self._container.streams.audio
+        self.tracks = len(sounds)
+        if len(sounds) > 1 and self._track is None:
+            own, last = sounds.index(self._stream), len(sounds) - 1
+            self._warn(
+                f"has {len(sounds)} sound streams; this is {_told(own, self._stream)}, --stream takes 0 to {last}"
+            )
 
     def _begin(self) -> None:
         self._blocks = self._unpadded(self._decoded())
@@ -192,15 +220,24 @@ def _opened(name: str, file: Readable) -> Any:
         raise SourceError(f"{name}: is no sound that can be read ({error.strerror or error})") from error
 
 
-def _best(name: str, container: Any) -> Any:
-    stream = container.streams.best("audio")
+def _told(number: int, stream: Any) -> str:
+    """The number of a stream, and its language or title if known."""
+    known = [stream.metadata[key] for key in ("language", "title") if stream.metadata.get(key, "und") != "und"]
+    return f"{number} ({', '.join(known)})" if known else str(number)
+
+
+def _chosen(name: str, container: Any, track: int | None) -> Any:
+    sounds = container.streams.audio
+    stream = container.streams.best("audio") if track is None else None
+    if sounds and track is not None:
+        refuse_track(name, track, len(sounds))
+        stream = sounds[track]
     if stream is None:
         container.close()
         raise SourceError(f"{name}: holds no sound, only {container.format.long_name}")
     if stream.codec_context is None or not stream.codec_context.sample_rate:
         raise SourceError(f"{name}: its sound is in a codec that FFmpeg does not decode, or is damaged")
-    # FFmpeg checks FLAC's checksums only on request.
-    stream.codec_context.options = {"err_detect": "crccheck+explode"} if container.format.name == "flac" else {}
+    stream.codec_context.options = _OPTIONS.get((container.format.name, stream.codec_context.codec.canonical_name), {})
     return stream
 
 
