@@ -31,6 +31,7 @@ __all__ = [
     "Quiet",
     "Raw",
     "Resume",
+    "Track",
     "default_output",
     "encoding",
     "number_or_none",
@@ -39,6 +40,14 @@ __all__ = [
     "report_to_stderr",
     "whole_or_none",
 ]
+
+
+def _track(text: str) -> int:
+    number = text.removeprefix("a:")
+    if not (number.isascii() and number.isdigit()):
+        raise typer.BadParameter(f"{text[:100]!r} is no number of a sound stream, as 1 or a:1")
+    return int(number)
+
 
 Input: TypeAlias = Annotated[
     str,
@@ -58,13 +67,17 @@ Raw: TypeAlias = Annotated[
     str | None,
     typer.Option("--raw", metavar="FORMAT:RATE:CHANNELS", help="The input has no header, as f32le:44100:2."),
 ]
-
 OnDamage: TypeAlias = Annotated[
     Literal["conceal", "stop"],
     typer.Option("--on-damage", help="Where the input is damaged. conceal: silence of the length of what is lost, and "
                  "a warning; stop: an error."),
 ]  # fmt: skip
-
+Track: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--stream", metavar="N", show_default=False, parser=_track,
+                 help="Which sound stream of a file that has several; N, or a:N as in ffmpeg, counts from 0.  "
+                 "[default: the one that ffmpeg would take]"),
+]  # fmt: skip
 Folder: TypeAlias = Annotated[
     Path, typer.Option("-o", "--output", metavar="DIR", parser=paths.folder_on_disk, help="The folder to write.")
 ]
@@ -102,11 +115,10 @@ def default_output(input: str, output: str | None, word: str) -> str:
     if output is not None or input == "-":
         return output or "-"
     from ..audio import is_url
-    from ..audio.formats import CONTAINERS
+    from ..audio.formats import written_suffix
 
     path = Path(PurePosixPath(urlsplit(input).path).name if is_url(input) else input)
-    known = any(path.suffix[1:].lower() in container.suffixes for container in CONTAINERS.values())
-    return str(path.with_name(f"{path.stem}.{word}{path.suffix if known else '.wav'}"))
+    return str(path.with_name(f"{path.stem}.{word}{written_suffix(path.suffix)}"))
 
 
 def parsed_raw(text: str | None) -> "RawFormat | None":

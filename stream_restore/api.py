@@ -39,6 +39,7 @@ def restore(
     save_stems: Path | None = None,
     raw: RawFormat | None = None,
     on_damage: OnDamage = "conceal",
+    track: int | None = None,
     stored: Output | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -81,6 +82,7 @@ def restore(
     save_stems: Path | None = None,
     raw: RawFormat | None = None,
     on_damage: OnDamage = "conceal",
+    track: int | None = None,
     stored: Output | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -93,7 +95,8 @@ def restore(
     Args:
         input: read to its end: a file, or at full scale +-1 an array of shape (channels, frames) or (frames,), or a
             generator of such.
-        output: of a file; gets the input's sample rate, channels, length, sample format and tags.
+        output: of a file; gets the input's sample rate, channels, length, sample format and tags. A film's video,
+            subtitles, attachments and chapters are copied if an .mkv, .mp4, .mov or .webm can hold them.
         sample_rate: of an array or generator, in Hz. What follows from `residual` to `resume` is for files.
         model: a name for `stream_restore.models.load`, or a loaded model; not loaded unless `noise` is repaired.
         restoration: which repairs, and how the model is applied.
@@ -103,6 +106,7 @@ def restore(
         save_stems: a folder for one file a stem, called by its name.
         raw: format of headerless input.
         on_damage: "conceal" puts silence where sound is lost, and warns; "stop" raises there.
+        track: which sound stream of several, counted from 0; None for the one that FFmpeg finds best.
         stored: how outputs are stored.
         resume: resume a stopped run, see `stream_restore.passes.job`.
         progress: called with the frames done and the total.
@@ -119,11 +123,12 @@ def restore(
     restoration = restoration.with_defaults_of(network)
     normalise = normalise and network is not None
     if is_sound(input):
-        _refuse_files(output=output, residual=residual, save_stems=save_stems, raw=raw, stored=stored, resume=resume)
+        files = {"output": output, "residual": residual, "save_stems": save_stems, "raw": raw, "track": track}
+        _refuse_files(**files, stored=stored, resume=resume)
         return restored(input, sample_rate, restoration, network, normalise, progress)
     output, stored = _output(output, sample_rate), stored or Output()
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(input, raw=raw, on_damage=on_damage))
+        source = stack.enter_context(open_source(input, raw=raw, on_damage=on_damage, track=track))
         stems = _stems(restoration, network) if save_stems else ()
         if normalise or isinstance(restoration.noise_profile, tuple):
             source = stack.enter_context(spool(source))
@@ -131,7 +136,7 @@ def restore(
         targets: list[Target] = [output, *([residual] if residual is not None else [])]
         targets += [save_stems / f"{stem}{_suffix(output)}" for stem in stems] if save_stems else []
         work = {"restoration": asdict(replace(restoration, jobs=1)), "residual": residual is not None}
-        work |= {"normalise": normalise, **(network.facts() if network else {})}
+        work |= {"normalise": normalise, **_chosen(track), **(network.facts() if network else {})}
         job = Job(input, targets, stored, work, resume)
         restoration = restoration.with_profile_of(source, network)
         if normalise:
@@ -144,6 +149,10 @@ def restore(
         report = job.run(source, stage, ticker)
         report.warnings += restoration.without_effect(network)
         return report
+
+
+def _chosen(track: int | None) -> dict[str, int]:
+    return {} if track is None else {"track": track}
 
 
 def _network(model: str | Model) -> Model:
@@ -165,6 +174,7 @@ def degrade(
     power: float | None = None,
     raw: RawFormat | None = None,
     on_damage: OnDamage = "conceal",
+    track: int | None = None,
     stored: Output | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -202,6 +212,7 @@ def degrade(
     power: float | None = None,
     raw: RawFormat | None = None,
     on_damage: OnDamage = "conceal",
+    track: int | None = None,
     stored: Output | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -218,16 +229,17 @@ def degrade(
     """
     degradation = degradation or Degradation()
     if is_sound(input):
-        _refuse_files(output=output, raw=raw, stored=stored, resume=resume)
+        _refuse_files(output=output, raw=raw, track=track, stored=stored, resume=resume)
         return degraded(input, sample_rate, degradation, power, progress)
     output, stored = _output(output, sample_rate), stored or Output()
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(input, raw=raw, on_damage=on_damage))
+        source = stack.enter_context(open_source(input, raw=raw, on_damage=on_damage, track=track))
         two_passes = degradation.snr_db is not None and power is None
         if two_passes:
             source = stack.enter_context(spool(source))
         ticker = Ticker(progress, source.estimate, passes=2 if two_passes else 1)
-        job = Job(input, [output], stored, {"degradation": asdict(degradation), "power": power}, resume)
+        work = {"degradation": asdict(degradation), "power": power, **_chosen(track)}
+        job = Job(input, [output], stored, work, resume)
         if two_passes:
             mean_square = MeanSquare()
             job.first_pass(source, degradation.before_noise(source.spec), mean_square, ticker)

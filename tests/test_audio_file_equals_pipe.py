@@ -146,6 +146,32 @@ def test_what_only_libsndfile_knows_is_read_too(format: str, tmp_path: Path) -> 
     assert open_source(path).spec == Spec(rate, channels)
 
 
+@pytest.mark.parametrize("subtype", ["s16p", "s32p"])
+@pytest.mark.parametrize("frames", [1, 441, 4096, 20_000])
+def test_alac_in_caf_is_read_although_libsndfile_gives_up(subtype: str, frames: int, tmp_path: Path) -> None:
+    path = tmp_path / "memo.caf"
+    ffmpeg(*RAW_IN, "-c:a", "alac", "-sample_fmt", subtype, str(path), feed=PCM[: 4 * frames])
+    with pytest.raises(soundfile.LibsndfileError):
+        soundfile.SoundFile(path)
+    assert (from_everywhere(path) == SOUND[:, :frames]).all()
+    with open_source(path) as source:
+        assert source.format.encoding == {"s16p": "alac_16", "s32p": "alac_24"}[subtype]
+        assert source.warnings == []
+
+
+def test_padding_that_alac_in_caf_does_not_have_is_not_taken_off(tmp_path: Path) -> None:
+    """As Apple's encoder writes it, in a header that libsndfile refuses: FFmpeg alone would drop 480 frames."""
+    path = tmp_path / "memo.caf"
+    soundfile.write(path, SOUND.T, 44100, subtype="ALAC_16")
+    data = bytearray(path.read_bytes())
+    assert data[28:36] == b"alac\0\0\0\1"
+    data[35] = 0
+    path.write_bytes(data)
+    with pytest.raises(soundfile.LibsndfileError):
+        soundfile.SoundFile(path)
+    assert (from_everywhere(path) == SOUND).all()
+
+
 WORDS = {
     "u8": "PCM_U8",
     "s8": "PCM_S8",

@@ -20,6 +20,7 @@ from stream_restore.spec import Spec
 STEREO = Spec(48000, 2)
 SOUND = noise(2, 30_000)
 KINDS = ["wav", "au", "raw", "flac", "ogg", "opus", "mp3", "m4a", "alac", "aac", "aiff", "caf", "w64", "mat5"]
+KINDS += ["matroska", "webm", "mov", "wv", "tta"]
 
 
 @pytest.mark.parametrize("container", KINDS)

@@ -15,12 +15,13 @@ from .pcm.raw import RawFormat, parse_raw
 from .positions import format_position, format_timestamp
 from .readers import open_source
 from .sink import Position, Sink
-from .source import Source
+from .source import Film, Source
 from .spool import spool
 from .storage import is_url
 from .writers import open_sink
 
 __all__ = [
+    "Film",
     "Format",
     "OnDamage",
     "Position",

@@ -21,6 +21,7 @@ __all__ = [
     "names",
     "refuse_unwritable",
     "word_of",
+    "written_suffix",
 ]
 
 
@@ -105,6 +106,7 @@ class Container:
         suffixes: file name extensions, without the dot.
         pipe: whether it can be written to a pipe.
         limit: maximum bytes of sample data; None if unlimited.
+        film: suffixes of files with more than sound.
     """
 
     writer: str
@@ -112,11 +114,13 @@ class Container:
     suffixes: tuple[str, ...]
     pipe: bool = False
     limit: int | None = None
+    film: tuple[str, ...] = ()
 
 
 _ALL = ("s16", "u8", "s8", "s24", "s32", "f32", "f64", "ulaw", "alaw")
 _WAV = tuple(word for word in _ALL if word != "s8")
 _AU = tuple(word for word in _ALL if word != "u8")
+_MATROSKA = ("s16", "u8", "s24", "s32", "f32", "f64", "aac", "mp3", "opus")
 _RAW_CODECS = ("gsm610", "nms_adpcm_16", "nms_adpcm_24", "nms_adpcm_32")
 RAW_CODECS = (*_RAW_CODECS, "vox_adpcm")
 """Codecs that need no header. The last is only read: it cannot store an odd number of frames."""
@@ -138,9 +142,14 @@ CONTAINERS: Mapping[str, Container] = {
     "ogg": Container("sndfile", ("vorbis",), ("ogg", "oga"), pipe=True),
     "opus": Container("av", ("opus",), ("opus", "ogg"), pipe=True),
     "mp3": Container("av", ("mp3",), ("mp3",), pipe=True),
-    "m4a": Container("av", ("aac",), ("m4a", "mp4", "m4b"), pipe=True),
-    "alac": Container("av", ("s16", "s24"), ("m4a", "mp4"), pipe=True),
+    "m4a": Container("av", ("aac",), ("m4a", "mp4", "m4b", "m4v"), pipe=True, film=("mp4", "m4v")),
+    "alac": Container("av", ("s16", "s24"), ("m4a", "mp4"), pipe=True, film=("mp4",)),
+    "mov": Container("av", ("s16", "u8", "s24", "s32", "f32", "f64", "aac"), ("mov",), film=("mov",)),
     "aac": Container("av", ("aac",), ("aac", "adts"), pipe=True),
+    "matroska": Container("av", _MATROSKA, ("mkv", "mka"), pipe=True, film=("mkv", "mka")),
+    "webm": Container("av", ("opus",), ("webm",), pipe=True, film=("webm",)),
+    "wv": Container("av", ("s16", "s24", "f32"), ("wv",), pipe=True),
+    "tta": Container("av", ("s16", "u8", "s24"), ("tta",)),
     "aiff": _sndfile("aiff", "s16 u8 s8 s24 s32 f32 f64 ulaw alaw ima_adpcm gsm610", "aiff", "aif", "aifc"),
     "caf": _sndfile("caf", "s16 s8 s24 s32 f32 f64 ulaw alaw alac_16 alac_24 alac_32", limit=None),
     "w64": _sndfile("w64", "s16 u8 s24 s32 f32 f64 ulaw alaw ima_adpcm ms_adpcm gsm610", limit=None),
@@ -159,6 +168,22 @@ CONTAINERS: Mapping[str, Container] = {
     "wve": _sndfile("wve", "alaw"),
     "xi": _sndfile("xi", "dpcm_16 dpcm_8"),
 }
+
+
+_FILMS = ("3gp", "asf", "avi", "flv", "m2ts", "mpeg", "mpg", "mts", "mxf", "ogv", "rm", "ts", "vob", "wmv")
+"""Suffixes of films that are read and not written."""
+
+
+def written_suffix(suffix: str) -> str:
+    """The suffix of an output for an input of this suffix: the same if it is written, for other films Matroska's.
+
+    >>> [written_suffix(suffix) for suffix in (".FLAC", ".avi", ".wma", "")]
+    ['.FLAC', '.mkv', '.wav', '.wav']
+    """
+    name = suffix[1:].lower()
+    if any(name in container.suffixes for container in CONTAINERS.values()):
+        return suffix
+    return ".mkv" if name in _FILMS else ".wav"
 
 
 def word_of(encoding: str) -> Word | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias
 
 from ..errors import SourceError
 from .bytestream import ByteStream, OnePass
@@ -24,7 +24,7 @@ from .pcm.raw import RawFormat
 from .pcm.source import open_pcm, open_wav
 from .pcm.wav_header import is_wav
 from .sniff import Kind, sniff
-from .source import Source
+from .source import Source, refuse_track
 from .spool import spool_bytes
 from .storage import Remote, is_url
 from .tags.source_extras import add_extras, leading_tags
@@ -38,22 +38,36 @@ File: TypeAlias = Path | Remote
 """What can be opened again."""
 
 
+class Reading(NamedTuple):
+    """How an input is read: see `open_source`."""
+
+    on_damage: OnDamage
+    track: int | None
+
+
 def open_source(
-    target: str | Path | BinaryIO, *, raw: RawFormat | None = None, on_damage: OnDamage = "conceal"
+    target: str | Path | BinaryIO,
+    *,
+    raw: RawFormat | None = None,
+    on_damage: OnDamage = "conceal",
+    track: int | None = None,
 ) -> Source:
     """Open a file, an object at a URL, "-" for stdin, or a binary stream; `raw` describes samples without a header.
 
     Where sound is lost or cannot be decoded, silence of its length stands for it, and `warnings` says so at the end; a
     chain whose links differ in rate or channels is converted to the first. With `on_damage` "stop" each is an error.
+    `track` chooses among several sound streams, counted from 0; None takes the one that FFmpeg finds best.
 
     Raises:
-        ConfigError: if `on_damage` is neither.
+        ConfigError: if `on_damage` is neither, or there is no such track.
         SourceError: if it is missing, unreadable, a folder, empty, or holds no audio.
     """
     checked(on_damage)
     stream = _stream(target)
     try:
-        return _opened(stream, raw, _located(target), on_damage)
+        source = _opened(stream, raw, _located(target), Reading(on_damage, track))
+        refuse_track(source.name, track, source.tracks)
+        return source
     except BaseException:
         stream.close()
         raise
@@ -95,7 +109,7 @@ def _file(path: Path) -> ByteStream:
         raise SourceError(f"{path}: cannot be opened: {reason}") from error
 
 
-def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None, on_damage: OnDamage) -> Source:
+def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None, how: Reading) -> Source:
     if raw is not None:
         return _codec(stream, raw, path) if raw.encoding in CODECS else open_pcm(stream, raw)
     head = stream.peek(40)
@@ -106,8 +120,8 @@ def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None, on_dam
         if wav is not None:
             return wav
     if stream.seekable and path:
-        return add_extras(_foreign_file(stream, path, on_damage), lambda: path.open("rb"))
-    return _foreign_pipe(stream, on_damage)
+        return add_extras(_foreign_file(stream, path, how), lambda: path.open("rb"))
+    return _foreign_pipe(stream, how)
 
 
 def _codec(stream: ByteStream, raw: RawFormat, path: File | None) -> Source:
@@ -120,14 +134,12 @@ def _codec(stream: ByteStream, raw: RawFormat, path: File | None) -> Source:
         return _by_libsndfile(stream.name, _again(file), rereadable=False, raw=raw)
 
 
-def _foreign_file(stream: ByteStream, path: File, on_damage: OnDamage) -> Source:
+def _foreign_file(stream: ByteStream, path: File, how: Reading) -> Source:
     kind, exact = sniff(stream), _exact(stream)
     stream.close()
     if isinstance(path, Path) and path.suffix.lower() == ".sd2":
         return _sound_designer(path)
-    if exact:
-        return _by_libsndfile(stream.name, path.open("rb"), rereadable=True)
-    return _foreign(stream.name, lambda: path.open("rb"), kind, True, on_damage)
+    return _foreign(stream.name, lambda: path.open("rb"), kind, exact, True, how)
 
 
 def _exact(stream: ByteStream) -> bool:
@@ -160,20 +172,17 @@ def _sound_designer(path: Path) -> Source:
     return _by_libsndfile(str(path), path, rereadable=True)
 
 
-def _foreign_pipe(stream: ByteStream, on_damage: OnDamage) -> Source:
+def _foreign_pipe(stream: ByteStream, how: Reading) -> Source:
     kind, exact = sniff(stream), _exact(stream)
     if kind.streams and not exact:
         from .ffmpeg.source import AvSource
 
         one_pass, tags = OnePass(stream), leading_tags(stream)
-        source = AvSource(stream.name, lambda: _mended(one_pass, kind), False, on_damage=on_damage)
+        source = AvSource(stream.name, lambda: _mended(one_pass, kind), False, **how._asdict())
         return add_extras(source, lambda: BytesIO(tags), at_once=True)
     with spool_bytes(stream) as file:
         stream.close()
-        if exact:
-            spooled = _by_libsndfile(stream.name, _again(file), rereadable=False)
-        else:
-            spooled = _foreign(stream.name, lambda: _again(file), kind, False, on_damage)
+        spooled = _foreign(stream.name, lambda: _again(file), kind, exact, False, how)
         position = os.lseek(file.fileno(), 0, os.SEEK_CUR)  # which duplicates of a file share
         add_extras(spooled, lambda: _again(file), at_once=True)
         os.lseek(file.fileno(), position, os.SEEK_SET)
@@ -187,35 +196,42 @@ def _again(file: BinaryIO) -> BinaryIO:
     return copy
 
 
-def _foreign(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool, on_damage: OnDamage) -> Source:
-    """Open with FFmpeg, or else with libsndfile."""
+def _foreign(
+    name: str, reopen: Callable[[], BinaryIO], kind: Kind, exact: bool, rereadable: bool, how: Reading
+) -> Source:
+    """Open with FFmpeg, or with libsndfile if only that is `exact`; where one cannot, with the other."""
     from .ffmpeg.source import AvSource
 
-    try:
+    def by_ffmpeg() -> Source:
         if kind.ogg or kind.framing:
-            return _in_one_pass(name, reopen, kind, rereadable, on_damage)
-        return AvSource(name, reopen, rereadable, kind.exact, on_damage)
+            return _in_one_pass(name, reopen, kind, rereadable, how)
+        return AvSource(name, reopen, rereadable, kind.exact, **how._asdict())
+
+    def by_libsndfile() -> Source:
+        return _by_libsndfile(name, reopen(), rereadable)
+
+    first, second = (by_libsndfile, by_ffmpeg) if exact else (by_ffmpeg, by_libsndfile)
+    try:
+        return first()
     except SourceError as unknown:
         if kind.ogg:
             raise
         try:
-            return _by_libsndfile(name, reopen(), rereadable)
+            return second()
         except SourceError:
             raise unknown from None
 
 
-def _in_one_pass(
-    name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool, on_damage: OnDamage
-) -> Source:
+def _in_one_pass(name: str, reopen: Callable[[], BinaryIO], kind: Kind, rereadable: bool, how: Reading) -> Source:
     """Read a file as a pipe is read, so that every page or frame is checked; the length is that of the file."""
     from .ffmpeg.source import AvSource
 
     whole = None
     with suppress(SourceError):
-        whole = AvSource(name, reopen, rereadable, kind.exact)
+        whole = AvSource(name, reopen, rereadable, kind.exact, track=how.track)
         whole.close()  # before the file is read again: copies of a spool share one position
     chained = kind.ogg and _is_chained(reopen)
-    source = AvSource(name, lambda: _mended(reopen(), kind), rereadable, kind.exact, on_damage)
+    source = AvSource(name, lambda: _mended(reopen(), kind), rereadable, kind.exact, **how._asdict())
     if whole is not None and not chained:
         source.take_length(whole)
     return source

@@ -34,7 +34,7 @@ class Sink(ABC):
         name: for messages.
         spec: sample rate and channels.
         format: container, encoding and tags of the output.
-        warnings: messages for the user on what of the input's tags is left out; complete once it is closed.
+        warnings: messages for the user about this output; complete once it is closed.
     """
 
     def __init__(self, output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> None:

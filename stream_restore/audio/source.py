@@ -1,17 +1,19 @@
 """The interface of all audio sources."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
-from ..errors import SourceError, StreamError
+from ..errors import ConfigError, SourceError, StreamError
 from ..spec import Audio, Spec, empty
 from .formats import Format
 from .positions import format_position
 
-__all__ = ["MAX_CHANNELS", "MAX_RATE", "PIECE", "Source", "checked_spec"]
+__all__ = ["MAX_CHANNELS", "MAX_RATE", "PIECE", "Film", "Source", "checked_spec", "refuse_track"]
 
 MAX_CHANNELS = 1024
 MAX_RATE = 1_536_000
@@ -32,6 +34,38 @@ def checked_spec(name: str, sample_rate: int, channels: int) -> Spec:
     return Spec(sample_rate, channels)
 
 
+def refuse_track(name: str, track: int | None, tracks: int) -> None:
+    """Refuse a sound stream that a recording with `tracks` of them does not have.
+
+    Raises:
+        ConfigError: if it has none of this number.
+    """
+    if track is not None and not 0 <= track < tracks:
+        held = "one sound stream" if tracks == 1 else f"{tracks} sound streams"
+        raise ConfigError(f"{name}: has {held}, counted from 0; there is no stream {track}")
+
+
+@dataclass(frozen=True)
+class Film:
+    """What a file holds beside the sound that is read: video, subtitles, attachments, chapters.
+
+    Attributes:
+        name: of the file, for messages.
+        streams: for messages, such as "video (h264)".
+        sound: index of the sound's stream.
+        reopen: the bytes from the start, again; None for a pipe.
+    """
+
+    name: str
+    streams: Sequence[str]
+    sound: int
+    reopen: Callable[[], Any] | None
+
+    def left_out(self, why: str, streams: Sequence[str] | None = None) -> str:
+        """The warning about streams that no output gets: by default all."""
+        return f"{self.name}: {', '.join(self.streams if streams is None else streams)} left out: {why}"
+
+
 class Source(ABC):
     """Reads audio from its first frame to its last.
 
@@ -43,6 +77,8 @@ class Source(ABC):
         format: how it is stored.
         rereadable: whether `rewind` works and opening the same path again gives the same audio.
         warnings: messages for the user about this recording; complete once it is read to its end.
+        film: what else the file holds; None if nothing.
+        tracks: how many sound streams it has.
     """
 
     def __init__(self, name: str, spec: Spec, frames: int | None, format: Format, rereadable: bool) -> None:
@@ -53,6 +89,8 @@ class Source(ABC):
         self.format = format
         self.rereadable = rereadable
         self.warnings: list[str] = []
+        self.film: Film | None = None
+        self.tracks = 1
         self._position = 0
 
     def read(self, frames: int) -> Audio:

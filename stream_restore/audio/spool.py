@@ -24,6 +24,7 @@ class Spool(PcmSource):
         super().__init__(stream, source.spec, Format("raw", word), 0, None)
         self.format = source.format
         self.warnings = list(source.warnings)
+        self.film = source.film
 
 
 def spool(source: Source) -> Source:

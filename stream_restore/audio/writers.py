@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from ..errors import ConfigError
@@ -17,7 +17,9 @@ from .pcm.wav_writer import WavHead
 from .resumable_encoder import ENCODED, ReplayedSink
 from .samples.coding import Quantiser, needs_dither
 from .sink import Position, Sink, refuse_too_long
+from .source import Film
 from .storage import is_url
+from .tags.extras import Extras
 from .tags.inherited import inherited_tags
 
 __all__ = ["open_sink"]
@@ -36,6 +38,7 @@ def open_sink(
     frames: int | None = None,
     continuable: bool = False,
     resume: Position | None = None,
+    film: Film | None = None,
 ) -> Sink:
     """Open a file, an object at a URL, "-" for stdout, or a binary stream, for audio of `spec`.
 
@@ -48,6 +51,7 @@ def open_sink(
     * `continuable`: a later sink can resume a file where this one stops. PCM always can; for an encoder, the samples
       it receives are stored until the file is complete, 2 bytes each up to 16 bits, else 4.
     * `resume`: continue at this position of an earlier sink that was `continuable` and left its NAME.part.
+    * `film`: what to copy beside the sound, see `Film`; the sink warns about what the container cannot hold.
     * `frames`, the expected length, only serves to refuse early what the container cannot hold: the bytes written
       never depend on it.
 
@@ -68,6 +72,9 @@ def open_sink(
     # A resumed file may already have its final name, if the run was stopped right after renaming: `close` compares.
     goes_on = resume is not None
     unheeding = force or goes_on
+    room, unfilmed = _room(film, name, form)
+    if room is not None:
+        form = replace(form, extras=Extras())  # cover and chapters come with the film
     with ExitStack() as undo:
         output = open_upload(target, force) if is_url(target) else open_output(target, unheeding, goes_on)
         undo.callback(output.leave if goes_on else output.discard)
@@ -75,11 +82,12 @@ def open_sink(
         if (continuable or goes_on) and output.seekable() and _writes(form) != "pcm":
             encoded = open_output(target, unheeding, suffix=ENCODED)
             undo.callback(encoded.discard)
-            encoder = _writer(encoded, *how)
+            encoder = _writer(encoded, *how, room)
             undo.callback(encoder.abort)
             sink: Sink = ReplayedSink(output, *how, encoder)
         else:
-            sink = _writer(output, *how)
+            sink = _writer(output, *how, room)
+        sink.warnings += unfilmed
         if resume is not None:
             sink.go_on(resume)
         undo.pop_all()
@@ -87,7 +95,23 @@ def open_sink(
         return sink
 
 
-def _writer(output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> Sink:
+def _room(film: Film | None, name: str, form: Format) -> tuple[Film | None, list[str]]:
+    """What of a film the output can hold, by its suffix if it has one, else by its container; and warnings."""
+    if film is None:
+        return None, []
+    suffix, container = PurePath(name).suffix[1:].lower(), CONTAINERS[form.container]
+    if (suffix if suffix in container.suffixes else container.suffixes[0]) not in container.film:
+        why = f"{name} holds only sound; .mkv, .mp4, .mov and .webm hold more"
+    elif film.reopen is None:
+        why = "a pipe is read once; give the name of the file"
+    else:
+        return film, []
+    return None, [film.left_out(why)] if film.streams else []
+
+
+def _writer(
+    output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool, film: Film | None = None
+) -> Sink:
     writer = _writes(form)
     if not output.seekable() and (not CONTAINERS[form.container].pipe or form.encoding in CODECS):
         what, cure = form.container, f"{names(pipe=True)} can"
@@ -104,9 +128,13 @@ def _writer(output: Output, spec: Spec, form: Format, quantiser: Quantiser, forc
         from .sndfile.sink import SndfileSink
 
         return SndfileSink(output, spec, form, quantiser, force)
+    if form.container == "tta":
+        from .ffmpeg.sink import TtaSink
+
+        return TtaSink(output, spec, form, quantiser, force)
     from .ffmpeg.sink import AvSink
 
-    return AvSink(output, spec, form, quantiser, force)
+    return AvSink(output, spec, form, quantiser, force, film)
 
 
 def _writes(form: Format) -> str:

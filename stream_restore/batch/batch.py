@@ -13,7 +13,7 @@ from typing import Self
 
 from .. import api
 from ..audio import OnDamage
-from ..audio.formats import CONTAINERS, refuse_unwritable
+from ..audio.formats import CONTAINERS, refuse_unwritable, written_suffix
 from ..audio.outputs.atomic_file import make_folder
 from ..audio.outputs.lock import refuse_busy
 from ..engine.loop import Progress
@@ -181,7 +181,7 @@ class Batch:
         if container is not None and container in CONTAINERS:
             suffixes = CONTAINERS[container].suffixes
             return target if _suffix(source) in suffixes else target.with_suffix(f".{suffixes[0]}")
-        return target if _suffix(source) in _WRITTEN else target.with_suffix(".wav")
+        return target.with_suffix(written_suffix(source.suffix))
 
     def _facts(self, inputs: Path) -> Facts:
         stored = {name: value for name, value in asdict(self._stored).items() if name != "force"}

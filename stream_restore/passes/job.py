@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeAlias, TypeGuard
 
-from ..audio import Format, Position, Sink, Source, is_url, open_sink, refuse_same_file
+from ..audio import Film, Format, Position, Sink, Source, is_url, open_sink, refuse_same_file
 from ..audio.outputs import refuse_busy, refuse_existing_object
 from ..audio.outputs.output import claimed, part_of, refuse_existing
 from ..engine.loop import run, skip
@@ -48,6 +48,7 @@ class Output:
         frames: int | None,
         resume: Position | None,
         continuable: bool = False,
+        film: Film | None = None,
     ) -> Sink:
         """A sink for sound of `spec`, new or resumed; if `continuable`, it can be resumed later."""
         return open_sink(
@@ -62,6 +63,7 @@ class Output:
             frames=frames,
             continuable=continuable,
             resume=resume,
+            film=film,
         )
 
 
@@ -86,6 +88,7 @@ class BlockAccumulator(Protocol):
 class Job:
     """What a pass reads and writes.
 
+    The first output also gets what a film holds beside its sound, if it can hold that.
     Outputs get their final names only when complete: the first one last, which shows that all are complete. If input
     and outputs are files, a journal is written beside the first output; a stopped run then continues with `resume` and
     gives the same bytes. Meanwhile encoded outputs (FLAC, MP3, ...) need additional disk space: 2 bytes a sample up to
@@ -268,7 +271,8 @@ class Job:
                 refuse_existing(Path(str(target)))
             if checkpoint and checkpoint.finished and _is_published(target):
                 continue  # it was stopped between giving one name and the next
-            sink = self.stored.open(target, spec, source.format, frames, position, continuable)
+            film = None if index else source.film
+            sink = self.stored.open(target, spec, source.format, frames, position, continuable, film)
             sinks.append(stack.enter_context(sink))
         return sinks
 

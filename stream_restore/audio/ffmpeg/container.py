@@ -7,13 +7,16 @@ import av
 import av.error
 
 from ...errors import SourceError
+from ..source import refuse_track
 from .names import DEMUXERS
 from .resync import FrameStream
 
-__all__ = ["Packets", "Readable", "best_stream", "open_container"]
+__all__ = ["Packets", "Readable", "chosen_stream", "open_container"]
 
 _GLUED = ("ac3", "dts", "eac3")
 """Streams in which FFmpeg joins what is damaged to the packet that follows."""
+_OPTIONS = {("flac", "flac"): {"err_detect": "crccheck+explode"}, ("caf", "alac"): {"flags2": "+skip_manual"}}
+"""FFmpeg checks FLAC's checksums only on request, and takes off CAF's padding from ALAC, which decodes to none."""
 _TRIES = 16
 """Calls of a demuxer in succession that may fail before the rest is given up."""
 
@@ -42,20 +45,24 @@ def open_container(name: str, file: Readable) -> Any:
         raise SourceError(f"{name}: is no sound that can be read ({error.strerror or error})") from error
 
 
-def best_stream(name: str, container: Any) -> Any:
-    """The best audio stream of a container.
+def chosen_stream(name: str, container: Any, track: int | None = None) -> Any:
+    """An audio stream of a container: of this number among them, or the best.
 
     Raises:
+        ConfigError: if there is no such stream.
         SourceError: if it has none that FFmpeg decodes.
     """
-    stream = container.streams.best("audio")
+    sounds = container.streams.audio
+    stream = container.streams.best("audio") if track is None else None
+    if sounds and track is not None:
+        refuse_track(name, track, len(sounds))
+        stream = sounds[track]
     if stream is None:
         container.close()
         raise SourceError(f"{name}: holds no sound, only {container.format.long_name}")
     if stream.codec_context is None or not stream.codec_context.sample_rate:
         raise SourceError(f"{name}: its sound is in a codec that FFmpeg does not decode, or is damaged")
-    # FFmpeg checks FLAC's checksums only on request.
-    stream.codec_context.options = {"err_detect": "crccheck+explode"} if container.format.name == "flac" else {}
+    stream.codec_context.options = _OPTIONS.get((container.format.name, stream.codec_context.codec.canonical_name), {})
     return stream
 
 

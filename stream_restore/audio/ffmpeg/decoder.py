@@ -15,7 +15,7 @@ from ..ogg.watch import OggWatch
 from ..positions import format_position, format_timestamp
 from ..samples.coding import scaled
 from ..source import PIECE
-from .container import Packets, Readable, best_stream, open_container
+from .container import Packets, Readable, chosen_stream, open_container
 from .conversion import Converter, key_of
 from .timeline import LONGEST_SECONDS, Timeline
 
@@ -118,7 +118,7 @@ class Decoder:
             self.container.close()
             try:
                 self.container = open_container(self._name, self._file)
-                self._begin(self.container, best_stream(self._name, self.container))
+                self._begin(self.container, chosen_stream(self._name, self.container))
                 return True
             except SourceError as error:
                 if self._stops:

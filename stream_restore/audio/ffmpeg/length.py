@@ -48,7 +48,8 @@ def length_of(container: Any, stream: Any, form: Format, spec: Spec, exact: bool
     if plain and _bytes(declared or 0, form, spec) >= _DOUBTFUL:
         return Length(None, None, exact=False, least=False)
     vorbis = codec == "vorbis" and form.container == "ogg"
-    known = exact or codec in LOSSLESS or (plain and form.container != "voc")
+    padded = (form.container, codec) == ("caf", "alac")
+    known = exact or (codec in LOSSLESS and not padded) or (plain and form.container != "voc")
     return Length(
         declared,
         declared or _frames(container.duration, 1 / av.time_base, spec),

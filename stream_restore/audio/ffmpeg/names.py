@@ -58,6 +58,8 @@ def format_of(container: Any, stream: Any) -> Format:
     if name == "m4a" and codec == "alac":
         name = "alac"
     encoding = _encoding(codec, stream.codec_context.format.packed.name)
+    if (name, codec) == ("caf", "alac"):
+        encoding = encoding.replace("s", "alac_")  # libsndfile writes it
     tags = _tags(stream.metadata, _STREAM_TAGS) | _tags(container.metadata, set())
     chapters: list[Any] = getattr(container, "chapters", list)()  # older versions of PyAV cannot tell
     extras = Extras(chapters=chapters, covers=sum(map(_is_picture, container.streams.video)))

@@ -1,15 +1,17 @@
 """Decoding by FFmpeg, through PyAV: compressed audio, and the audio of video files."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from ...errors import SourceError
 from ...spec import Audio, empty
 from ..damage import OnDamage
-from ..source import Source, checked_spec
-from .container import Readable, best_stream, open_container
+from ..source import Film, Source, checked_spec
+from .container import Readable, chosen_stream, open_container
 from .decoder import Decoder
+from .film import beside_sound, describe, is_picture
 from .length import length_of
 from .names import format_of
 from .resync import FrameStream
@@ -21,12 +23,14 @@ _LONGEST_PADDING = 4096
 
 
 class AvSource(Source):
-    """The best audio stream of a container that FFmpeg opens, decoded by a `Decoder`.
+    """An audio stream of a container that FFmpeg opens, decoded by a `Decoder`.
 
     `reopen` returns the bytes from the start: once for a pipe, any number of times if `rereadable`.
     `exact`: the header gives the exact number of frames, as in an MP3 with an Info tag.
+    `track`: which, counted from 0; None for the one that FFmpeg finds best.
 
     Raises:
+        ConfigError: if there is no such track.
         SourceError: if FFmpeg cannot open it, or finds no audio in it.
     """
 
@@ -37,10 +41,12 @@ class AvSource(Source):
         rereadable: bool,
         exact: bool = False,
         on_damage: OnDamage = "conceal",
+        track: int | None = None,
     ) -> None:
         self.name = name
         self._reopen = reopen
         self._stops = on_damage == "stop"
+        self._track = track
         self._open()
         context = self._stream.codec_context
         spec = checked_spec(name, context.sample_rate, context.layout.nb_channels)
@@ -49,6 +55,7 @@ class AvSource(Source):
         self._length = length_of(self._container, self._stream, form, spec, exact)
         self.frames = self._length.declared if self._length.exact else None
         self.estimate = self._length.estimate
+        self._look_beside()
         self._begin()
 
     def take_length(self, other: "AvSource") -> None:
@@ -68,10 +75,24 @@ class AvSource(Source):
         self._file = self._reopen()
         try:
             self._container = open_container(self.name, self._file)
-            self._stream = best_stream(self.name, self._container)
+            self._stream = chosen_stream(self.name, self._container, self._track)
         except BaseException:
             self._file.close()
             raise
+
+    def _look_beside(self) -> None:
+        """Note other streams; of several sounds, say which is read, unless it was chosen."""
+        beside = beside_sound(self._container)
+        if beside or self._container.chapters():
+            told = [describe(stream) for stream in beside if not is_picture(stream)]
+            self.film = Film(self.name, told, self._stream.index, self._reopen if self.rereadable else None)
+        sounds = self._container.streams.audio
+        self.tracks = len(sounds)
+        if len(sounds) > 1 and self._track is None:
+            own, last = sounds.index(self._stream), len(sounds) - 1
+            self._warn(
+                f"has {len(sounds)} sound streams; this is {_told(own, self._stream)}, --stream takes 0 to {last}"
+            )
 
     def _begin(self) -> None:
         opened = (self._file, self._container, self._stream)
@@ -117,3 +138,9 @@ class AvSource(Source):
         """Padding at the end of an MP3; more than that is none, but another recording."""
         excess = self._decoder.given - (self._padded_end or self._decoder.given)
         return excess if 0 < excess <= _LONGEST_PADDING else 0
+
+
+def _told(number: int, stream: Any) -> str:
+    """The number of a stream, and its language or title if known."""
+    known = [stream.metadata[key] for key in ("language", "title") if stream.metadata.get(key, "und") != "und"]
+    return f"{number} ({', '.join(known)})" if known else str(number)
