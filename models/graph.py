@@ -2,12 +2,11 @@
 
 The hybrid classes run their own `forward` with its four spectrogram methods replaced: `_spec` returns the input
 spectrogram, `_ispec` stores its argument and returns 0. Three computations differ: long sums are taken in two stages,
-see `moments`; `HDemucs` and `Demucs` take every length that demucs uses, see `any_length`; attention runs one head at a
-time, since the scores of all heads of an official HTDemucs are 231 MB, needed twice.
+see `moments`; `HDemucs` and `Demucs` take every length that demucs uses, see `any_length`; layers take fewer passes
+over large tensors, see `fused`.
 """
 
 import copy
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch import nn
 
 from ..errors import ModelError
 from .any_length import Resample, of_any_length
+from .fused import fuse
 from .moments import StagedMoments
 from .torch_backend import Network, lengths_of, stft_of
 
@@ -117,27 +117,6 @@ class BagGraph(nn.Module):
         return total
 
 
-class HeadByHead(nn.Module):
-    """`nn.MultiheadAttention` without mask and dropout, one head at a time."""
-
-    def __init__(self, attention: nn.MultiheadAttention) -> None:
-        super().__init__()
-        assert attention.in_proj_weight is not None
-        self.heads = attention.num_heads
-        self.scale = 1 / math.sqrt(attention.head_dim)
-        self.weight, self.bias, self.out = attention.in_proj_weight, attention.in_proj_bias, attention.out_proj
-
-    def forward(self, query: Any, key: Any, value: Any, **options: Any) -> tuple[torch.Tensor, None]:
-        """(1, queries, width), (1, keys, width) twice -> (1, queries, width); the scores are not returned."""
-        weights, biases = self.weight.chunk(3), self.bias.chunk(3)
-        split = [
-            nn.functional.linear(each[0], weight, bias).chunk(self.heads, dim=-1)
-            for each, weight, bias in zip((query, key, value), weights, biases, strict=True)
-        ]
-        heads = [torch.softmax((q * self.scale) @ k.T, dim=-1) @ v for q, k, v in zip(*split, strict=True)]
-        return self.out(torch.cat(heads, dim=-1))[None], None
-
-
 def exportable(network: Network | BagOfModels) -> nn.Module:
     """A copy of a network or bag as one graph of real tensors.
 
@@ -159,10 +138,7 @@ def exportable(network: Network | BagOfModels) -> nn.Module:
 
 def _single(network: Network) -> nn.Module:
     own: Any = copy.deepcopy(network)
-    for module in list(own.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, nn.MultiheadAttention):
-                setattr(module, name, HeadByHead(child))
+    fuse(own)
     if not isinstance(own, HTDemucs):
         of_any_length(own)
     if isinstance(own, Demucs):

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["StagedMoments"]
+__all__ = ["StagedMoments", "mean", "squares"]
 
 LONG = 1 << 12
 """Group size beyond which normalisation is staged."""
@@ -61,24 +61,24 @@ def _divisor(size: int, root: int) -> int:
     return next((each for each in range(root, root // 8, -1) if size % each == 0), 0)
 
 
-def _mean(groups: torch.Tensor) -> torch.Tensor:
+def mean(groups: torch.Tensor) -> torch.Tensor:
     """(groups, values) -> (groups, 1)."""
     return _rows(groups).sum(-1).sum(-1, keepdim=True) / groups.shape[-1]
 
 
-def _squares(groups: torch.Tensor) -> torch.Tensor:
+def squares(groups: torch.Tensor) -> torch.Tensor:
     """Sums of squares, (groups, values) -> (groups, 1)."""
     norms: torch.Tensor = torch.linalg.vector_norm(_rows(groups), dim=-1)
     return norms.square().sum(-1, keepdim=True)
 
 
 def _staged_mean(tensor: torch.Tensor) -> torch.Tensor:
-    return _mean(tensor.reshape(1, -1)).reshape([1] * tensor.ndim)
+    return mean(tensor.reshape(1, -1)).reshape([1] * tensor.ndim)
 
 
 def _staged_std(tensor: torch.Tensor) -> torch.Tensor:
     centred = (tensor - _staged_mean(tensor)).reshape(1, -1)
-    return torch.sqrt(_squares(centred) / (tensor.numel() - 1)).reshape([1] * tensor.ndim)
+    return torch.sqrt(squares(centred) / (tensor.numel() - 1)).reshape([1] * tensor.ndim)
 
 
 def _staged_group_norm(
@@ -86,8 +86,8 @@ def _staged_group_norm(
 ) -> torch.Tensor:
     batch, channels = tensor.shape[:2]
     each = tensor.reshape(batch * groups, -1)
-    centred = each - _mean(each)
-    scale = torch.rsqrt(_squares(centred) / each.shape[-1] + eps)
+    centred = each - mean(each)
+    scale = torch.rsqrt(squares(centred) / each.shape[-1] + eps)
     scales = scale.reshape(batch, groups, 1).expand(batch, groups, channels // groups).reshape(batch, channels)
     per_channel = [-1, channels] + [1] * (tensor.ndim - 2)
     return centred.reshape(tensor.shape) * (scales * weight).reshape(per_channel) + bias.reshape(per_channel)
