@@ -34,6 +34,7 @@ def command(
     backend: network.Backend = "auto",
     device: network.Device = "cpu",
     provider: network.Provider = None,
+    precision: network.Precision = "f32",
     threads: network.Threads = None,
     jobs: network.Jobs = 1,
     segment: network.Segment = None,
@@ -69,7 +70,9 @@ def command(
         repair=repair, strength=strength, max_reduction=max_reduction, headroom=headroom,
     )  # fmt: skip
     stored = Output(container, options.encoding(float32, int24, int16), clip_mode, seed, force)
-    model = load(name, repo=repo, backend=backend, device=device, provider=provider, threads=threads)
+    model = load(
+        name, repo=repo, backend=backend, device=device, provider=provider, precision=precision, threads=threads
+    )
     with Batch(
         inputs,
         outputs,

@@ -26,6 +26,7 @@ __all__ = [
     "Name",
     "Normalise",
     "Overlap",
+    "Precision",
     "Provider",
     "Repair",
     "Repo",
@@ -46,11 +47,16 @@ Repo: TypeAlias = Annotated[
     typer.Option(metavar="DIR", help="A folder of Demucs models (.yaml and .th files) for -n.", parser=paths.existing),
 ]
 Backend: TypeAlias = Annotated[
-    Literal["auto", "onnx", "torch"], typer.Option(help="auto: ONNX Runtime for .onnx and compact, else PyTorch.")
+    Literal["auto", "onnx", "torch", "openvino"],
+    typer.Option(help="auto: ONNX Runtime for .onnx and compact, else PyTorch."),
 ]
 Device: TypeAlias = Annotated[Literal["cpu", "cuda"], typer.Option("-d", "--device", help="Where networks run.")]
 Provider: TypeAlias = Annotated[
     str | None, typer.Option(metavar="NAME", help="ONNX Runtime execution provider; an error if it is not there.")
+]
+Precision: TypeAlias = Annotated[
+    Literal["f32", "bf16"],
+    typer.Option(help="Of the network's arithmetic; bf16: --backend openvino on a CPU with AVX512-BF16 or AMX."),
 ]
 Threads: TypeAlias = Annotated[
     int | None, typer.Option(min=1, max=1024, metavar="N", help="Threads of one network.  [default: all cores]")

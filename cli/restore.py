@@ -24,6 +24,7 @@ def command(
     backend: network.Backend = "auto",
     device: network.Device = "cpu",
     provider: network.Provider = None,
+    precision: network.Precision = "f32",
     threads: network.Threads = None,
     jobs: network.Jobs = 1,
     segment: network.Segment = None,
@@ -76,7 +77,9 @@ def command(
     )  # fmt: skip
     model: str | Model = name
     if restoration.uses_network:
-        model = load(name, repo=repo, backend=backend, device=device, provider=provider, threads=threads)
+        model = load(
+            name, repo=repo, backend=backend, device=device, provider=provider, precision=precision, threads=threads
+        )
     with meter(progress, quiet) as shown:
         report = api.restore(
             input,

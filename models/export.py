@@ -22,11 +22,13 @@ from .graph import exportable
 from .manifest import Manifest, recombination
 from .model import Model, Stems
 from .onnx_backend import COLUMNS, FRAMES, OnnxBackend
+from .onnx_session import Session
+from .probe import music_like
 from .registry import Networks, find_networks
 from .spectrum import Spectrum
 from .torch_backend import Network, from_torch
 
-__all__ = ["PARITY_LIMIT", "export_model", "music_like"]
+__all__ = ["PARITY_LIMIT", "export_model"]
 
 PARITY_LIMIT = 1e-4
 """Largest accepted difference to PyTorch, in units of the output's peak."""
@@ -98,7 +100,7 @@ def _write(found: Networks, model: Model, manifest: Manifest, path: Path) -> Man
     part = path.with_name(f"{path.name}.part")
     try:
         _save(program, manifest, part, _one_by_one(found.files))
-        parity = _parity(model, OnnxBackend(part, provider="CPUExecutionProvider"), sound)
+        parity = _parity(model, OnnxBackend(part, Session(part, "CPUExecutionProvider")), sound)
         if not parity <= PARITY_LIMIT:
             raise ModelError(
                 f"{manifest.name!r} under ONNX Runtime differs from PyTorch by {parity:.1e} of the peak, more "
@@ -112,19 +114,6 @@ def _write(found: Networks, model: Model, manifest: Manifest, path: Path) -> Man
     finally:
         part.unlink(missing_ok=True)
     return manifest
-
-
-def music_like(manifest: Manifest, seed: int = 0) -> Audio:
-    """A segment of decaying chords in noise, seeded, peak about 0.5, shape (channels, input_frames)."""
-    random = np.random.default_rng(seed)
-    time = np.arange(manifest.input_frames) / manifest.sample_rate
-    sound = 0.01 * random.standard_normal((manifest.channels, len(time)))
-    for onset in np.arange(0, time[-1] + 0.25, 0.25):
-        since = np.maximum(time - onset, 0)
-        for pitch in random.uniform(50, 0.2 * manifest.sample_rate, 4):
-            pan = random.uniform(0, 0.1, (manifest.channels, 1))
-            sound += pan * (time >= onset) * np.exp(-6 * since) * np.sin(2 * np.pi * pitch * since)
-    return sound.astype(np.float32)
 
 
 def _inputs(manifest: Manifest, sound: Audio) -> tuple[torch.Tensor, ...]:

@@ -5,10 +5,11 @@ from types import ModuleType
 
 from ..errors import ModelError
 
-__all__ = ["EXPORT", "TORCH", "optional"]
+__all__ = ["EXPORT", "OPENVINO", "TORCH", "optional"]
 
 TORCH = "'stream_restore[torch]'"
 EXPORT = "'stream_restore[export]'"
+OPENVINO = "'stream_restore[openvino]'"
 
 
 def optional(module: str, install: str, purpose: str) -> ModuleType:

@@ -107,6 +107,7 @@ class Model:
         digest: sha256 of the weights or of the file that holds them; empty if not needed.
         runtime: what else may change a bit of the output: the library and its version, threads, device.
         gain_network: a network of gains instead of members.
+        notes: what a user must know of its results, each a line.
 
     Raises:
         ModelError: if there is no network; if members differ in rate, channels or stems; if the weights of a stem sum
@@ -118,6 +119,7 @@ class Model:
     digest: str = ""
     runtime: Mapping[str, str] = field(default_factory=dict)
     gain_network: GainNetwork | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.members and self.gain_network is None:

@@ -1,7 +1,8 @@
-"""Networks run by ONNX Runtime: one sealed .onnx file with its manifest inside."""
+"""Networks of sealed .onnx files with their manifests inside, run by ONNX Runtime or another runtime."""
 
 import hashlib
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from .container import read_manifest
 from .manifest import Manifest
 from .model import GAINS, Member, Model, Stems
 from .onnx_gains import OnnxGains
-from .onnx_session import Session
+from .onnx_session import Runtime, Session
 from .spectrum import Spectrum
 
-__all__ = ["COLUMNS", "FRAMES", "OnnxBackend", "from_onnx"]
+__all__ = ["COLUMNS", "FRAMES", "OnnxBackend", "from_onnx", "model_of"]
 
 _DEVICES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 Shape = tuple[int, ...]
@@ -27,23 +28,22 @@ FRAMES, COLUMNS = "frames", "columns"
 
 
 class OnnxBackend:
-    """One network under ONNX Runtime; the spectrogram is computed outside it.
+    """One network under a runtime for .onnx files; the spectrogram is computed outside it.
 
     Input lengths are those of demucs: one for `HTDemucs`; `HDemucs` and `Demucs` run on shorter inputs, any of
     `manifest.lengths`, for the last chunks of a recording.
 
     Args:
         path: a file that `container.read_manifest` accepts.
-        provider: an available execution provider of ONNX Runtime.
-        threads: per operation; None: ONNX Runtime's default, one per core.
+        session: the file as a runtime has loaded it.
         segment: seconds on the overlap-add grid, at most the file's; a fixed-length input keeps its length, with
             more audio around each chunk.
 
     Raises:
-        ModelError: if the provider is absent; if the file is damaged or contradicts its manifest.
+        ModelError: if the file is damaged or contradicts its manifest.
     """
 
-    def __init__(self, path: Path, *, provider: str, threads: int | None = None, segment: float | None = None) -> None:
+    def __init__(self, path: Path, session: Runtime, *, segment: float | None = None) -> None:
         self.manifest = read_manifest(path)
         self.sample_rate = self.manifest.sample_rate
         self.channels = self.manifest.channels
@@ -51,7 +51,7 @@ class OnnxBackend:
         self.edges = self.manifest.edges
         self.segment_frames = _segment_frames(self.manifest, segment)
         self._spectrum = self._spectrum_of(self.manifest.input_frames)
-        self._session = Session(path, provider, threads)
+        self._session = session
         self._names = [each.name for each in self._session.inputs]
         _check_graph(path, self._session, self.manifest, self._spectrum)
 
@@ -64,7 +64,7 @@ class OnnxBackend:
         """Stems of a segment, shape (channels, input_frames(n)) -> (stems, channels, same frames).
 
         Raises:
-            ModelError: if the shape is wrong; if ONNX Runtime fails.
+            ModelError: if the shape is wrong; if the runtime fails.
         """
         self._check_shape(segment.shape)
         frames = segment.shape[1]
@@ -98,8 +98,8 @@ class OnnxBackend:
             inputs.append(spectrum.forward(segment)[None])
         try:
             outputs = self._session.run(dict(zip(self._names, inputs, strict=True)))
-        except Exception as error:  # ONNX Runtime raises its own classes
-            raise ModelError(f"ONNX Runtime failed on model {self.manifest.name!r}: {error}") from error
+        except Exception as error:  # runtimes raise their own classes
+            raise ModelError(f"{self._session.name} failed on model {self.manifest.name!r}: {error}") from error
         return outputs
 
 
@@ -111,18 +111,34 @@ def from_onnx(
     threads: int | None = None,
     segment: float | None = None,
 ) -> Model:
-    """Load a model from an .onnx file. Arguments as for `OnnxBackend`; `device` selects the provider."""
+    """Load a model from an .onnx file into ONNX Runtime.
+
+    Args:
+        path: the file.
+        device: selects the provider unless one is given.
+        provider: an available execution provider of ONNX Runtime.
+        threads: per operation; None: ONNX Runtime's default, one per core.
+        segment: as for `OnnxBackend`.
+
+    Raises:
+        ModelError: if the provider is absent; as `OnnxBackend`.
+    """
     if device is not None and device not in _DEVICES:
         raise ModelError(f"device must be cpu or cuda, got {device!r}")
     chosen = provider or _DEVICES[device or "cpu"]
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     runtime = {"onnxruntime": onnxruntime.__version__, "provider": chosen}
     runtime |= {"threads": str(threads or f"one per core of {os.cpu_count()} CPUs")}  # it does not report its number
+    return model_of(path, lambda: Session(path, chosen, threads), runtime, segment)
+
+
+def model_of(path: Path, start: Callable[[], Runtime], runtime: Mapping[str, str], segment: float | None) -> Model:
+    """The model of an .onnx file, which `start` loads once it is known to be intact."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     if read_manifest(path).architecture == GAINS:
-        network = OnnxGains(path, provider=chosen, threads=threads)
+        network = OnnxGains(path, start())
         return Model(network.manifest, (), digest, runtime, network)
-    backend = OnnxBackend(path, provider=chosen, threads=threads, segment=segment)
+    backend = OnnxBackend(path, start(), segment=segment)
     return Model(backend.manifest, (Member(backend, (1.0,) * len(backend.stems)),), digest, runtime)
 
 
@@ -134,10 +150,10 @@ def _segment_frames(manifest: Manifest, segment: float | None) -> int:
     return frames
 
 
-def _check_graph(path: Path, session: Session, manifest: Manifest, spectrum: Spectrum | None) -> None:
+def _check_graph(path: Path, session: Runtime, manifest: Manifest, spectrum: Spectrum | None) -> None:
     """Compare the shapes declared by a graph with those of its manifest.
 
-    A dynamic time axis has a name instead of a number.
+    A dynamic time axis has a name instead of a number, or "?" where a runtime does not keep names.
     """
     channels, stems = manifest.channels, len(manifest.stems)
     fixed = manifest.lengths is None
@@ -153,6 +169,13 @@ def _check_graph(path: Path, session: Session, manifest: Manifest, spectrum: Spe
         ("outputs", session.outputs, outputs),
     ):
         found = [tuple(node.shape) for node in nodes]
-        if found != wanted or any(node.type != "tensor(float)" for node in nodes):
+        if not _same(found, wanted) or any(node.type != "tensor(float)" for node in nodes):
             types = ", ".join(f"{node.name} {node.type} {tuple(node.shape)}" for node in nodes)
             raise ModelError(f"{path}: the graph's {kind} are {types}; its manifest wants float {wanted}")
+
+
+def _same(found: list[Axes], wanted: list[Axes]) -> bool:
+    if [len(axes) for axes in found] != [len(axes) for axes in wanted]:
+        return False
+    pairs = [pair for one, other in zip(found, wanted, strict=True) for pair in zip(one, other, strict=True)]
+    return all(axis == "?" or axis == other for axis, other in pairs)

@@ -1,4 +1,4 @@
-"""A network of gains under ONNX Runtime: features of a spectrogram in, one gain per band and column out."""
+"""A network of gains of an .onnx file: features of a spectrogram in, one gain per band and column out."""
 
 from pathlib import Path
 
@@ -7,26 +7,25 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError
 from .container import read_manifest
-from .onnx_session import Session
+from .onnx_session import Runtime
 
 __all__ = ["OnnxGains"]
 
 
 class OnnxGains:
-    """A `model.GainNetwork` under ONNX Runtime.
+    """A `model.GainNetwork` under a runtime for .onnx files.
 
     Args:
         path: a file that `container.read_manifest` accepts.
-        provider: an available execution provider of ONNX Runtime.
-        threads: per operation; None: ONNX Runtime's default, one per core.
+        session: the file as a runtime has loaded it.
 
     Raises:
-        ModelError: if the provider is absent; if the file is damaged or contradicts its manifest.
+        ModelError: if the file is damaged or contradicts its manifest.
     """
 
-    def __init__(self, path: Path, *, provider: str, threads: int | None = None) -> None:
+    def __init__(self, path: Path, session: Runtime) -> None:
         self.manifest = read_manifest(path)
-        self._session = Session(path, provider, threads)
+        self._session = session
         inputs, outputs = self._session.inputs, self._session.outputs
         if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4 or len(outputs[0].shape) != 3:
             raise ModelError(f"{path}: a network of gains has one input of four axes and one output of three")
@@ -36,7 +35,7 @@ class OnnxGains:
         """Gains, 0 to 1, shape (bands, columns), for features of shape (features, bands, columns).
 
         Raises:
-            ModelError: if the shape is wrong; if ONNX Runtime fails.
+            ModelError: if the shape is wrong; if the runtime fails.
         """
         if features.shape != self._shape:
             raise ModelError(
@@ -44,6 +43,6 @@ class OnnxGains:
             )
         try:
             outputs = self._session.run({self._name: features[None]})
-        except Exception as error:  # ONNX Runtime raises its own classes
-            raise ModelError(f"ONNX Runtime failed on model {self.manifest.name!r}: {error}") from error
+        except Exception as error:  # runtimes raise their own classes
+            raise ModelError(f"{self._session.name} failed on model {self.manifest.name!r}: {error}") from error
         return np.asarray(outputs[0][0], np.float32)

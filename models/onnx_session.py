@@ -2,14 +2,26 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import onnxruntime
 from numpy.typing import NDArray
 
 from ..errors import ModelError
 
-__all__ = ["Session"]
+__all__ = ["Runtime", "Session"]
+
+
+class Runtime(Protocol):
+    """A graph that is loaded; `inputs` and `outputs` have `name`, `type` and `shape` as in ONNX Runtime."""
+
+    name: str
+    inputs: list[Any]
+    outputs: list[Any]
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """The graph's outputs, in graph order, for inputs by name. Thread-safe."""
+        ...
 
 
 class Session:
@@ -26,7 +38,9 @@ class Session:
         ModelError: if the provider is absent or does not start; if ONNX Runtime cannot run the file.
     """
 
-    def __init__(self, path: Path, provider: str, threads: int | None) -> None:
+    name = "ONNX Runtime"
+
+    def __init__(self, path: Path, provider: str, threads: int | None = None) -> None:
         self._made_with = (path, provider, threads)
         there = onnxruntime.get_available_providers()
         if provider not in there:

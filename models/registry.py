@@ -8,13 +8,25 @@ from typing import Any, Literal, TypeAlias
 from ..errors import ModelError
 from .bags import Bag, hub_bag, hub_name, local_bag
 from .container import read_manifest
-from .extras import EXPORT, TORCH, optional
+from .extras import EXPORT, OPENVINO, TORCH, optional
 from .manifest import Manifest
 from .model import Model
 
-__all__ = ["BackendName", "Info", "Networks", "export_model", "fetch", "find_networks", "info", "load", "names"]
+__all__ = [
+    "BackendName",
+    "Info",
+    "Networks",
+    "PrecisionName",
+    "export_model",
+    "fetch",
+    "find_networks",
+    "info",
+    "load",
+    "names",
+]
 
-BackendName: TypeAlias = Literal["auto", "onnx", "torch"]
+BackendName: TypeAlias = Literal["auto", "onnx", "torch", "openvino"]
+PrecisionName: TypeAlias = Literal["f32", "bf16"]
 
 _OFFICIAL = {
     "htdemucs": "hybrid transformer, 4 stems",
@@ -76,6 +88,7 @@ def load(
     provider: str | None = None,
     threads: int | None = None,
     segment: float | None = None,
+    precision: PrecisionName = "f32",
 ) -> Model:
     """Load a model.
 
@@ -83,23 +96,32 @@ def load(
         name: one of `names()`, `hf://user/name`, a bag or signature in `repo`, or the path of an .onnx,
             .safetensors or .th file.
         repo: a folder of YAML bags and weights, used instead of the hub.
-        backend: "auto": ONNX Runtime for .onnx files and `compact`, PyTorch for the rest.
+        backend: "auto": ONNX Runtime for .onnx files and `compact`, PyTorch for the rest. "openvino": .onnx files, too.
         device: "cpu" or "cuda"; None: cpu.
         provider: of ONNX Runtime, e.g. "OpenVINOExecutionProvider"; None: that of `device`.
         threads: per operation; None: the backend's default.
         segment: seconds on the overlap-add grid, at most the network's own; None: the network's own.
+        precision: of the arithmetic; "bf16" needs the backend "openvino" and a CPU that computes in it.
 
     Raises:
-        ModelError: if the name is unknown; if an extra is missing; if a file is damaged; if the device or provider is
-            not available.
+        ModelError: if the name is unknown; if an extra is missing; if a file is damaged; if the device, provider or
+            precision is not available.
     """
     file = _onnx_file(name) if repo is None else None
     chosen = ("onnx" if file else "torch") if backend == "auto" else backend
-    if chosen not in ("onnx", "torch"):
-        raise ModelError(f"backend must be auto, onnx or torch, got {backend!r}")
-    if (chosen == "onnx") != (file is not None):
+    if chosen not in ("onnx", "torch", "openvino"):
+        raise ModelError(f"backend must be auto, onnx, torch or openvino, got {backend!r}")
+    if (chosen != "torch") != (file is not None):
         cure = f"export it first: stream-restore export {name} -o model.onnx" if file is None else "use onnx"
         raise ModelError(f"model {name!r} cannot run on the backend {chosen}; {cure}")
+    if precision not in ("f32", "bf16") or (precision != "f32" and chosen != "openvino"):
+        raise ModelError(f"precision must be f32, or bf16 on the backend openvino, got {precision!r} on {chosen}")
+    if chosen == "openvino" and (provider is not None or device not in (None, "cpu")):
+        raise ModelError("the backend openvino runs on the CPU: leave --provider and --device out")
+    if file is not None and chosen == "openvino":
+        openvino: Any = optional(".openvino_backend", OPENVINO, "the backend openvino")
+        compiled: Model = openvino.from_openvino(file, precision=precision, threads=threads, segment=segment)
+        return compiled
     if file is not None:
         onnx: Any = optional(".onnx_backend", "onnxruntime", f"model {name!r}")
         model: Model = onnx.from_onnx(file, device=device, provider=provider, threads=threads, segment=segment)

@@ -147,7 +147,7 @@ def restore(
         if save_stems:
             make_folder(save_stems)
         report = job.run(source, stage, ticker)
-        report.warnings += restoration.without_effect(network)
+        report.warnings += restoration.without_effect(network) + list(network.notes if network else ())
         return report
 
 

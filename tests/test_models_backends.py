@@ -1,5 +1,6 @@
-"""Both backends keep one contract, and agree with each other and with the network they run."""
+"""All backends keep one contract, and agree with each other and with the network they run."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -7,23 +8,27 @@ from typing import Any
 
 import networks
 import numpy as np
+import openvino
 import pytest
 import torch
 from identity import identity
 from numpy.typing import NDArray
 
 from stream_restore.errors import ModelError
-from stream_restore.models import Backend, Member, Model, Voice, load
+from stream_restore.models import Backend, Member, Model, Voice, load, openvino_backend
 from stream_restore.models.torch_backend import from_torch
 
 ARCHITECTURES = tuple(networks.MAKERS)
-BACKENDS = ("torch", "onnx")
+FILES = ("onnx", "openvino")
+"""Backends that run .onnx files."""
+BACKENDS = ("torch", *FILES)
 
 
 @cache
 def model(backend: str, architecture: str) -> Model:
-    if backend == "onnx":
-        return load(str(networks.exported(architecture)), threads=2)
+    name: Any = backend
+    if backend in FILES:
+        return load(str(networks.exported(architecture)), backend=name, threads=2)
     return from_torch(networks.MAKERS[architecture](), name=architecture, threads=2)
 
 
@@ -90,25 +95,27 @@ def test_torch_equals_the_network_itself(architecture: str) -> None:
     assert np.abs(backend.separate(segment) - expected).max() <= 1e-6 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("backend", FILES)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_onnx_equals_torch(architecture: str) -> None:
-    one, other = (model(each, architecture) for each in BACKENDS)
+def test_a_file_equals_torch(architecture: str, backend: str) -> None:
+    one, other = (model(each, architecture) for each in ("torch", backend))
     segment = sound(one.members[0].backend)
     expected = one.members[0].backend.separate(segment)
     found = other.members[0].backend.separate(segment)
     assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("backend", FILES)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_both_backends_run_the_same_lengths(architecture: str) -> None:
-    one, other = (model(each, architecture).members[0].backend for each in BACKENDS)
+def test_all_backends_run_the_same_lengths(architecture: str, backend: str) -> None:
+    one, other = (model(each, architecture).members[0].backend for each in ("torch", backend))
     for frames in (*range(1, 100), 5000, one.segment_frames):
         assert one.input_frames(frames) == other.input_frames(frames)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_file_carries_the_manifest(architecture: str) -> None:
-    one, other = (model(each, architecture).manifest for each in BACKENDS)
+    one, other = (model(each, architecture).manifest for each in ("torch", "onnx"))
     assert (other.architecture, other.stft, other.stems) == (architecture, one.stft, one.stems)
     assert (other.segment_frames, other.input_frames) == (one.segment_frames, one.input_frames)
     assert (other.lengths, other.edges) == (one.lengths, one.edges)
@@ -194,3 +201,46 @@ def test_members_can_be_given_and_read_under_their_old_name() -> None:
     assert old.voices == old.members == model.members
     with pytest.raises(TypeError, match="voices"):
         named(model.manifest, members=model.members, voices=model.members)
+
+
+def test_the_embedded_network_gives_the_same_gains_through_openvino() -> None:
+    one, other = (load("compact", backend=name) for name in ("onnx", "openvino"))
+    assert one.gain_network is not None
+    assert other.gain_network is not None
+    features = np.random.default_rng(0).standard_normal((7, 1024, 307)).astype(np.float32)
+    expected = one.gain_network.gains(features)
+    assert np.abs(other.gain_network.gains(features) - expected).max() <= 1e-4
+
+
+BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@pytest.mark.skipif(not BF16, reason="needs a CPU that computes in bf16")
+def test_bf16_is_near_and_says_how_near_if_it_is_not() -> None:
+    exact = model("openvino", "HTDemucs").members[0].backend
+    rough = load(str(networks.exported("HTDemucs")), backend="openvino", precision="bf16", threads=2)
+    segment = sound(exact)
+    expected, found = exact.separate(segment), rough.members[0].backend.separate(segment)
+    sdr_db = 10 * np.log10(np.square(expected).sum() / np.square(found - expected).sum())
+    assert 20 < sdr_db < 80
+    assert rough.runtime["precision"] == "bf16"
+    for note in rough.notes:
+        assert 20 < float(re.findall(r"within (\d+) dB SDR", note)[0]) <= openvino_backend.SDR_WANTED
+
+
+@pytest.mark.skipif(BF16, reason="needs a CPU that does not compute in bf16")
+def test_bf16_is_refused_where_the_processor_has_none() -> None:
+    with pytest.raises(ModelError, match="AVX512-BF16 or AMX"):
+        load(str(networks.exported("HTDemucs")), backend="openvino", precision="bf16")
+
+
+def test_what_openvino_cannot_do_is_refused() -> None:
+    file = str(networks.exported("Demucs"))
+    with pytest.raises(ModelError, match="export it first"):
+        load("htdemucs", backend="openvino")
+    with pytest.raises(ModelError, match="bf16 on the backend openvino"):
+        load(file, precision="bf16")
+    with pytest.raises(ModelError, match="on the CPU"):
+        load(file, backend="openvino", device="cuda")
+    with pytest.raises(ModelError, match="no noise"):
+        load("compact", backend="openvino", precision="bf16")

@@ -208,7 +208,10 @@ def test_imports_make_no_circle() -> None:
 @pytest.mark.parametrize(
     ("packages", "home"),
     [
-        ({"torch", "onnxruntime", "onnx", "onnxscript", "demucs", "safetensors", "huggingface_hub"}, "models"),
+        (
+            {"torch", "onnxruntime", "onnx", "onnxscript", "openvino", "demucs", "safetensors", "huggingface_hub"},
+            "models",
+        ),
         ({"soundfile", "av", "wave", "sndfile", "mutagen"}, "audio"),
         ({"typer", "click", "rich"}, "cli"),
         ({"librosa", "matplotlib"}, "show"),

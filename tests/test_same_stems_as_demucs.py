@@ -69,16 +69,17 @@ SHORT = 11025
 
 @cache
 def model(backend: str, architecture: str) -> Model:
-    if backend == "onnx":
-        return load(str(networks.exported(architecture)))
+    name: Any = backend
+    if backend != "torch":
+        return load(str(networks.exported(architecture)), backend=name)
     return from_torch(networks.MAKERS[architecture](), name=architecture)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 63, 64, 65, 1000, SHORT - 1, SHORT, SHORT + 1, 2 * SHORT, 3 * SHORT + 4321])
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("architecture", networks.MAKERS)
-@pytest.mark.parametrize("backend", ["torch", "onnx"])
-def test_both_backends_give_the_stems_of_demucs(backend: str, architecture: str, channels: int, frames: int) -> None:
+@pytest.mark.parametrize("backend", ["torch", "onnx", "openvino"])
+def test_all_backends_give_the_stems_of_demucs(backend: str, architecture: str, channels: int, frames: int) -> None:
     signal = example_signal(channels, frames, seed=frames)
     theirs = reference(networks.MAKERS[architecture](), np.repeat(signal, 3 - channels, axis=0))
     if channels == 1:

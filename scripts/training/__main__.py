@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from stream_restore.models.onnx_gains import OnnxGains
+from stream_restore.models.onnx_session import Session
 
 from .corpus import gather
 from .export import export
@@ -32,7 +33,9 @@ def main() -> None:
     corpus = gather(_recordings(), options.work / "sound")
     print(f"{len(corpus.training)} pieces to train on, {len(corpus.validation)} held out", flush=True)
     if options.validate:
-        print(validate(OnnxGains(options.validate, provider="CPUExecutionProvider"), corpus.validation))
+        print(
+            validate(OnnxGains(options.validate, Session(options.validate, "CPUExecutionProvider")), corpus.validation)
+        )
         return
     trainer = Trainer(Plan(options.steps), partial(Scenes, corpus.training), options.work / "checkpoint.pt")
     trainer.run(_Progress(trainer))

@@ -13,6 +13,7 @@ from stream_restore.models.container import MANIFEST_KEY, SEAL_KEY, ZEROS, seal
 from stream_restore.models.manifest import Manifest, Stft
 from stream_restore.models.model import GAINS
 from stream_restore.models.onnx_gains import OnnxGains
+from stream_restore.models.onnx_session import Session
 from stream_restore.restoration.denoise import CELL_COLUMNS, INPUT_COLUMNS
 from stream_restore.restoration.noise_floor import BANDS, FEATURES, HOP, SIZE
 
@@ -56,7 +57,7 @@ def export(network: Gains, path: Path) -> Manifest:
     _write(proto, MANIFEST, path)
     with torch.no_grad():
         expected = network(example)[0].numpy()
-    found = OnnxGains(path, provider="CPUExecutionProvider").gains(example[0].numpy())
+    found = OnnxGains(path, Session(path, "CPUExecutionProvider")).gains(example[0].numpy())
     manifest = replace(MANIFEST, parity=float(np.abs(found - expected).max()))
     _write(proto, manifest, path)
     return manifest
