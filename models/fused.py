@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from .moments import mean, squares
 
-__all__ = ["fuse"]
+__all__ = ["Branch", "fuse"]
 
 QUERIES = 672
 """Queries of a block: 7 MB of scores for the 2688 keys of an official HTDemucs."""
