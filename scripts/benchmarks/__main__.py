@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import harm, memory, parity, quality, repair, soak, speed, viewer
+from . import harm, memory, overlap, parity, quality, repair, soak, speed, viewer
 
 __all__ = ["main"]
 
 SUBJECTS: dict[str, Callable[[argparse.Namespace, Path], str]] = {
     "harm": harm.measure,
     "memory": memory.measure,
+    "overlap": overlap.measure,
     "parity": parity.measure,
     "quality": quality.measure,
     "repair": repair.measure,
@@ -43,6 +44,9 @@ def _options() -> argparse.Namespace:
     of_harm.add_argument("--json", type=Path, help="also write the figures to this file")
     of_memory = subjects.add_parser("memory", help="peak resident memory against duration, beside demucs")
     of_memory.add_argument("--minutes", type=int, nargs="+", default=[1, 10, 60], help="(default 1 10 60)")
+    of_overlap = subjects.add_parser("overlap", help="what the overlap of segments is worth, and what it costs")
+    of_overlap.add_argument("-n", "--name", help="of the model (default: htdemucs size, random weights)")
+    of_overlap.add_argument("--seconds", type=float, default=30.0, help="of music (default %(default)g)")
     of_parity = subjects.add_parser("parity", help="stems against demucs.apply.apply_model at the official sizes")
     of_parity.add_argument("--seconds", type=float, default=20.0, help="of music (default %(default)g)")
     of_parity.add_argument("--only", choices=parity.SIZES, help="one architecture")
