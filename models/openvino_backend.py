@@ -1,5 +1,6 @@
 """Models of .onnx files under OpenVINO: in float32, or faster in bfloat16 where the CPU computes in it."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def from_openvino(
         ModelError: if the CPU does not compute in this precision; if bf16 is asked for a network of gains; as
             `onnx_backend.OnnxBackend`.
     """
-    runtime = {"openvino": openvino.__version__, "precision": precision, "threads": str(threads or "one per core")}
+    threads = threads or len(os.sched_getaffinity(0))
+    runtime = {"openvino": openvino.__version__, "precision": precision, "threads": str(threads)}
     if precision == "bf16" and read_manifest(path).architecture == GAINS:
         raise ModelError(
             f"{path.stem} does not run in bf16, whose rounding would change recordings that have no noise: "
@@ -54,7 +56,7 @@ def from_openvino(
     return replace(model, notes=(note,))
 
 
-def _in_float32(path: Path, threads: int | None, sound: Audio) -> Stems:
+def _in_float32(path: Path, threads: int, sound: Audio) -> Stems:
     return OnnxBackend(path, Session(path, "CPUExecutionProvider", threads)).separate(sound)
 
 

@@ -1,6 +1,5 @@
 """Networks of .onnx files run by OpenVINO, in float32 or bfloat16, on the CPU."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +33,7 @@ class OpenVinoSession:
     Args:
         path: the graph.
         precision: of the arithmetic; inputs and outputs are float32.
-        threads: per operation; None: one per core.
+        threads: per operation.
 
     Raises:
         ModelError: if the CPU has no arithmetic of this precision; if OpenVINO cannot run the file.
@@ -42,7 +41,7 @@ class OpenVinoSession:
 
     name = "OpenVINO"
 
-    def __init__(self, path: Path, precision: Precision, threads: int | None) -> None:
+    def __init__(self, path: Path, precision: Precision, threads: int) -> None:
         self._made_with = (path, precision, threads)
         core = openvino.Core()
         able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -57,7 +56,7 @@ class OpenVinoSession:
         self.inputs = [_node(each) for each in self._compiled.inputs]
         self.outputs = [_node(each) for each in self._compiled.outputs]
 
-    def __reduce__(self) -> tuple[type["OpenVinoSession"], tuple[Path, Precision, int | None]]:
+    def __reduce__(self) -> tuple[type["OpenVinoSession"], tuple[Path, Precision, int]]:
         return OpenVinoSession, self._made_with
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
@@ -67,11 +66,11 @@ class OpenVinoSession:
         return [np.array(request.get_output_tensor(number).data) for number in range(len(self.outputs))]
 
 
-def _options(precision: Precision, threads: int | None) -> dict[str, Any]:
+def _options(precision: Precision, threads: int) -> dict[str, Any]:
     """One stream, so that calls side by side share one set of activations."""
     return {
         "NUM_STREAMS": 1,
-        "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
+        "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": precision,
         "EXECUTION_MODE_HINT": "ACCURACY" if precision == "f32" else "PERFORMANCE",
     }

@@ -126,6 +126,13 @@ def test_how_it_is_run_does_not_change_a_bit(
     assert (tmp_path / "one.wav").read_bytes() == (tmp_path / "two.wav").read_bytes()
 
 
+def test_another_backend_gives_the_same_sound(recording: Path, small_model: Path, tmp_path: Path) -> None:
+    for backend in ("onnx", "openvino"):
+        run("restore", recording, "-o", tmp_path / f"{backend}.wav", "-n", small_model, "--backend", backend)
+    one, other = (samples(tmp_path / f"{backend}.wav").astype(int) for backend in ("onnx", "openvino"))
+    assert np.abs(one - other).max() <= 1 + 1e-4 * np.abs(one).max()
+
+
 def test_degrade_leaves_steps_out(recording: Path, tmp_path: Path) -> None:
     run("degrade", recording, "-o", tmp_path / "out.wav", *NOTHING)
     assert (samples(tmp_path / "out.wav") == samples(recording)).all()
@@ -194,6 +201,11 @@ def test_the_result_lies_beside_the_input(tmp_path: Path) -> None:
         (["restore", "in.wav", "-o", "x.wav", "-n", "{model}", "--overlap", "1"], 1, "overlap"),
         (["restore", "in.wav", "-o", "x.wav", "-n", "{model}", "--stems", "bass"], 1, "artifacts"),
         (["restore", "in.wav", "-o", "x.wav", "-n", "{model}", "--provider", "Nonsense"], 1, "CPUExecutionProvider"),
+        (
+            ["restore", "in.wav", "-o", "x.wav", "-n", "{model}", "--precision", "bf16"],
+            1,
+            "bf16 on the backend openvino",
+        ),
         (["restore", "in.wav", "-o", "x.wav", "-n", "{model}", "--int16", "--int24"], 1, "exclude each other"),
         (["restore", "in.wav", "-o", "nowhere/x.wav", "-n", "{model}"], 1, "nowhere"),
         (["restore"], 1, "IN"),

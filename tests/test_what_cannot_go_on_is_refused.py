@@ -76,6 +76,10 @@ def test_other_threads_and_another_provider_are_named(
     for other in others & {"AzureExecutionProvider"}:  # it is in every build, and computes on the CPU
         with pytest.raises(ConfigError, match=rf"work\.runtime\.provider \(was CPUExecutionProvider, is {other}\)"):
             go_on(load(str(stereo_network), threads=1, provider=other))
+    with pytest.raises(
+        ConfigError, match=r"work\.runtime\.openvino \(was None, is .*work\.runtime\.precision \(was None"
+    ):
+        go_on(load(str(stereo_network), threads=1, backend="openvino"))
     go_on(load(str(stereo_network), threads=1))
     api.restore(long_recording, tmp_path / "whole.wav", model=load(str(stereo_network), threads=1))
     assert (tmp_path / "out.wav").read_bytes() == (tmp_path / "whole.wav").read_bytes()
