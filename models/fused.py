@@ -31,7 +31,7 @@ QUERIES = 672
 
 @torch.no_grad()
 def fuse(network: nn.Module) -> None:
-    """Replace the layers of a Demucs network by their equivalents here, in place; others stay."""
+    """Replace the layers of a Demucs network by their equivalents here, for batches of one, in place; others stay."""
     for module in list(network.modules()):
         if isinstance(module, MyTransformerEncoderLayer | CrossTransformerEncoderLayer):
             _fuse_transformer(module)
@@ -166,6 +166,8 @@ class Branch(nn.Module):
 def _fuse_transformer(layer: Any) -> None:
     """The scales of the residual branches become part of the weights before them."""
     name = "self_attn" if isinstance(layer, MyTransformerEncoderLayer) else "cross_attn"
+    if not isinstance(getattr(layer, name), nn.MultiheadAttention):  # sparse attention is a class of demucs
+        return
     attention = Attention(getattr(layer, name))
     setattr(layer, name, attention)
     for gamma, linear in (("gamma_1", attention.out), ("gamma_2", layer.linear2)):
