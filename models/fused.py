@@ -63,6 +63,7 @@ class Gated(nn.Module):
 def _part(conv: Any, channels: torch.Tensor) -> nn.Module:
     """A convolution to some of the channels of another."""
     part: nn.Module = type(conv)(conv.in_channels, len(channels), conv.kernel_size, conv.stride, conv.padding)
+    part.to(conv.weight.dtype)
     part.load_state_dict({name: tensor[channels].clone() for name, tensor in conv.state_dict().items()})
     return part
 
@@ -119,7 +120,7 @@ class Branch(nn.Module):
         super().__init__()
         first, self.norm, _, last, norm, _, scale = layers
         self.eps, self.step, self.taps = norm.eps, first.dilation[0], first.kernel_size[0]
-        self.few = nn.Conv1d(first.in_channels, self.taps * first.out_channels, 1)
+        self.few = nn.Conv1d(first.in_channels, self.taps * first.out_channels, 1, dtype=first.weight.dtype)
         self.few.weight.copy_(first.weight.permute(2, 0, 1).reshape(self.few.weight.shape))
         self.few.bias.zero_()  # type: ignore[union-attr]
         self.few.bias.reshape(self.taps, -1)[self.taps // 2] = first.bias  # type: ignore[union-attr]
@@ -128,7 +129,7 @@ class Branch(nn.Module):
         self.register_buffer("means", torch.cat([weight, bias], 1).mean(0, keepdim=True))
         self.register_buffer("deviations", torch.cat([weight, bias], 1) - self.get_buffer("means"))
         scales = torch.cat([scale.scale, torch.ones_like(scale.scale)])
-        wide = nn.Conv1d(weight.shape[1] + 2, len(weight), 1)
+        wide = nn.Conv1d(weight.shape[1] + 2, len(weight), 1, dtype=weight.dtype)
         columns = torch.cat([weight, bias, torch.ones_like(bias)], 1)
         wide.weight.copy_(((scales * norm.weight)[:, None] * columns)[..., None])
         wide.bias.copy_(scales * norm.bias)  # type: ignore[union-attr]
