@@ -1,6 +1,6 @@
 """Whole recordings: restore, degrade and compare files, pipes, arrays. What the command line does, as functions."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -255,6 +255,7 @@ def compare(
     split_hz: float = 7000.0,
     every_seconds: float = 1.0,
     align: bool = False,
+    only: Collection[str] | None = None,
     raw: RawFormat | None = None,
     on_damage: OnDamage = "conceal",
     progress: Progress | None = None,
@@ -265,7 +266,7 @@ def compare(
     Args:
         reference, estimate: as `restore` takes them.
         sample_rate: of those that are not files, in Hz.
-        split_hz, every_seconds, align, raw, on_damage, progress, journal: as there.
+        split_hz, every_seconds, align, only, raw, on_damage, progress, journal: as there.
 
     Raises:
         ConfigError: as there, or if an option does not apply to the given inputs.
@@ -284,6 +285,7 @@ def compare(
         split_hz=split_hz,
         every_seconds=every_seconds,
         align=align,
+        only=comparison.FIGURES if only is None else only,
         raw=raw,
         on_damage=on_damage,
         progress=progress,
