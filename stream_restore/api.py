@@ -10,7 +10,6 @@ from .arrays import Blocks, Samples, Sound, byte_stream, degraded, is_sound, res
 from .audio import OnDamage, RawFormat, open_source, spool
 from .audio.outputs.atomic_file import make_folder
 from .degradation.degradation import Degradation, power_of
-from .engine.exact_sum import MeanSquare
 from .engine.loop import Progress, Ticker
 from .errors import ConfigError
 from .models import Model, load
@@ -222,7 +221,7 @@ def degrade(
     Files, arrays and generators of blocks go in and come out as with `restore`.
 
     Noise at an SNR needs the power of the signal it is added to. Unless `power`, a mean square, is given, a first pass
-    measures it, exactly; a pipe is spooled to a temporary file for that.
+    measures it, exactly, and keeps the signal on the disk; a pipe is spooled to a temporary file for that.
 
     Raises:
         RestoreError: if a step fails, see `stream_restore.errors`; no output then has its final name.
@@ -241,9 +240,11 @@ def degrade(
         work = {"degradation": asdict(degradation), "power": power, **_chosen(track)}
         job = Job(input, [output], stored, work, resume)
         if two_passes:
-            mean_square = MeanSquare()
-            job.first_pass(source, degradation.before_noise(source.spec), mean_square, ticker)
-            power = power_of(mean_square)
+            before = degradation.before_noise(source.spec)
+            recording = stack.enter_context(job.recording(source, before.output.channels))
+            job.first_pass(source, before, recording, ticker, recording.settle)
+            stage = degradation.stage(source.spec, power_of(recording.mean_square), recording.read)
+            return job.run(source, stage, ticker)
         return job.run(source, degradation.stage(source.spec, power), ticker)
 
 
