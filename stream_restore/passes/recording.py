@@ -30,6 +30,7 @@ class Recording:
 
     Raises:
         SinkError: in `add`, if the file cannot be written, e.g. because the disk is full.
+        ConfigError: in `add` or `read`, if a run goes on whose file is gone.
     """
 
     state_names: ClassVar[tuple[str, ...]] = ("mean_square", "frames")
@@ -56,36 +57,34 @@ class Recording:
         """The file, opened when it is needed: a run that is refused must not touch it."""
         if self._opened is None:
             self._opened = self._open()
+            if self._opened.seek(0, os.SEEK_END) < self.frames * self._width:
+                raise ConfigError(f"{self._path}: is gone or cut off; start again without --resume, with --force")
         return self._opened
 
     def add(self, block: Audio) -> None:
         """Accumulate the next block, shape (channels, frames)."""
         self.mean_square.add(block)
+        file = self._file
         try:
-            self._file.seek(self.frames * self._width)
-            self._file.write(block.T.astype(_WORD).tobytes())
+            file.seek(self.frames * self._width)
+            file.write(block.T.astype(_WORD).tobytes())
+            file.flush()
         except OSError as error:
             raise self._unwritable(error) from error
         self.frames += block.shape[1]
 
     def settle(self) -> None:
         """Bring all to the disk."""
+        file = self._file
         try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            os.fsync(file.fileno())
         except OSError as error:
             raise self._unwritable(error) from error
 
     def read(self, start: int, stop: int) -> Audio:
-        """Frames [start, stop), shape (channels, frames).
-
-        Raises:
-            ConfigError: if a run goes on whose file is gone.
-        """
+        """Frames [start, stop), shape (channels, frames)."""
         self._file.seek(start * self._width)
         data = self._file.read((stop - start) * self._width)
-        if len(data) < (stop - start) * self._width:
-            raise ConfigError(f"{self._path}: is gone or cut off; start again without --resume, with --force")
         return np.frombuffer(data, _WORD).reshape(-1, self._channels).T.astype(np.float32, order="C")
 
     def _open(self) -> BinaryIO:
