@@ -21,7 +21,7 @@ __all__ = ["PolyphaseResampler", "SoxrResampler"]
 
 CELL = 4096
 """Fewest input frames of a cell of soxr."""
-POLYPHASE_CELL = 16384
+POLYPHASE_CELL = 8192
 """About the number of input frames of a polyphase cell; the result does not depend on it."""
 SETTLED = 192
 """Frames, at the lower rate, that soxr's filters reach to either side: from 128 on the result does not change."""
