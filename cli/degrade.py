@@ -29,7 +29,7 @@ def command(
         float | None,
         typer.Option(metavar="DBFS", help="Mean square of what the noise is added to, in dB of full scale, "
                      "instead of measuring it: without it a file is read twice, a pipe goes through a temporary "
-                     "file."),
+                     "file, and what comes before the noise is kept on the disk meanwhile."),
     ] = None,
     seed: chain.Seed = 0,
     float32: options.Float32 = False,

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,6 +31,11 @@ def command(
     split: Annotated[
         float, typer.Option(metavar="HZ", help="Where the bands meet whose SDR is given separately.")
     ] = 7000.0,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Only these figures, e.g. sdr,si-sdr: names as in --json, without the "
+                     "unit. A delay is looked for, and warned of, only if delay is among them."),
+    ] = None,
     align: Annotated[
         bool,
         typer.Option("--align", help="First compensate a delay of up to 2 s, a factor and a sign flip of ESTIMATE, and "
@@ -42,8 +48,11 @@ def command(
     progress: options.ProgressMode = "auto",
 ) -> None:  # fmt: skip
     """Figures of one recording against another: SDR, SI-SDR, BSS-eval SDR and more, in bounded memory."""
-    from ..measure.comparison import compare
+    from ..measure.comparison import FIGURES, compare
 
+    asked = FIGURES if only is None else tuple(word.strip() for word in only.split(",") if word.strip())
+    if every is not None and "segmental-sdr" not in asked:
+        asked = (*asked, "segmental-sdr")
     options.refuse_stdin_twice([reference, estimate])
     with meter(progress, quiet) as shown:
         found = compare(
@@ -52,6 +61,7 @@ def command(
             split_hz=split,
             every_seconds=1.0 if every is None else every,
             align=align,
+            only=asked,
             raw=options.parsed_raw(raw),
             on_damage=on_damage,
             progress=shown,
@@ -60,7 +70,11 @@ def command(
     if not quiet:
         for warning in warnings:
             warn(warning, as_json=progress == "json")
-    typer.echo(json.dumps(_object(found, every) | {"warnings": warnings}) if as_json else _text(found, every, align))
+    typer.echo(
+        json.dumps(_object(found, every, asked) | {"warnings": warnings})
+        if as_json
+        else _text(found, every, align, asked)
+    )
 
 
 def _warnings(found: "Findings", every: float | None) -> list[str]:
@@ -76,10 +90,11 @@ def _warnings(found: "Findings", every: float | None) -> list[str]:
     ]
 
 
-def _object(found: "Findings", every: float | None) -> dict[str, object]:
+def _object(found: "Findings", every: float | None, asked: Sequence[str]) -> dict[str, object]:
     facts: dict[str, object] = {"sample_rate": found.spec.sample_rate, "channels": found.spec.channels}
-    facts |= {name: _plain(value) for name, value in found.figures.as_dict().items()}
-    facts |= {"delay_frames": found.delay.frames, "delay_correlation": found.delay.correlation}
+    facts |= {key: _plain(value) for key, value in found.figures.as_dict().items() if _is_asked(key, asked)}
+    if "delay" in asked:
+        facts |= {"delay_frames": found.delay.frames, "delay_correlation": found.delay.correlation}
     facts |= {"shifted_frames": found.shift, "gain": found.gain}
     if every is not None:
         segments = [_plain(value) for value in found.figures.segments.sdr_db]
@@ -87,20 +102,25 @@ def _object(found: "Findings", every: float | None) -> dict[str, object]:
     return facts
 
 
-def _text(found: "Findings", every: float | None, align: bool) -> str:
+def _is_asked(key: str, asked: Sequence[str]) -> bool:
+    """Whether a figure was asked for, or says what others are of."""
+    return key in ("frames", "split_hz") or key.removesuffix("_db").replace("_", "-") in asked
+
+
+def _text(found: "Findings", every: float | None, align: bool, asked: Sequence[str]) -> str:
     figures, split = found.figures.as_dict(), found.figures.spectral.split_hz
     rows = {
-        "SDR": figures["sdr_db"],
-        "SI-SDR": figures["si_sdr_db"],
-        "SI-SDR, means removed": figures["si_sdr_zero_mean_db"],
-        "SNR, means removed": figures["snr_db"],
-        "BSS-eval SDR": figures["bss_sdr_db"],
-        "segmental SDR": figures["segmental_sdr_db"],
-        f"SDR below {split:g} Hz": figures["sdr_below_db"],
-        f"SDR above {split:g} Hz": figures["sdr_above_db"],
-        "log-spectral distance": figures["lsd_db"],
+        "sdr_db": "SDR",
+        "si_sdr_db": "SI-SDR",
+        "si_sdr_zero_mean_db": "SI-SDR, means removed",
+        "snr_db": "SNR, means removed",
+        "bss_sdr_db": "BSS-eval SDR",
+        "segmental_sdr_db": "segmental SDR",
+        "sdr_below_db": f"SDR below {split:g} Hz",
+        "sdr_above_db": f"SDR above {split:g} Hz",
+        "lsd_db": "log-spectral distance",
     }
-    lines = [f"{name:24}{value:9.3f} dB" for name, value in rows.items()]
+    lines = [f"{name:24}{figures[key]:9.3f} dB" for key, name in rows.items() if _is_asked(key, asked)]
     if align:
         lines.append(f"compared after moving the estimate {found.shift} frames earlier, times {found.gain:.6g}")
     if every is not None:

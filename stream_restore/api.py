@@ -1,6 +1,6 @@
 """Whole recordings: restore, degrade and compare files, pipes, arrays. What the command line does, as functions."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,7 +10,6 @@ from .arrays import Blocks, Samples, Sound, byte_stream, degraded, is_sound, res
 from .audio import OnDamage, RawFormat, open_source, spool
 from .audio.outputs.atomic_file import make_folder
 from .degradation.degradation import Degradation, power_of
-from .engine.exact_sum import MeanSquare
 from .engine.loop import Progress, Ticker
 from .errors import ConfigError
 from .models import Model, load
@@ -222,7 +221,7 @@ def degrade(
     Files, arrays and generators of blocks go in and come out as with `restore`.
 
     Noise at an SNR needs the power of the signal it is added to. Unless `power`, a mean square, is given, a first pass
-    measures it, exactly; a pipe is spooled to a temporary file for that.
+    measures it, exactly, and keeps the signal on the disk; a pipe is spooled to a temporary file for that.
 
     Raises:
         RestoreError: if a step fails, see `stream_restore.errors`; no output then has its final name.
@@ -241,9 +240,11 @@ def degrade(
         work = {"degradation": asdict(degradation), "power": power, **_chosen(track)}
         job = Job(input, [output], stored, work, resume)
         if two_passes:
-            mean_square = MeanSquare()
-            job.first_pass(source, degradation.before_noise(source.spec), mean_square, ticker)
-            power = power_of(mean_square)
+            before = degradation.before_noise(source.spec)
+            recording = stack.enter_context(job.recording(source, before.output.channels))
+            job.first_pass(source, before, recording, ticker, recording.settle)
+            stage = degradation.stage(source.spec, power_of(recording.mean_square), recording.read)
+            return job.run(source, stage, ticker)
         return job.run(source, degradation.stage(source.spec, power), ticker)
 
 
@@ -255,6 +256,7 @@ def compare(
     split_hz: float = 7000.0,
     every_seconds: float = 1.0,
     align: bool = False,
+    only: Collection[str] | None = None,
     raw: RawFormat | None = None,
     on_damage: OnDamage = "conceal",
     progress: Progress | None = None,
@@ -265,7 +267,7 @@ def compare(
     Args:
         reference, estimate: as `restore` takes them.
         sample_rate: of those that are not files, in Hz.
-        split_hz, every_seconds, align, raw, on_damage, progress, journal: as there.
+        split_hz, every_seconds, align, only, raw, on_damage, progress, journal: as there.
 
     Raises:
         ConfigError: as there, or if an option does not apply to the given inputs.
@@ -284,6 +286,7 @@ def compare(
         split_hz=split_hz,
         every_seconds=every_seconds,
         align=align,
+        only=comparison.FIGURES if only is None else only,
         raw=raw,
         on_damage=on_damage,
         progress=progress,

@@ -19,6 +19,7 @@ from stream_restore import api
 from stream_restore.degradation import Degradation
 from stream_restore.engine.exact_sum import MeanSquare
 from stream_restore.engine.loop import BLOCK
+from stream_restore.errors import ConfigError, SinkError
 from stream_restore.passes.job import Output
 from stream_restore.restoration import LevelMeter, Restoration
 from stream_restore.spec import Audio
@@ -70,6 +71,25 @@ def test_a_first_pass_goes_on_too_and_is_not_done_again(
     work(recording, tmp_path / "stopped", resume=True)
     assert in_all > 0.5 * FRAMES
     assert in_all <= sum(heard) <= in_all + 2 * BLOCK  # but for the block in which it was stopped
+    assert files(tmp_path / "stopped") == files(tmp_path / "whole")
+
+
+def test_what_a_first_pass_computed_is_kept_until_the_run_is_complete(recording: Path, tmp_path: Path) -> None:
+    degrade(recording, tmp_path / "whole")
+    assert list(files(tmp_path / "whole")) == ["out.wav"]
+    with pytest.raises(StoppedError):
+        degrade(recording, tmp_path / "stopped", progress=stop_after(FRAMES + FRAMES // 2))
+    kept = tmp_path / "stopped/out.wav.first.part"
+    before = kept.read_bytes()
+    with pytest.raises(SinkError, match="--resume goes on"):
+        degrade(recording, tmp_path / "stopped")
+    assert kept.read_bytes() == before
+    for damage in (partial(os.truncate, kept, len(before) // 2), kept.unlink):
+        damage()
+        with pytest.raises(ConfigError, match=r"first\.part: is gone or cut off; .* --force"):
+            degrade(recording, tmp_path / "stopped", resume=True)
+    kept.write_bytes(before)
+    degrade(recording, tmp_path / "stopped", resume=True)
     assert files(tmp_path / "stopped") == files(tmp_path / "whole")
 
 

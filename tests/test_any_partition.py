@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import stream_restore
 from stream_restore.degradation import AddNoise, Degradation, Quantise
 from stream_restore.degradation.filters import CausalLowPass, ZeroPhaseLowPass
+from stream_restore.degradation.replay import Replay
 from stream_restore.engine.channels import Mix, SameLength, WithInput
 from stream_restore.engine.resample import PolyphaseResampler, SoxrResampler
 from stream_restore.engine.stage import Chain, Stage
@@ -51,6 +52,16 @@ class Crackling(Declick):
         damaged[:, 300::97] += 0.5
         return super().mend(damaged)
 
+
+class Recorded:
+    """The same sound whenever it is read."""
+
+    def read(self, start: int, stop: int) -> Audio:
+        frames = np.arange(start, stop)
+        return np.array([np.sin(frames / 9), np.cos(frames / 7)], np.float32)
+
+
+RECORDED = Recorded()
 
 # name: (factory, grid, frames by which the output may seem late)
 STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
@@ -102,6 +113,7 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
     "Declip": (lambda: Declip(STEREO), 32768, 0),
     "Declip, of what is clipped": (lambda: Clipped(Spec(1000, 2)), 1024, 0),
     "Dehum": (lambda: Dehum(Spec(1000, 1)), 2000, 0),
+    "Replay": (lambda: Replay(PolyphaseResampler(STEREO, 16000), RECORDED.read), 256, None),
     "Chain of the paper": (lambda: Degradation().stage(MONO, power=0.06), 4096, 0),
     "Chain of the paper, causal, 44.1 kHz": (
         lambda: Degradation(phase="causal").stage(STEREO, power=0.06),

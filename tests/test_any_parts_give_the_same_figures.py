@@ -1,25 +1,30 @@
 """The law of accumulators of figures: any blocks, any parts, merged in any order, bit for bit, in bounded memory."""
 
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
+from fractions import Fraction
 from inspect import isabstract
 from itertools import accumulate, pairwise
+from operator import mul
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from stream_restore import measure as metrics
-from stream_restore.engine.exact_sum import ExactSum
+from stream_restore.engine.exact_sum import ExactSum, ExactSums, moments
 from stream_restore.errors import ConfigError, SpecError
 from stream_restore.measure import DelayFinder, Distortion, Projection, Segmental, Spectral, comparison
 from stream_restore.measure.comparison import Comparison
-from stream_restore.measure.exact_sums import ExactSums
 from stream_restore.measure.fixed_windows import CELL
 from stream_restore.spec import Spec
 from stream_restore.testing import example_signal
 
-FRAMES = 6 * CELL
+FRAMES = 16 * CELL
 REFERENCE = example_signal(1, FRAMES, seed=1)
 ESTIMATE = (0.8 * np.roll(REFERENCE, 99) + 0.1 * example_signal(1, FRAMES, seed=2) + 0.05).astype(np.float32)
 SPEC = Spec(44100, 1)
@@ -48,7 +53,7 @@ def part(name: str, start: int, stop: int, blocks: int = 1, seed: int = 0) -> An
 
 def neighbours(rng: np.random.Generator) -> list[tuple[int, int]]:
     """Parts from a random frame on, some as long as a cell or about so, others of any length."""
-    lengths = [0, 0, 1, 2, CELL - 1, CELL, CELL + 1, *rng.integers(0, CELL // 2, 5).tolist()]
+    lengths = [0, 0, 1, 2, CELL - 1, CELL, CELL + 1, 4 * CELL, 5 * CELL, *rng.integers(0, CELL // 2, 5).tolist()]
     rng.shuffle(lengths)
     start = int(rng.integers(2) * rng.integers(CELL))
     return list(pairwise(accumulate(lengths, initial=start)))
@@ -102,8 +107,9 @@ def test_a_result_changes_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", ["Projection", "Spectral", "DelayFinder"])
 def test_a_part_alone_has_the_figures_of_its_frames(name: str) -> None:
     alone = ACCUMULATORS[name](0)
-    alone.update(REFERENCE[:, CELL : 3 * CELL + 5], ESTIMATE[:, CELL : 3 * CELL + 5])
-    assert part(name, CELL, 3 * CELL + 5).result() == alone.result()
+    span = slice(alone.cell_frames, alone.cell_frames + 3 * CELL + 5)
+    alone.update(REFERENCE[:, span], ESTIMATE[:, span])
+    assert part(name, span.start, span.stop).result() == alone.result()
 
 
 # The others keep up to `stream_restore.measure.segmental.MOST` segments, "Segmental, joined" 8.
@@ -135,7 +141,7 @@ def test_a_part_that_does_not_follow_is_refused_and_changes_nothing() -> None:
 @pytest.mark.parametrize(("every", "most", "joined"), [(5000, 20, 1), (5000, 19, 2), (5000, 4, 8), (CELL, 1, 8)])
 def test_segments_are_the_figures_of_their_frames(every: int, most: int, joined: int) -> None:
     segmental = Segmental(1, every, most=most)
-    segmental.update(REFERENCE, ESTIMATE)
+    segmental.update(REFERENCE[:, : 6 * CELL], ESTIMATE[:, : 6 * CELL])
     found = segmental.result()
     assert (found.frames, found.joined) == (every * joined, joined)
     assert found.sdr_db == tuple(sdr_of_each(every * joined))
@@ -144,9 +150,10 @@ def test_segments_are_the_figures_of_their_frames(every: int, most: int, joined:
 
 def sdr_of_each(frames: int) -> list[float]:
     values = []
-    for start in range(0, FRAMES, frames):
+    for start in range(0, 6 * CELL, frames):
         alone = Distortion()
-        alone.update(REFERENCE[:, start : start + frames], ESTIMATE[:, start : start + frames])
+        span = slice(start, min(start + frames, 6 * CELL))
+        alone.update(REFERENCE[:, span], ESTIMATE[:, span])
         values.append(alone.result().sdr_db)
     return values
 
@@ -165,7 +172,65 @@ def test_a_delay_is_found(delay: int) -> None:
     assert finder.result().undelayed == pytest.approx(-wanted, abs=1e-6)
 
 
+HARD = {
+    "noise": example_signal(2, 70_000, seed=3),
+    "tone": np.tile(np.sin(np.arange(70_000) / 3, dtype=np.float32), (2, 1)),
+    "treble": np.diff(example_signal(2, 70_002, seed=4), 2),
+    "clicks": np.tile((np.arange(70_000) % 250 == 0).astype(np.float32), (2, 1)),
+    "quiet": 1e-30 * example_signal(2, 70_000, seed=3),
+}
+
+
+@pytest.mark.parametrize("delay", [0, 1, 299, 300, -300, 301])
+@pytest.mark.parametrize("kind", HARD)
+def test_the_delay_is_that_of_the_whole_correlation(kind: str, delay: int) -> None:
+    reference, most = HARD[kind].astype(np.float32), 300
+    shifted = np.roll(np.pad(reference, ((0, 0), (400, 400))), delay, axis=1)[:, 400:-400]
+    estimate = (shifted + reference[::-1] / 8).astype(np.float32)
+    finder = DelayFinder(2, most)
+    finder.update(reference, estimate)
+    r, e = reference.astype(np.float64), np.pad(estimate.astype(np.float64), ((0, 0), (most, most)))
+    direct = np.array([np.vdot(r, e[:, lag : lag + r.shape[1]]) for lag in range(2 * most + 1)])
+    direct /= np.sqrt(np.vdot(r, r) * np.vdot(e, e))
+    found, best = finder.result(), int(np.abs(direct).argmax())
+    assert found.frames == best - most
+    assert found.correlation == pytest.approx(direct[best], abs=1e-12)
+    assert found.undelayed == pytest.approx(direct[most], abs=1e-12)
+
+
+def test_the_number_of_cores_changes_no_figure(tmp_path: Path) -> None:
+    for name, sound in (("r", REFERENCE), ("e", ESTIMATE)):
+        soundfile.write(tmp_path / f"{name}.wav", sound.T, SPEC.sample_rate, subtype="FLOAT")
+    code = f"""if True:
+        import os, sys
+        if sys.argv[1] == "one":
+            os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+        from stream_restore.measure import compare
+        print(compare("{tmp_path}/r.wav", "{tmp_path}/e.wav", every_seconds=0.1))
+    """
+    one, all_cores = (subprocess.check_output([sys.executable, "-c", code, cores]) for cores in ("one", "all"))
+    assert one == all_cores
+
+
 # Sums
+
+
+@pytest.mark.parametrize("scale", [0, 1e-38, 1.0, 1e30])
+def test_moments_lose_nothing(scale: float) -> None:
+    rng = np.random.default_rng(3)
+    rows = (rng.standard_normal((3, 9000)) * 10.0 ** rng.integers(-8, 8, (3, 9000)) * scale).astype(np.float32)
+    rows[2] = np.nextafter(np.float32(scale), np.float32(0))  # the most that digits can add up to
+    products, sums = moments(rows)
+    numbers = [[Fraction(value) for value in row] for row in rows.tolist()]
+    assert [Fraction(each, 1 << 1074) for each in sums] == [sum(row) for row in numbers]
+    wanted = [[sum(map(mul, one, other)) for other in numbers] for one in numbers]
+    assert [[Fraction(each, 1 << 1074) for each in row] for row in products] == wanted
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_moments_refuse_what_is_not_finite(value: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        moments(np.array([[1.0], [value]], np.float32))
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-300, 5e-324, 1e300])

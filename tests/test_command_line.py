@@ -163,6 +163,18 @@ def test_metrics_speak_json(recording: Path, tmp_path: Path) -> None:
     assert (same["sdr_db"], same["si_sdr_db"]) == ("inf", "inf")
 
 
+def test_metrics_of_chosen_names_are_those_of_all(recording: Path, tmp_path: Path) -> None:
+    late = tmp_path / "late.wav"
+    soundfile.write(late, np.roll(samples(recording) // 2, 99, axis=0), RATE, subtype="PCM_16")
+    every = json.loads(run("metrics", recording, late, "--json").stdout)
+    found = json.loads(run("metrics", recording, late, "--json", "--only", "sdr, si-sdr").stdout)
+    about = {"sample_rate", "channels", "frames", "split_hz", "shifted_frames", "gain", "warnings"}
+    assert found.keys() == {*about, "sdr_db", "si_sdr_db"}
+    for names in ("snr,si-sdr-zero-mean,sdr-below,sdr-above", "lsd", "segmental-sdr,scale", "bss-sdr,delay"):
+        found |= json.loads(run("metrics", recording, late, "--json", "--only", names).stdout)
+    assert found == every
+
+
 def test_metrics_of_different_lengths_are_refused(recording: Path, tmp_path: Path) -> None:
     shorter = tmp_path / "short.wav"
     soundfile.write(shorter, samples(recording)[:-7], RATE)
@@ -217,6 +229,7 @@ def test_the_result_lies_beside_the_input(tmp_path: Path) -> None:
         (["degrade", "-", "-o", "x.wav", "--raw", "s17le:44100:2"], 1, "s16"),
         (["metrics", "in.wav", "other.wav"], 1, "1 channels at 8000 Hz"),
         (["metrics", "-", "-"], 1, "stdin can be given once"),
+        (["metrics", "in.wav", "in.wav", "--only", "sdr,pesq"], 1, "no figure is called pesq; there are sdr, si-sdr"),
         (["evaluate", "in.wav", "-", "-o", "x"], 1, "evaluate reads files, more than once, and not stdin"),
         (["restore", "in.wav", "--save-stems", "-"], 1, "'-' is stdout"),
         (["evaluate", "in.wav", "-o", "-"], 1, "'-' is stdout"),

@@ -15,18 +15,19 @@ BIN = Path(sys.executable).parent
 _LAUNCHER = """
 import os, sys, time
 start = time.monotonic()
-pid = os.spawnv(os.P_NOWAIT, sys.argv[2], sys.argv[2:])
+pid = os.spawnvp(os.P_NOWAIT, sys.argv[2], sys.argv[2:])
 _, status, usage = os.wait4(pid, 0)
-open(sys.argv[1], "w").write(f"{time.monotonic() - start} {usage.ru_maxrss}")
+open(sys.argv[1], "w").write(f"{time.monotonic() - start} {usage.ru_utime + usage.ru_stime} {usage.ru_maxrss}")
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a command: wall-clock seconds, and peak resident memory in MB of a million bytes."""
+    """Of a command: wall-clock seconds, those of all cores, and peak resident memory in MB of a million bytes."""
 
     seconds: float
+    cpu_seconds: float
     megabytes: float
 
 
@@ -39,7 +40,7 @@ def run(*command: object) -> Cost:
         done = subprocess.run(launched, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{' '.join(words)} failed:\n{done.stderr[-2000:]}")
-        seconds, kilobytes = told.read().split()
-    cost = Cost(float(seconds), int(kilobytes) * 1024 / 1e6)
-    print(f"{cost.seconds:.1f} s, {cost.megabytes:.0f} MB", file=sys.stderr, flush=True)
+        seconds, cpu_seconds, kilobytes = told.read().split()
+    cost = Cost(float(seconds), float(cpu_seconds), int(kilobytes) * 1024 / 1e6)
+    print(f"{cost.seconds:.1f} s, {cost.cpu_seconds:.1f} of CPU, {cost.megabytes:.0f} MB", file=sys.stderr, flush=True)
     return cost

@@ -1,4 +1,4 @@
-"""Times real time, beside the `demucs` command, and how long the package and the command take to start."""
+"""Times real time, beside the `demucs` command and what does the same as others do, and how long starting takes."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from stream_restore.models.export import export_model
 from stream_restore.restoration.repairs import NAMES
 
-from . import child
+from . import child, ratios
 from .networks import official, save
 from .sound import write_music
 from .table import table
@@ -19,12 +19,12 @@ TRIES = 7
 
 
 def measure(options: argparse.Namespace, folder: Path) -> str:
-    """Two tables: work, and starting."""
-    return "\n\n".join([_work(options.seconds, folder), _starting()])
+    """Three tables: work with a large network, without, and starting."""
+    sound = write_music(folder / "in.wav", options.seconds)
+    return "\n\n".join([_work(options.seconds, sound, folder), ratios.measure(sound, folder), _starting()])
 
 
-def _work(seconds: float, folder: Path) -> str:
-    sound = write_music(folder / "in.wav", seconds)
+def _work(seconds: float, sound: Path, folder: Path) -> str:
     network = official("HTDemucs")
     save(network, folder / "repo", LARGE)
     export_model(network, folder / "large.onnx", name=LARGE)

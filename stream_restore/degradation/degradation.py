@@ -18,6 +18,7 @@ from ..engine.stage import Chain, Stage
 from ..errors import ConfigError
 from ..spec import Audio, Spec, empty
 from .filters import CausalLowPass, ZeroPhaseLowPass
+from .replay import Recorded, Replay
 
 __all__ = ["AddNoise", "Degradation", "Quantise", "mean_power", "power_of"]
 
@@ -111,18 +112,21 @@ class Degradation:
     snr_db: float | None = 20.0
     seed: int = 0
 
-    def stage(self, input: Spec, power: float | None = None) -> Stage[Any]:
+    def stage(self, input: Spec, power: float | None = None, recorded: Recorded | None = None) -> Stage[Any]:
         """The whole chain as one stage; its output is as long as its input.
 
         Args:
             input: spec of the signal.
             power: mean square of the signal that the noise is added to, see `mean_power` and `before_noise`; needed
                 unless `snr_db` is None.
+            recorded: the output of `before_noise` for the signal, if it is kept: it is not computed again.
 
         Raises:
             ConfigError: if a parameter is invalid, or `power` is missing although noise is added.
         """
         steps = self._before_noise(input)
+        if recorded is not None:
+            steps = [Replay(self.before_noise(input), recorded)]
         inner = steps[-1].output if steps else input
         if self.snr_db is not None:
             if power is None:

@@ -10,9 +10,11 @@ from typing import TypeAlias
 
 import numpy as np
 import scipy  # loads scipy.signal, which is slow to import, when a filter is made
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ..engine.stage import Stage
+from ..engine.threads import cores, each
 from ..engine.window import Window
 from ..errors import ConfigError
 from ..spec import Audio, Spec, empty
@@ -25,6 +27,8 @@ TAIL = 1e-7
 """The part of the impulse response beyond the look-ahead, as a sum of magnitudes: -140 dB."""
 GRID = 4096
 """Fewest frames between two backward passes."""
+ALONE = 1 << 14
+"""Most samples for which another thread is not worth its while."""
 LONGEST = 1 << 20
 """Most frames of look-ahead: a filter that rings longer would take too much memory."""
 
@@ -84,7 +88,7 @@ class CausalLowPass(Stage[Samples]):
     def advance(self, state: Samples, block: Audio) -> Audio:
         if not block.shape[1]:
             return block.copy()
-        filtered, state[...] = scipy.signal.sosfilt(self.sos, block.astype(np.float64), zi=state)
+        filtered, state[...] = _filtered(self.sos, block.astype(np.float64), state)
         return filtered.astype(np.float32)
 
     def drain(self, state: Samples) -> Audio:
@@ -150,7 +154,7 @@ class ZeroPhaseLowPass(Stage[_ZeroPhaseState]):
         last = state.raw.read(frames - 1, frames)
         mirrored = state.raw.read(frames - 1 - extension, frames - 1)[:, ::-1]
         self._forward(state, 2 * last - mirrored)
-        return self._backward(state, state.forward.stop, frames)
+        return self._backward(state, frames)
 
     def _start(self, state: _ZeroPhaseState, extension: int) -> None:
         """Run over the odd extension before frame 0, from a steady state, then over the input so far."""
@@ -165,20 +169,45 @@ class ZeroPhaseLowPass(Stage[_ZeroPhaseState]):
 
     def _forward(self, state: _ZeroPhaseState, block: Samples) -> None:
         if block.shape[1]:
-            filtered, state.zi = scipy.signal.sosfilt(self.sos, block, zi=state.zi)
+            filtered, state.zi = _filtered(self.sos, block, state.zi)
             state.forward.append(filtered)
 
     def _backward_cells(self, state: _ZeroPhaseState) -> Audio:
-        out = [empty(self.output.channels)]
-        while state.forward.stop >= (end := state.done + self.grid) + self.lookahead:
-            out.append(self._backward(state, end + self.lookahead, end))
-        return np.concatenate(out, axis=1)
-
-    def _backward(self, state: _ZeroPhaseState, start: int, end: int) -> Audio:
-        """Filter backward from frame `start` and keep the frames from `done` up to `end`."""
-        reverse = state.forward.read(state.done, start)[:, ::-1]
-        filtered, _ = scipy.signal.sosfilt(self.sos, reverse, zi=self.zi * reverse[:, :1])
-        kept = filtered[:, ::-1][:, : end - state.done]
+        """Filter all cells backward whose look-ahead is there, at once: each is a row of its own."""
+        due = (state.forward.stop - self.lookahead - state.done) // self.grid
+        if due < 1:
+            return empty(self.output.channels)
+        end = state.done + due * self.grid
+        signal = state.forward.read(state.done, end + self.lookahead)
+        cells = sliding_window_view(signal, self.grid + self.lookahead, axis=1)[:, :: self.grid]
+        rows = self._reversed(cells.reshape(-1, cells.shape[-1]))[:, : self.grid]
         state.done = end
         state.forward.forget(end)
-        return np.asarray(kept, np.float32)
+        return rows.reshape(len(signal), -1).astype(np.float32)
+
+    def _backward(self, state: _ZeroPhaseState, frames: int) -> Audio:
+        """Filter backward from the end of the forward pass and keep the frames from `done` up to `frames`."""
+        signal = state.forward.read(state.done, state.forward.stop)
+        kept = self._reversed(signal)[:, : frames - state.done]
+        state.done = frames
+        state.forward.forget(frames)
+        return kept.astype(np.float32)
+
+    def _reversed(self, rows: Samples) -> Samples:
+        """Each row filtered from its end to its start."""
+        reverse = rows[:, ::-1]
+        return _filtered(self.sos, reverse, self.zi * reverse[:, :1])[0][:, ::-1]
+
+
+def _filtered(sos: Samples, rows: Samples, zi: Samples) -> tuple[Samples, Samples]:
+    """`scipy.signal.sosfilt` of rows, shape (rows, frames), on all cores; its result and the state after it."""
+    parts = min(cores(), len(rows)) if rows.size > ALONE else 1
+    limits = np.linspace(0, len(rows), parts + 1).astype(int)
+
+    def part(number: int) -> tuple[Samples, Samples]:
+        own = slice(limits[number], limits[number + 1])
+        filtered, after = scipy.signal.sosfilt(sos, rows[own], zi=zi[:, own])
+        return filtered, after
+
+    filtered, after = zip(*each(part, parts), strict=True)
+    return np.concatenate(filtered), np.concatenate(after, axis=1)

@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from ..errors import ConfigError
 from ..spec import Audio, Spec
 from .grid import GridStage
+from .threads import each
 
 __all__ = ["PolyphaseResampler", "SoxrResampler"]
 
 CELL = 4096
-"""About the number of input frames of one polyphase cell."""
+"""Fewest input frames of a cell of soxr."""
+POLYPHASE_CELL = 8192
+"""About the number of input frames of a polyphase cell; the result does not depend on it."""
 SETTLED = 192
 """Frames, at the lower rate, that soxr's filters reach to either side: from 128 on the result does not change."""
 LIMIT = 1 << 20
@@ -56,13 +59,16 @@ class PolyphaseResampler(GridStage):
         self._taps = np.concatenate([np.zeros(delay * self.down - half), taps])
         context = self.down * ceil((half // self.up + 1) / self.down)
         self._skip = delay + context // self.down * self.up
-        grid = self.down * ceil(CELL / self.down)
+        grid = self.down * ceil(POLYPHASE_CELL / self.down)
         self._frames = grid // self.down * self.up
         super().__init__(input, output, grid, left=context, right=half // self.up + 1)
 
     def compute(self, window: Audio, cell: int) -> Audio:
-        out = scipy.signal.upfirdn(self._taps, window.astype(np.float64), self.up, self.down)
-        return out[:, self._skip : self._skip + self._frames].astype(np.float32)
+        def channel(number: int) -> NDArray[np.float32]:
+            out = scipy.signal.upfirdn(self._taps, window[number].astype(np.float64), self.up, self.down)
+            return np.asarray(out[self._skip : self._skip + self._frames], np.float32)
+
+        return np.array(each(channel, len(window)))
 
 
 def _low_pass(half: int, widest: int) -> NDArray[np.float64]:

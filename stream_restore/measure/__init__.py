@@ -6,13 +6,14 @@ any order of merging. `Accumulator` defines the contract.
 
 from .accumulator import Accumulator
 from .bss_eval import Projection
-from .comparison import Comparison, Figures, compare
+from .comparison import FIGURES, Comparison, Figures, compare
 from .delay import Delay, DelayFinder
 from .distortion import Distortion, Metrics, decibels
 from .segmental import Segmental, Segments
 from .spectral import Spectral, SpectralFigures
 
 __all__ = [
+    "FIGURES",
     "Accumulator",
     "Comparison",
     "Delay",

@@ -10,19 +10,22 @@ with the estimate in d. Both are sums over frames; the energy that the filters e
 from math import inf, log10, nan
 
 import numpy as np
+import scipy  # loads scipy.fft and scipy.linalg, which are slow to import, when they are needed
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len, rfft
-from scipy.linalg import lstsq, toeplitz
 
 from ..errors import ConfigError
-from .fixed_windows import CELL, LEFT, FixedWindowAccumulator
+from .fixed_windows import FixedWindowAccumulator
 
 __all__ = ["TAPS", "Projection"]
 
 TAPS = 512
 MOST = 16
 """Channels: the matrix of the normal equations then takes half a gigabyte."""
-_SIZE = next_fast_len(CELL + TAPS - 1, real=True)
+_SIZE, _HEAD = 1 << 14, 1 << 10
+"""Of transforms: long enough that no lag of interest wraps around."""
+_PIECE = _SIZE - 2 * (TAPS - 1)
+"""Frames whose products are taken from one transform."""
+_CELL = 4 * _PIECE
 _NOTHING = 1e-13
 """A part of the estimate's energy below this is rounding."""
 
@@ -48,15 +51,35 @@ class Projection(FixedWindowAccumulator[float]):
     def __init__(self, channels: int, start: int = 0) -> None:
         if channels > MOST:
             raise ConfigError(f"at most {MOST} channels can be compared at once, got {channels}; take fewer of them")
-        super().__init__(channels, start, size=2 * channels * (channels * TAPS + 1))
+        size = 2 * channels * (channels * TAPS + 1)
+        super().__init__(channels, start, size=size, cell_frames=_CELL, left=TAPS - 1)
 
-    def compute(self, window: NDArray[np.float32], cell: int) -> None:
+    def compute(self, window: NDArray[np.float32], cell: int) -> NDArray[np.float64]:
         sound = window.astype(np.float64)
-        now, past = sound[:, LEFT:], sound[: self.channels, LEFT - TAPS + 1 :]
-        # Of <now[n], past[n - lag]>, place TAPS - 1 - lag; the transform is long enough that nothing wraps around.
-        spectra = np.conj(rfft(now, _SIZE))[:, None] * rfft(past, _SIZE)
-        found = irfft(spectra, _SIZE)[..., TAPS - 1 :: -1]
-        self.sums.add(np.concatenate([found.ravel(), np.square(now).sum(axis=1)]))
+        # All products of a piece and its past, less those within that past, which belong to the piece before.
+        whole, past = self._no_spectra(_SIZE), self._no_spectra(_HEAD)
+        for begin in range(0, _CELL, _PIECE):
+            self._add_spectra(whole, sound[:, begin : begin + _PIECE + TAPS - 1], _SIZE)
+            self._add_spectra(past, sound[:, begin : begin + TAPS - 1], _HEAD)
+        found = np.empty((2 * self.channels, self.channels, TAPS))
+        for channel, (more, less) in enumerate(zip(whole, past, strict=True)):
+            products, others = scipy.fft.irfft(more, _SIZE), scipy.fft.irfft(less, _HEAD)
+            found[channel:, channel] = products[:, :TAPS] - others[:, :TAPS]
+            # Channel `channel` with earlier frames of another is that one with later frames of this.
+            between = slice(channel + 1, self.channels)
+            here = slice(1, self.channels - channel)
+            found[channel, between] = _reversed(products[here]) - _reversed(others[here])
+        energies = np.square(sound[:, TAPS - 1 :]).sum(axis=1)
+        return np.concatenate([found.ravel(), energies])
+
+    def _no_spectra(self, size: int) -> list[NDArray[np.complex128]]:
+        """Room for the cross-spectra of each reference channel with itself, later ones, and the estimate."""
+        return [np.zeros((2 * self.channels - each, size // 2 + 1), complex) for each in range(self.channels)]
+
+    def _add_spectra(self, spectra: list[NDArray[np.complex128]], sound: NDArray[np.float64], size: int) -> None:
+        transformed = scipy.fft.rfft(sound, size)
+        for channel, total in enumerate(spectra):
+            total += transformed[channel:] * np.conj(transformed[channel])
 
     def figures(self) -> float:
         sums, count = self.sums.values(), 2 * self.channels
@@ -66,8 +89,13 @@ class Projection(FixedWindowAccumulator[float]):
         if not energies[: self.channels].any():
             return nan
         wanted = found[self.channels :].reshape(self.channels, -1).T
-        filters = lstsq(_gram(found[: self.channels]), wanted, cond=1e-14, lapack_driver="gelsy")[0]
+        filters = scipy.linalg.lstsq(_gram(found[: self.channels]), wanted, cond=1e-14, lapack_driver="gelsy")[0]
         return _decibels(float((wanted * filters).sum()), energy)
+
+
+def _reversed(products: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The products at lags 0, -1, ... -(TAPS - 1)."""
+    return np.concatenate([products[:, :1], products[:, :-TAPS:-1]], axis=1)
 
 
 def _gram(found: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -77,7 +105,7 @@ def _gram(found: NDArray[np.float64]) -> NDArray[np.float64]:
     Toeplitz block, whose first row is found[i, k] and whose first column is found[k, i].
     """
     channels = range(len(found))
-    return np.block([[toeplitz(found[k, i], found[i, k]) for k in channels] for i in channels])
+    return np.block([[scipy.linalg.toeplitz(found[k, i], found[i, k]) for k in channels] for i in channels])
 
 
 def _decibels(explained: float, energy: float) -> float:

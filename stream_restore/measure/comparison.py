@@ -1,29 +1,25 @@
 """All figures of one recording against another, and warnings where figures mislead."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from math import isnan, log10
+from dataclasses import dataclass
+from math import isnan, log10, nan
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..audio import OnDamage, RawFormat, Source, open_source, spool
 from ..engine.loop import BLOCK, Progress, Ticker
 from ..errors import ConfigError, SourceError
 from ..passes.journal import Journal
 from ..passes.resumable_pass import run_pass
-from ..spec import Audio, Spec, duration
-from .accumulator import Accumulator
-from .bss_eval import Projection
+from ..spec import Audio, Spec
 from .delay import Delay, DelayFinder
 from .distortion import Distortion, Metrics
-from .segmental import Segmental, Segments
-from .spectral import Spectral, SpectralFigures
+from .figures import FIGURES, Comparison, Figures
 
-__all__ = ["Comparison", "Figures", "Findings", "compare"]
+__all__ = ["FIGURES", "Comparison", "Figures", "Findings", "compare"]
 
 LONGEST_DELAY_SECONDS = 2.0
 GAIN_DB = 1.0
@@ -33,71 +29,13 @@ UNRELATED = 0.05
 
 
 @dataclass(frozen=True)
-class Figures:
-    """All figures of an estimate against its reference; `stream_restore.measure` says what each is."""
-
-    metrics: Metrics
-    bss_sdr_db: float
-    spectral: SpectralFigures
-    segments: Segments
-
-    def as_dict(self) -> dict[str, float]:
-        """The single figures by name."""
-        return {
-            **asdict(self.metrics),
-            "bss_sdr_db": self.bss_sdr_db,
-            "segmental_sdr_db": self.segments.mean_db,
-            **asdict(self.spectral),
-        }
-
-
-class Comparison(Accumulator[Figures]):
-    """Accumulates all figures block by block, in memory that does not grow.
-
-    Args:
-        spec: of both recordings.
-        split_hz: where the bands of `sdr_below_db` and `sdr_above_db` meet.
-        every_seconds: length of a segment of `segments`.
-        start: frame at which this part begins.
-
-    Raises:
-        ConfigError: if a parameter is invalid.
-    """
-
-    state_names = (*Accumulator.state_names, "_distortion", "_projection", "_spectral", "_segmental")
-
-    def __init__(self, spec: Spec, *, split_hz: float = 7000.0, every_seconds: float = 1.0, start: int = 0) -> None:
-        super().__init__(spec.channels, start, spec=spec, split_hz=split_hz, every_seconds=every_seconds)
-        self._distortion = Distortion()
-        self._projection = Projection(spec.channels, start)
-        self._spectral = Spectral(spec, split_hz, start)
-        self._segmental = Segmental(spec.channels, round(duration(every_seconds) * spec.sample_rate), start)
-
-    def accumulate(self, both: NDArray[np.float32]) -> None:
-        self._distortion.update(both[: self.channels], both[self.channels :])
-        for part in (self._projection, self._spectral, self._segmental):
-            part.take(both)
-
-    def join(self, other: Self) -> None:
-        self._distortion.merge(other._distortion)
-        self._projection.merge(other._projection)
-        self._spectral.merge(other._spectral)
-        self._segmental.merge(other._segmental)
-
-    def result(self) -> Figures:
-        return Figures(
-            self._distortion.result(), self._projection.result(), self._spectral.result(), self._segmental.result()
-        )
-
-
-@dataclass(frozen=True)
 class Findings:
     """The result of `compare`.
 
     Attributes:
         spec: of both recordings.
         figures: after compensation, if that was asked for.
-        delay: before compensation.
+        delay: before compensation; its correlations are nan if it was not looked for.
         gain: factor applied to the estimate; 1 without compensation.
         shift: frames by which it was moved earlier; 0 without compensation.
         warnings: what makes the figures misleading.
@@ -118,6 +56,7 @@ def compare(
     split_hz: float = 7000.0,
     every_seconds: float = 1.0,
     align: bool = False,
+    only: Collection[str] = FIGURES,
     raw: RawFormat | None = None,
     on_damage: OnDamage = "conceal",
     progress: Progress | None = None,
@@ -131,13 +70,15 @@ def compare(
         align: move the estimate by the delay and divide it by the factor (with its sign) that fit it to the
             reference best, and compare the frames that both then have. Reads both recordings three times; a
             pipe goes through a temporary file.
+        only: compute these of `FIGURES`. Without "delay" none is looked for, unless to align, and none is warned of.
         raw: what headerless input is.
         on_damage: as for `stream_restore.audio.open_source`; what was concealed is among the warnings.
         progress: told (done, total) frames of all passes.
         journal: makes the comparison resumable; not with `align`.
 
     Raises:
-        ConfigError: if rates or channels differ, or lengths differ without `align`; the message says how.
+        ConfigError: if rates or channels differ, or lengths differ without `align`, or a figure is unknown; the message
+            says how.
         SourceError: if a recording cannot be read, or there is no sound to compare.
     """
     with ExitStack() as stack:
@@ -147,26 +88,32 @@ def compare(
         wanted, got = pair
         _check_alike(wanted, got)
         ticker = Ticker(progress, wanted.estimate, passes=3 if align else 1)
-        comparison = Comparison(wanted.spec, split_hz=split_hz, every_seconds=every_seconds)
+        comparison = Comparison(wanted.spec, split_hz=split_hz, every_seconds=every_seconds, only=only)
         if align:
             return _aligned(wanted, got, comparison, ticker)
-        return _as_they_are(wanted, got, comparison, ticker, journal)
+        return _as_they_are(wanted, got, comparison, _finder(wanted.spec) if "delay" in only else None, ticker, journal)
 
 
 def _as_they_are(
-    wanted: Source, got: Source, comparison: Comparison, ticker: Ticker, journal: Journal | None
+    wanted: Source,
+    got: Source,
+    comparison: Comparison,
+    finder: DelayFinder | None,
+    ticker: Ticker,
+    journal: Journal | None,
 ) -> Findings:
-    finder, spec = _finder(wanted.spec), wanted.spec
     for block, other in run_pass([wanted, got], [comparison, finder], journal, progress=ticker):
         if block.shape != other.shape:
             frames = comparison.frames + min(block.shape[1], other.shape[1])
             raise _lengths(wanted, got, frames, ended=wanted if block.shape[1] < other.shape[1] else got)
         comparison.update(block, other)
-        finder.update(block, other)
+        if finder:
+            finder.update(block, other)
     if not comparison.frames:
         raise SourceError(f"{wanted.name}: holds no sound to compare")
-    figures, delay = comparison.result(), finder.result()
-    return Findings(spec, figures, delay, 1.0, 0, _warnings(figures.metrics, delay, spec) + _of_reading(wanted, got))
+    figures, delay = comparison.result(), finder.result() if finder else Delay(0, nan, nan)
+    warnings = _warnings(figures.metrics, delay, wanted.spec) + _of_reading(wanted, got)
+    return Findings(wanted.spec, figures, delay, 1.0, 0, warnings)
 
 
 def _aligned(wanted: Source, got: Source, comparison: Comparison, ticker: Ticker) -> Findings:

@@ -12,9 +12,8 @@ from math import inf, log10, nan
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..engine.exact_sum import ExactSum
+from ..engine.exact_sum import ExactSum, moments
 from ..errors import SpecError
 from ..spec import Audio
 
@@ -70,47 +69,43 @@ class Products:
     """Accumulates <r, r>, <r, e> and <e, e> of reference r and estimate e, without rounding."""
 
     frames: int = 0
-    _rr: ExactSum = field(default_factory=ExactSum)
-    _re: ExactSum = field(default_factory=ExactSum)
-    _ee: ExactSum = field(default_factory=ExactSum)
+    rr: ExactSum = field(default_factory=ExactSum)
+    re: ExactSum = field(default_factory=ExactSum)
+    ee: ExactSum = field(default_factory=ExactSum)
 
-    def update(self, reference: Audio, estimate: Audio) -> None:
-        """Accumulate a block of both, of one shape (channels, frames), float32.
+    def update(self, reference: Audio, estimate: Audio) -> list[list[int]]:
+        """Accumulate a block of both, of one shape (channels, frames), float32; return the exact sums of each channel.
 
         Raises:
             SpecError: if the shapes differ.
         """
         if reference.shape != estimate.shape:
             raise SpecError(f"reference has shape {reference.shape}, estimate {estimate.shape}: compare equal blocks")
-        # Of float32 samples every product is exact in float64.
-        self._add(*(np.asarray(x, np.float32).astype(np.float64) for x in (reference, estimate)))
+        self.frames += reference.shape[1]
+        sums = []
+        for pair in zip(reference, estimate, strict=True):
+            ((rr, re), (_, ee)), total = moments(np.array(pair, np.float32))
+            self.rr.units += rr
+            self.re.units += re
+            self.ee.units += ee
+            sums.append(total)
+        return sums
 
     def merge(self, other: Self) -> None:
         """Add another accumulator, in any order; `other` is not modified."""
         self.frames += other.frames
-        for mine, theirs in zip(self._sums(), other._sums(), strict=True):
-            mine.merge(theirs)
+        self.rr.merge(other.rr)
+        self.re.merge(other.re)
+        self.ee.merge(other.ee)
 
     def energies(self) -> tuple[int, int]:
         """|r|^2 and |r - e|^2, both in the units of an exact sum."""
-        rr, re, ee = self._rr.units, self._re.units, self._ee.units
+        rr, re, ee = self.rr.units, self.re.units, self.ee.units
         return rr, rr - 2 * re + ee
-
-    def _add(self, r: NDArray[np.float64], e: NDArray[np.float64]) -> None:
-        self.frames += r.shape[1]
-        self._rr.add(r * r)
-        self._re.add(r * e)
-        self._ee.add(e * e)
-
-    def _products(self) -> tuple[Fraction, Fraction, Fraction]:
-        return self._rr.fraction(), self._re.fraction(), self._ee.fraction()
-
-    def _sums(self) -> tuple[ExactSum, ...]:
-        return self._rr, self._re, self._ee
 
 
 @dataclass
-class Distortion(Products):
+class Distortion:
     """Accumulates reference and estimate block by block.
 
     >>> distortion = Distortion()
@@ -120,8 +115,21 @@ class Distortion(Products):
     (20.0, True)
     """
 
+    products: Products = field(default_factory=Products)
     _channels: defaultdict[int, list[ExactSum]] = field(default_factory=lambda: defaultdict(_pair))
     """The sums of reference and estimate, channel by channel."""
+
+    def update(self, reference: Audio, estimate: Audio) -> None:
+        """Accumulate a block of both, of one shape (channels, frames), float32.
+
+        Raises:
+            SpecError: if the shapes differ, or the number of channels from that before.
+        """
+        self._widen(len(reference))
+        sums = self.products.update(reference, estimate)
+        for channel, added in enumerate(sums):
+            for total, units in zip(self._channels[channel], added, strict=True):
+                total.units += units
 
     def merge(self, other: Self) -> None:
         """Add another accumulator, in any order; `other` is not modified.
@@ -129,29 +137,30 @@ class Distortion(Products):
         Raises:
             SpecError: if the numbers of channels differ.
         """
-        if other._channels:
-            self._widen(len(other._channels))
-            super().merge(other)
+        if not other._channels:
+            return
+        self._widen(len(other._channels))
+        self.products.merge(other.products)
+        for channel, added in other._channels.items():
+            for mine, theirs in zip(self._channels[channel], added, strict=True):
+                mine.merge(theirs)
 
     def result(self) -> Metrics:
         """The figures so far; more may follow."""
-        rr, re, ee = self._products()
+        rr, re, ee = (each.fraction() for each in (self.products.rr, self.products.re, self.products.ee))
         centred = self._centred(rr, re, ee)
         scale = float(re / rr) if rr else nan
-        return Metrics(self.frames, *_ratios(rr, re, ee), scale, *_ratios(*centred))
-
-    def _add(self, r: NDArray[np.float64], e: NDArray[np.float64]) -> None:
-        self._widen(len(r))
-        super()._add(r, e)
-        for sums, *samples in zip(self._channels.values(), r, e, strict=True):
-            for total, channel in zip(sums, samples, strict=True):
-                total.add(channel)
+        return Metrics(self.products.frames, *_ratios(rr, re, ee), scale, *_ratios(*centred))
 
     def _centred(self, rr: Fraction, re: Fraction, ee: Fraction) -> tuple[Fraction, Fraction, Fraction]:
         """The three products of what is left when each channel's mean is removed."""
-        for total, other in self._channels.values() if self.frames else ():
+        for total, other in self._channels.values() if self.products.frames else ():
             r, e = total.fraction(), other.fraction()
-            rr, re, ee = rr - r * r / self.frames, re - r * e / self.frames, ee - e * e / self.frames
+            rr, re, ee = (
+                rr - r * r / self.products.frames,
+                re - r * e / self.products.frames,
+                ee - e * e / self.products.frames,
+            )
         return rr, re, ee
 
     def _widen(self, channels: int) -> None:
@@ -159,9 +168,6 @@ class Distortion(Products):
             self._channels.update((channel, _pair()) for channel in range(channels))
         if len(self._channels) != channels:
             raise SpecError(f"{channels} channels after {len(self._channels)}: one accumulator hears one recording")
-
-    def _sums(self) -> tuple[ExactSum, ...]:
-        return (*super()._sums(), *(total for pair in self._channels.values() for total in pair))
 
 
 def _pair() -> list[ExactSum]:

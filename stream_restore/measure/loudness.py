@@ -135,35 +135,43 @@ class TruePeak:
     -0.0
     """
 
-    state_names = ("_held", "_at", "_highest")
+    state_names = ("_held", "_at", "_highest", "_found")
 
     def __init__(self, spec: Spec) -> None:
         factor = min(4, ceil(RATE / spec.sample_rate))
         self._matrix = _part_matrix(_taps(factor))
+        # No place between frames is farther from 0 than this times the farthest frame around it.
+        self._gain = (1 + 1e-9) * float(np.abs(self._matrix).sum(axis=0).max(initial=0))
         self._held = Window(spec.channels)
         self._at = 0
-        self._highest = 0.0
+        self._highest, self._found = 0.0, 0.0
 
     def update(self, block: Audio) -> None:
         """Accumulate the next block, shape (channels, frames)."""
         self._held.append(block)
         self._highest = max(self._highest, float(np.abs(block).max(initial=0)))
         while self._at + CELL + SIDE <= self._held.stop:
-            self._highest = max(self._highest, self._between(self._at))
+            self._found = self._between(self._at, self._found)
             self._at += CELL
             self._held.forget(self._at - SIDE)
 
     def result(self) -> float:
         """The peak so far in dB of full scale; -inf of silence. More may follow."""
-        rest = range(self._at, self._held.stop, CELL)
-        highest = max([self._highest, *map(self._between, rest)])
+        found = self._found
+        for start in range(self._at, self._held.stop, CELL):
+            found = self._between(start, found)
+        highest = max(self._highest, found)
         return 20 * log10(highest) if highest else -inf
 
-    def _between(self, start: int) -> float:
-        """The highest peak between frames of the cell that begins at `start`."""
+    def _between(self, start: int, found: float) -> float:
+        """The highest peak between frames up to the end of the cell at `start`, from that of the cells before.
+
+        Parts that are too quiet to exceed it are left out. Which ones depends on whole cells only.
+        """
         samples = self._held.read(start - SIDE + 1, start + CELL + SIDE).astype(np.float64)
         parts = np.lib.stride_tricks.sliding_window_view(samples, PART + 2 * SIDE - 1, axis=1)[:, ::PART]
-        return float(np.abs(parts @ self._matrix).max(initial=0))
+        loud = np.abs(parts).max(axis=-1) * self._gain > found
+        return float(np.abs(parts[loud] @ self._matrix).max(initial=found))
 
 
 def measure_loudness(source: Readable) -> LoudnessFigures:

@@ -1,6 +1,7 @@
 """SDR over time."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from math import isnan, nan
@@ -74,14 +75,26 @@ class Segmental(Accumulator[Segments]):
         self._limited, self._sounding = ExactSum(), 0
 
     def accumulate(self, both: NDArray[np.float32]) -> None:
+        for index, piece in self.pieces(both):
+            products = Products()
+            products.update(piece[: self.channels], piece[self.channels :])
+            self.add(index, products)
+
+    def pieces(self, both: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """The frames before `stop` cut at the ends of segments, each piece with the number of its segment."""
         at, begin = 0, self.stop - both.shape[1]
         while at < both.shape[1]:
             index, inside = divmod(begin + at, self.every)
             piece = both[:, at : at + self.every - inside]
-            products = Products()
-            products.update(piece[: self.channels], piece[self.channels :])
-            self._add(index, products)
-            at += products.frames
+            yield index, piece
+            at += piece.shape[1]
+
+    def add(self, index: int, products: Products) -> None:
+        """Add the products of a piece of segment `index`."""
+        whole = self._open[index]
+        whole.merge(products)
+        if whole.frames == self.every:
+            self._close(index, self._open.pop(index))
 
     def join(self, other: Self) -> None:
         for place in other._signals:
@@ -89,7 +102,7 @@ class Segmental(Accumulator[Segments]):
         self._limited.merge(other._limited)
         self._sounding += other._sounding
         for index, products in other._open.items():
-            self._add(index, products)
+            self.add(index, products)
 
     def result(self) -> Segments:
         ended = copy(self)
@@ -101,12 +114,6 @@ class Segmental(Accumulator[Segments]):
         mean = float(ended._limited.fraction() / ended._sounding) if ended._sounding else nan
         joined = 1 << ended._doublings
         return Segments(self.every * joined, values, mean, joined)
-
-    def _add(self, index: int, products: Products) -> None:
-        whole = self._open[index]
-        whole.merge(products)
-        if whole.frames == self.every:
-            self._close(index, self._open.pop(index))
 
     def _close(self, index: int, products: Products) -> None:
         energies = products.energies()

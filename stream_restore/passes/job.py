@@ -14,6 +14,7 @@ from ..engine.stage import Stage
 from ..errors import ClosedPipeError, ConfigError, SinkError, SourceError
 from ..spec import Audio, Spec
 from .journal import Checkpoint, Facts, Journal, input_facts, versions
+from .recording import Recording
 from .resumable_pass import run_pass
 
 __all__ = ["Job", "Output", "Report", "Target"]
@@ -108,11 +109,19 @@ class Job:
     resume: bool
 
     def first_pass(
-        self, source: Source, stage: Stage[Any], accumulator: BlockAccumulator, ticker: Callable[[int], None]
+        self,
+        source: Source,
+        stage: Stage[Any],
+        accumulator: BlockAccumulator,
+        ticker: Callable[[int], None],
+        settle: Callable[[], None] = lambda: None,
     ) -> None:
         """Accumulate the output of `stage` for all of `source`, then rewind `source`.
 
         Resumable if the run is, until the run is complete; the journal is OUTPUT.first.journal.
+
+        Args:
+            settle: called before the accumulator is saved, to flush what it keeps to the disk.
 
         Raises:
             ConfigError, SinkError: as `run`, if already known.
@@ -128,10 +137,17 @@ class Job:
                     self._begin_anew(whole)
                     journal.remove()
             state = stage.initial_state()
-            for (block,) in run_pass([source], [state, accumulator], journal, progress=ticker):
+            for (block,) in run_pass([source], [state, accumulator], journal, progress=ticker, settle=settle):
                 accumulator.add(stage.advance(state, block))
             accumulator.add(stage.drain(state))
         source.rewind()
+
+    def recording(self, source: Source, channels: int) -> Recording:
+        """What a first pass keeps for the second: in OUTPUT.first.part if the run is resumable, else without a name."""
+        facts = self._input_facts(source)
+        journals = [each.path for each in (self._journal(facts, ".first"), self._journal(facts)) if each]
+        path = part_of(Path(f"{self.targets[0]}.first")) if journals else None
+        return Recording(channels, path, journals, self.resume)
 
     def run(self, source: Source, stage: Stage[Any], ticker: Callable[[int], None]) -> Report:
         """Read `source` from its first frame to its end.
