@@ -1,34 +1,53 @@
 """`stream-restore batch`."""
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import ConfigError, SourceError
 from . import network_options as network
 from . import options, paths
 from .messages import print_message
 from .progress import progress as meter
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from ..batch.batch import Item, Summary
-    from ..engine.loop import Progress
+    from ..batch import Item, Summary
     from ..passes.job import Report
 
 __all__ = ["command"]
 
+Patterns = list[str] | None
+
 
 def command(
-    inputs: Annotated[
-        Path, typer.Argument(metavar="IN_DIR", parser=paths.existing, help="A folder of recordings, at any depth.")
+    places: Annotated[
+        list[Path],
+        typer.Argument(metavar="[IN...] OUT_DIR", parser=paths.existing,
+                       help="Folders of recordings, at any depth; recordings; patterns in quotes, as 'tapes/**/*.wav'. "
+                       "Last the folder that gets the results, in the same folders."),
     ],
-    outputs: Annotated[
-        Path,
-        typer.Argument(metavar="OUT_DIR", parser=paths.folder_on_disk, help="Gets the results under the same paths."),
-    ],
+    listed: Annotated[
+        str | None,
+        typer.Option("--list", metavar="FILE", parser=paths.file_or_stream,
+                     help="A file of paths, one a line, or as find -print0 writes them; - is stdin. The results "
+                     "have the same paths below OUT_DIR."),
+    ] = None,
+    include: Annotated[
+        Patterns, typer.Option(metavar="PATTERN", help="Only names, or paths below IN, like this; repeatable.")
+    ] = None,
+    exclude: Annotated[Patterns, typer.Option(metavar="PATTERN", help="None like this; repeatable.")] = None,
+    output_name: Annotated[
+        str, typer.Option(metavar="TEMPLATE", help="Names of results, as '{stem}.restored.{ext}'.")
+    ] = "{stem}.{ext}",
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", parser=paths.file_on_disk,
+                     help="What became of each recording, as .jsonl (a JSON object a line) or .csv."),
+    ] = None,
     name: network.Name = "compact",
     repo: network.Repo = None,
     backend: network.Backend = "auto",
@@ -36,7 +55,23 @@ def command(
     provider: network.Provider = None,
     precision: network.Precision = "f32",
     threads: network.Threads = None,
-    jobs: network.Jobs = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option("-j", "--jobs", min=1, max=1024, metavar="N", help="Recordings restored at once, in processes "
+                     "with a copy of the model each; with as many as cores, --threads 1.  [default: 1]",
+                     show_default=False),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Restore on the Ray cluster at this address, or with local on one of "
+                     "its own. All nodes must see the same files. -j is then the number of actors, by default as "
+                     "many as there are CPUs, or GPUs with -d cuda.", show_default=False),
+    ] = None,
+    cut: Annotated[
+        float,
+        typer.Option(metavar="MINUTES", help="On a cluster, recordings that last longer are restored in pieces of this "
+                     "length by different actors, and joined."),
+    ] = 30.0,
     segment: network.Segment = None,
     overlap: network.Overlap = 0.25,
     context: network.Context = 0,
@@ -59,22 +94,30 @@ def command(
     resume: options.Resume = False,
     quiet: options.Quiet = False,
     progress: options.ProgressMode = "auto",
-) -> None:
-    """Restore every recording of a folder. One that fails does not stop the others; then the exit code is 3."""
+) -> None:  # fmt: skip
+    """Restore many recordings. One that fails does not stop the others; then the exit code is 3."""
     from ..api import Output
-    from ..batch.batch import Batch
+    from ..batch import Batch, Cluster, find_recordings, write_report
+    from ..batch.report import refuse_other_report
     from ..models import load
 
+    if report:
+        refuse_other_report(report)
+    outputs = paths.folder_on_disk(str(places.pop()))
+    if not places and listed is None:
+        raise ConfigError("name what is to be restored, and then the folder that gets the results")
+    recordings = find_recordings(places, outputs, listed=_listed(listed), include=include or (), exclude=exclude or ())
     restoration = network.restoration(
-        overlap=overlap, segment=segment, context=context, shifts=shifts, seed=seed, jobs=jobs, dry=dry, stems=stems,
+        overlap=overlap, segment=segment, context=context, shifts=shifts, seed=seed, dry=dry, stems=stems,
         repair=repair, strength=strength, max_reduction=max_reduction, headroom=headroom,
     )  # fmt: skip
+    spread = Cluster(cluster, 60 * cut, int(device == "cuda")) if cluster is not None else None
     stored = Output(container, options.encoding(float32, int24, int16), clip_mode, seed, force)
     model = load(
         name, repo=repo, backend=backend, device=device, provider=provider, precision=precision, threads=threads
     )
     with Batch(
-        inputs,
+        recordings,
         outputs,
         model=model,
         restoration=restoration,
@@ -82,26 +125,40 @@ def command(
         stored=stored,
         on_damage=on_damage,
         resume=resume,
+        name=output_name,
     ) as batch:
-        messages = _Messages(quiet, progress, len(batch.items))
-        summary = batch.run(messages.begin, messages.end)
+        messages = _Messages(quiet, progress == "json", sum(not item.finished for item in batch.items))
+        with meter(progress, quiet, "bytes") as shown:
+            summary = batch.run(messages.begin, messages.end, shown, jobs, spread)
+        if report:
+            write_report(report, summary.rows)
     messages.sum_up(summary)
     if summary.failed:
         raise typer.Exit(3)
 
 
+def _listed(name: str | None) -> Sequence[str]:
+    from ..batch import read_list
+
+    if name is None:
+        return ()
+    try:
+        return read_list(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
+    except OSError as error:
+        raise SourceError(f"{name}: cannot be read: {error.strerror}") from error
+
+
 class _Messages:
-    """Messages on stderr: text, or JSON if `mode` is "json"."""
+    """Messages on stderr, text or JSON, above the line of progress where there is one."""
 
-    def __init__(self, quiet: bool, mode: str, files: int) -> None:
-        self._quiet, self._mode, self._json, self._files = quiet, mode, mode == "json", files
+    def __init__(self, quiet: bool, as_json: bool, files: int) -> None:
+        self._quiet, self._json, self._files = quiet, as_json, files
 
-    def begin(self, number: int, item: "Item") -> "AbstractContextManager[Progress | None]":
+    def begin(self, number: int, item: "Item") -> None:
         if self._json and not self._quiet:
             print_message(json.dumps({"input": str(item.source), "file": number, "files": self._files}))
         elif not self._quiet:
-            print_message(f"{number}/{self._files} {item.source}")
-        return meter(self._mode, self._quiet)
+            self._print(f"{number}/{self._files} {item.source}")
 
     def end(self, item: "Item", outcome: "Report | str") -> None:
         if not isinstance(outcome, str):
@@ -109,7 +166,7 @@ class _Messages:
         elif self._json:
             print_message(json.dumps({"input": str(item.source), "error": outcome}))
         else:
-            print_message(f"stream-restore: {outcome}")
+            self._print(f"stream-restore: {outcome}")
 
     def sum_up(self, summary: "Summary") -> None:
         counts = {name: len(getattr(summary, name)) for name in ("restored", "skipped", "failed")}
@@ -119,3 +176,7 @@ class _Messages:
             print_message(", ".join(f"{count} {name}" for name, count in counts.items()))
             for source in summary.failed:
                 print_message(f"failed: {source}")
+
+    def _print(self, text: str) -> None:
+        """A line, over that of progress."""
+        print_message(text, start="\r\x1b[K" if sys.stderr.isatty() else "")

@@ -1,6 +1,7 @@
 """Options of the network and its application, shared by several commands."""
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
@@ -100,8 +101,8 @@ MaxReduction: TypeAlias = Annotated[
 
 NoiseProfile: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="START:END|FILE", help="Where in the recording there is nothing but noise, in seconds, or a "
-                 "file of it.  [default: found in the minute around]", show_default=False),
+    typer.Option(metavar="START:END|FILE", help="Where in the recording there is nothing but noise, as 12.5:14 or "
+                 "1:30:1:32, or a file of it.  [default: found in the minute around]", show_default=False),
 ]  # fmt: skip
 Latency: TypeAlias = Annotated[
     float | None,
@@ -174,14 +175,15 @@ def _noise_profile(text: str | None) -> "measured.NoiseProfile | tuple[float, fl
     """A passage of the recording, or what is in a file."""
     if text is None:
         return None
-    start, colon, end = text.partition(":")
-    if colon:
-        try:
-            return float(start), float(end)
-        except ValueError:
-            pass
     from ..audio import open_source
+    from ..ranges import Range
     from ..restoration import measure_noise
+
+    if re.fullmatch(r"[\d.s]*(:[\d.s]*)+", text):
+        passage = Range.parse(text)
+        if passage.stop is None:
+            raise ConfigError(f"a noise profile is START:END, got {text!r} without an end")
+        return float(passage.start), float(passage.stop)
 
     with open_source(text, on_damage="stop") as source:
         return measure_noise(source, name=text)

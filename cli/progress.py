@@ -18,12 +18,12 @@ EVERY_SECONDS = 0.2
 
 
 @contextmanager
-def progress(mode: str, quiet: bool) -> "Iterator[Progress | None]":
-    """A function that takes (done, total) frames, or None if progress is not shown."""
+def progress(mode: str, quiet: bool, unit: str = "frames") -> "Iterator[Progress | None]":
+    """A function that takes (done, total) of a unit, or None if progress is not shown."""
     if quiet or mode == "none" or (mode == "auto" and not sys.stderr.isatty()):
         yield None
         return
-    meter = _Meter(as_json=mode == "json")
+    meter = _Meter(mode == "json", unit)
     try:
         yield meter
     finally:
@@ -44,8 +44,8 @@ class Counter:
 
 
 class _Meter:
-    def __init__(self, as_json: bool) -> None:
-        self._json = as_json
+    def __init__(self, as_json: bool, unit: str) -> None:
+        self._json, self._unit = as_json, unit
         self._began = self._shown = time.monotonic()
         self._last: tuple[int, int | None] | None = None
 
@@ -65,10 +65,10 @@ class _Meter:
         elapsed = self._shown - self._began
         left = elapsed * (total - done) / done if total and done else None
         if self._json:
-            fields = {"frames": done, "total": total, "elapsed_seconds": elapsed, "eta_seconds": left}
+            fields = {self._unit: done, "total": total, "elapsed_seconds": elapsed, "eta_seconds": left}
             print_message(json.dumps(fields))
         else:
-            share = f"{min(100, 100 * done // total):3d} %" if total else f"{done} frames"
+            share = f"{min(100, 100 * done // total):3d} %" if total else f"{done} {self._unit}"
             eta = f", {_clock(left)} left" if left is not None else ""
             print_message(f"{share}, {_clock(elapsed)}{eta}", start="\r\x1b[K", end="")
 

@@ -40,6 +40,12 @@ def command(
     max_reduction: network.MaxReduction = None,
     noise_profile: network.NoiseProfile = None,
     latency: network.Latency = None,
+    range: Annotated[
+        str | None,
+        typer.Option(metavar="START:END", help="Restore only this part, to the very samples that all of it would give: "
+                     "times as 90, 1:30 or 0:01:30, or frames as 44100f; one may be missing.  [default: all]",
+                     show_default=False),
+    ] = None,
     headroom: network.Headroom = 0.0,
     save_stems: Annotated[
         Path | None,
@@ -67,6 +73,7 @@ def command(
     """Restore a recording: clipping, clicks, hum, and noise by a network, segment by segment, in bounded memory."""
     from .. import api
     from ..models import Model, load
+    from ..ranges import Range
 
     target = options.default_output(input, output, "restored")
     stored = api.Output(container, options.encoding(float32, int24, int16), clip_mode, seed, force)
@@ -87,6 +94,7 @@ def command(
             model=model,
             restoration=restoration,
             normalise=normalise == "track",
+            range=Range.parse(range) if range is not None else None,
             residual=residual,
             save_stems=save_stems,
             raw=options.parsed_raw(raw),

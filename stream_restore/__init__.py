@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .engine import Chain, Stage
     from .inspection import inspect
     from .measure import Distortion, Metrics
+    from .ranges import Range
     from .restoration import Restoration
     from .spec import Audio, Spec
 
@@ -33,6 +34,7 @@ __all__ = [
     "Distortion",
     "Metrics",
     "Output",
+    "Range",
     "Report",
     "Restoration",
     "Spec",
@@ -52,6 +54,7 @@ _HOMES = {
     "engine": ("Chain", "Stage"),
     "inspection": ("inspect",),
     "measure": ("Distortion", "Metrics"),
+    "ranges": ("Range",),
     "restoration": ("Restoration",),
     "spec": ("Audio", "Spec"),
 }

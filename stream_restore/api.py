@@ -11,9 +11,12 @@ from .audio import OnDamage, RawFormat, open_source, spool
 from .audio.outputs.atomic_file import make_folder
 from .degradation.degradation import Degradation, power_of
 from .engine.loop import Progress, Ticker
+from .engine.stage import Chain
 from .errors import ConfigError
 from .models import Model, load
 from .passes.job import Job, Output, Report, Target
+from .passes.peak import PeakMeter
+from .ranges import Range, restrict
 from .restoration import LevelMeter, Restoration
 from .spec import Audio
 
@@ -34,6 +37,7 @@ def restore(
     model: str | Model = "compact",
     restoration: Restoration | None = None,
     normalise: bool = False,
+    range: Range | None = None,
     residual: Target | None = None,
     save_stems: Path | None = None,
     raw: RawFormat | None = None,
@@ -53,6 +57,7 @@ def restore(
     model: str | Model = "compact",
     restoration: Restoration | None = None,
     normalise: bool = False,
+    range: Range | None = None,
     progress: Progress | None = None,
 ) -> Audio: ...
 
@@ -65,6 +70,7 @@ def restore(
     model: str | Model = "compact",
     restoration: Restoration | None = None,
     normalise: bool = False,
+    range: Range | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Audio]: ...
 
@@ -77,6 +83,7 @@ def restore(
     model: str | Model = "compact",
     restoration: Restoration | None = None,
     normalise: bool = False,
+    range: Range | None = None,
     residual: Target | None = None,
     save_stems: Path | None = None,
     raw: RawFormat | None = None,
@@ -101,6 +108,8 @@ def restore(
         restoration: which repairs, and how the model is applied.
         normalise: by the whole recording's mean and deviation, as the demucs command does: a first pass, for
             which a pipe is spooled to a temporary file.
+        range: restore only this part of it, to the very samples that restoring all of it would give; a first pass is of
+            the whole recording all the same.
         residual: gets input - restored.
         save_stems: a folder for one file a stem, called by its name.
         raw: format of headerless input.
@@ -124,7 +133,7 @@ def restore(
     if is_sound(input):
         files = {"output": output, "residual": residual, "save_stems": save_stems, "raw": raw, "track": track}
         _refuse_files(**files, stored=stored, resume=resume)
-        return restored(input, sample_rate, restoration, network, normalise, progress)
+        return restored(input, sample_rate, restoration, network, normalise, range, progress)
     output, stored = _output(output, sample_rate), stored or Output()
     with ExitStack() as stack:
         source = stack.enter_context(open_source(input, raw=raw, on_damage=on_damage, track=track))
@@ -135,8 +144,10 @@ def restore(
         targets: list[Target] = [output, *([residual] if residual is not None else [])]
         targets += [save_stems / f"{stem}{_suffix(output)}" for stem in stems] if save_stems else []
         work = {"restoration": asdict(replace(restoration, jobs=1)), "residual": residual is not None}
+        first, last = range.frames(source.spec.sample_rate) if range else (0, None)
         work |= {"normalise": normalise, **_chosen(track), **(network.facts() if network else {})}
-        job = Job(input, targets, stored, work, resume)
+        work |= {"range": [first, last]}
+        job = Job(input, targets, stored, work, resume, first)
         restoration = restoration.with_profile_of(source, network)
         if normalise:
             meter = LevelMeter()
@@ -145,7 +156,13 @@ def restore(
         stage = restoration.stage(source.spec, network, residual=residual is not None, save_stems=stems)
         if save_stems:
             make_folder(save_stems)
+        if range:
+            source, stage = restrict(source, stage, range)
+            ticker.expect(source.estimate)
+        stage = Chain(stage, PeakMeter(stage.output, source.spec.channels))
         report = job.run(source, stage, ticker)
+        report.peak = report.found.pop("output")["peak"]
+        report.frames = stage.output_frames(report.frames)
         report.warnings += restoration.without_effect(network) + list(network.notes if network else ())
         return report
 

@@ -23,6 +23,7 @@ from .engine.loop import BLOCK, Progress, Ticker, stream
 from .engine.stage import Stage
 from .errors import ConfigError, SinkError, SpecError
 from .models import Model
+from .ranges import Range, restrict
 from .restoration import Restoration, measure
 from .spec import Audio, Spec
 
@@ -36,8 +37,8 @@ Samples: TypeAlias = NDArray[np.floating[Any]]
 Blocks: TypeAlias = Iterator[Samples]
 """A generator of blocks that follow each other, all of one number of channels."""
 Sound: TypeAlias = Samples | Blocks
-Prepare: TypeAlias = Callable[[Source, Ticker], Stage[Any]]
-"""Makes the stage for a source; may read the source to its end, but must rewind it."""
+Prepare: TypeAlias = Callable[[Source, Ticker], tuple[Source, Stage[Any]]]
+"""Makes the stage for a source, and what it reads; may read the source to its end, but must rewind it."""
 
 FLOAT = Format("wav", "f32")
 MOST_CHANNELS = 8
@@ -69,17 +70,19 @@ def restored(
     restoration: Restoration,
     network: Model | None,
     normalise: bool,
+    range: Range | None,
     progress: Progress | None,
 ) -> Audio | Iterator[Audio]:
     """`api.restore` of sound in memory."""
 
-    def prepare(source: Source, ticker: Ticker) -> Stage[Any]:
+    def prepare(source: Source, ticker: Ticker) -> tuple[Source, Stage[Any]]:
         known = restoration.with_profile_of(source, network)
-        if not normalise:
-            return known.stage(source.spec, network)
-        level = measure(stream(source, known.before_network(source.spec), ticker))
-        source.rewind()
-        return replace(known, level=level).stage(source.spec, network)
+        if normalise:
+            level = measure(stream(source, known.before_network(source.spec), ticker))
+            source.rewind()
+            known = replace(known, level=level)
+        stage = known.stage(source.spec, network)
+        return restrict(source, stage, range) if range else (source, stage)
 
     twice = normalise or isinstance(restoration.noise_profile, tuple)
     return _processed(sound, sample_rate, prepare, 2 if twice else 1, progress)
@@ -91,12 +94,12 @@ def degraded(
     """`api.degrade` of sound in memory."""
     measured = degradation.snr_db is not None and power is None
 
-    def prepare(source: Source, ticker: Ticker) -> Stage[Any]:
-        if not measured:
-            return degradation.stage(source.spec, power)
-        signal_power = mean_power(stream(source, degradation.before_noise(source.spec), ticker))
-        source.rewind()
-        return degradation.stage(source.spec, signal_power)
+    def prepare(source: Source, ticker: Ticker) -> tuple[Source, Stage[Any]]:
+        signal_power = power
+        if measured:
+            signal_power = mean_power(stream(source, degradation.before_noise(source.spec), ticker))
+            source.rewind()
+        return source, degradation.stage(source.spec, signal_power)
 
     return _processed(sound, sample_rate, prepare, 2 if measured else 1, progress)
 
@@ -204,15 +207,15 @@ def _processed(
     if isinstance(sound, Iterator):
         _rate(sample_rate)  # what is wrong with it is said now, and not when the first block is asked for
         return _processed_blocks(sound, sample_rate, prepare, passes, progress)
-    source = ArraySource(sound, sample_rate)
-    ticker = Ticker(progress, source.frames, passes)
-    stage = prepare(source, ticker)
+    given = ArraySource(sound, sample_rate)
+    ticker = Ticker(progress, given.frames, passes)
+    source, stage = prepare(given, ticker)
     out = np.empty((stage.output.channels, stage.output_frames(source.frames or 0)), np.float32)
     done = 0
     for block in _finite(stream(source, stage, ticker), stage.output):
         out[:, done : done + block.shape[1]] = block
         done += block.shape[1]
-    return out[0] if source.is_flat else out
+    return out[0] if given.is_flat else out
 
 
 def _processed_blocks(
@@ -223,8 +226,8 @@ def _processed_blocks(
         given = _BlockSource(blocks, sample_rate, "the generator")
         ticker = Ticker(progress, None, passes)
         source = stack.enter_context(spool(given)) if passes > 1 else given
-        stage = prepare(source, ticker)
-        out = stream(source, stage, ticker) if passes > 1 else _stream_at_once(given, stage, ticker)
+        source, stage = prepare(source, ticker)
+        out = _stream_at_once(given, stage, ticker) if source is given else stream(source, stage, ticker)
         for block in _finite(out, stage.output):
             if block.shape[1]:
                 yield block[0] if given.is_flat else block

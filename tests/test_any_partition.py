@@ -17,9 +17,11 @@ from stream_restore.degradation import AddNoise, Degradation, Quantise
 from stream_restore.degradation.filters import CausalLowPass, ZeroPhaseLowPass
 from stream_restore.degradation.replay import Replay
 from stream_restore.engine.channels import Mix, SameLength, WithInput
+from stream_restore.engine.range_stage import RangeStage
 from stream_restore.engine.resample import PolyphaseResampler, SoxrResampler
 from stream_restore.engine.stage import Chain, Stage
 from stream_restore.models.torch_backend import from_torch
+from stream_restore.passes.peak import PeakMeter
 from stream_restore.restoration import Restoration
 from stream_restore.restoration.denoise import NoiseEstimate
 from stream_restore.restoration.repairs import Declick, Declip, Dehum
@@ -82,11 +84,18 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
     "Quantise": (lambda: Quantise(STEREO, 8, seed=3), 4096, 0),
     "AddNoise": (lambda: AddNoise(STEREO, 20, power=0.06, seed=3), 4096, 0),
     "Mix": (lambda: Mix(STEREO, [[0.5, 0.5], [1.0, -1.0], [0.0, 0.25]]), 256, None),
+    "RangeStage": (lambda: RangeStage(Separate(Spec(1000, 2), identity()), 1234, None), 75, None),
+    "PeakMeter": (lambda: PeakMeter(STEREO, 1), 256, 0),
     "WithInput": (lambda: WithInput(CausalLowPass(STEREO, 7000)), 256, 0),
     "SameLength, a third and back": (
         lambda: SameLength(Chain(PolyphaseResampler(Spec(48000, 1), 16000), PolyphaseResampler(Spec(16000, 1), 48000))),
         4098,
         0,
+    ),
+    "Chain with a network behind a filter that forgets nothing": (
+        lambda: Chain(CausalLowPass(Spec(1000, 2), 400), Separate(Spec(1000, 2), identity()), Quantise(Spec(1000, 2))),
+        75,
+        2,
     ),
     "Separate": (lambda: Separate(Spec(1000, 2), identity()), 75, 0),
     "Separate, mono, one job more": (lambda: Separate(Spec(1000, 1), identity(), jobs=2), 75, 0),

@@ -35,6 +35,8 @@ FILES = [
     "evaluate {} -o out",
     "evaluate in.wav {} -o out",
     "export htdemucs -o {}",
+    "batch folder out --list {}",
+    "batch folder out --report {}",
     "mushra analyse ratings.csv -o out --key {}",
 ]
 FOLDERS = [
@@ -125,7 +127,7 @@ def parameters(commands: typer.Typer) -> Iterator[Any]:
 
 def test_every_argument_and_option_that_is_a_path_is_checked() -> None:
     """Those whose word for their value is that of a path; a new one must be checked, too."""
-    words = {"IN", "OUT", "FILE", "DIR", "IN_DIR", "OUT_DIR", "REFERENCE", "ESTIMATE", "TEST", "MODEL.onnx"}
+    words = {"IN", "OUT", "FILE", "DIR", "[IN...] OUT_DIR", "REFERENCE", "ESTIMATE", "TEST", "MODEL.onnx"}
     words |= {"IN...", "[CLIP]...", "REPORT_OR_CLIPS...", "RATINGS..."}
     found = [each for each in parameters(app) if each.metavar in words]
     assert {each.metavar for each in found} == words

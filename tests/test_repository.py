@@ -134,13 +134,15 @@ ROOMS: dict[str, set[str]] = {
     "measure": {"errors", "spec", "engine", "audio", "passes"},
     "show": {"errors", "spec", "engine", "audio", "passes", "measure"},
     "api": {"errors", "spec", "engine", "audio", "models", "degradation", "restoration", "passes"},
-    "batch": {"errors", "spec", "engine", "audio", "models", "restoration", "passes", "api"},
+    "batch": {"errors", "spec", "engine", "audio", "models", "restoration", "passes", "api", "ranges"},
     "experiment": {"errors", "spec", "engine", "audio", "models", "passes", "measure", "show", "api"},
 }
 ROOMS["listening"] = {"errors", "spec", "engine", "audio", "passes", "degradation", "measure", "show"}
 ROOMS["inspection"] = {"errors", "spec", "engine", "audio", "measure", "restoration"}
 ROOMS["arrays"] = {"errors", "spec", "engine", "audio", "models", "degradation", "restoration"}
-ROOMS["api"] |= {"arrays", "measure"}
+ROOMS["ranges"] = {"errors", "spec", "engine", "audio"}
+ROOMS["arrays"] |= {"ranges"}
+ROOMS["api"] |= {"arrays", "measure", "ranges"}
 ROOMS["experiment"] |= {"degradation", "restoration"}
 """Each room below the package and what it may import, besides itself: arrows go one way."""
 

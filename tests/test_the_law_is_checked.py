@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream_restore.engine.stage import Chain, Stage
+from stream_restore.engine.stage import Chain, Stage, Start
 from stream_restore.spec import Audio, Spec, empty
 from stream_restore.testing import check_stage
 
@@ -108,6 +108,26 @@ class ForgetsWhatIsUnderWay(Lawful):
         return self._waiting
 
 
+class LooksBackFurther(Lawful):
+    """The highest sample so far, which it says is a matter of one frame."""
+
+    lookback = 0
+
+    def initial_state(self) -> list[Audio]:
+        return [np.full((2, 1), -9, np.float32)]
+
+    def start_at(self, frame: int) -> Start[list[Audio]]:
+        return Start(self.initial_state(), frame, frame)
+
+    def advance(self, state: list[Audio], block: Audio) -> Audio:
+        highest = np.maximum.accumulate(np.concatenate([state[0], block], axis=1), axis=1)
+        state[0] = highest[:, -1:].copy()
+        return highest[:, 1:].copy()
+
+    def drain(self, state: list[Audio]) -> Audio:
+        return empty(2)
+
+
 class NeverFinishes(Lawful):
     def process(self, block: Audio) -> Audio:
         self._finished = False
@@ -124,6 +144,7 @@ BREACHES: dict[str, Callable[[], Stage[Any]]] = {
     "memory": Remembers,
     "reset": ForgetsToReset,
     "restart": ForgetsWhatIsUnderWay,
+    "range": LooksBackFurther,
     "flush": NeverFinishes,
 }
 

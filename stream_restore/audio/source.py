@@ -110,6 +110,17 @@ class Source(ABC):
             blocks.append(block)
         return blocks[1] if len(blocks) == 2 else np.concatenate(blocks, axis=1)
 
+    def skip(self, frames: int) -> int:
+        """Pass over frames; return how many there were, fewer only at the end.
+
+        Raises:
+            SourceError: as `read`, if they must be decoded.
+        """
+        left = frames
+        while left > 0 and (passed := self.read(min(left, PIECE)).shape[1]):
+            left -= passed
+        return frames - left
+
     def rewind(self) -> None:
         """Start again at the first frame.
 

@@ -39,6 +39,7 @@ def open_sink(
     continuable: bool = False,
     resume: Position | None = None,
     film: Film | None = None,
+    first: int = 0,
 ) -> Sink:
     """Open a file, an object at a URL, "-" for stdout, or a binary stream, for audio of `spec`.
 
@@ -52,6 +53,7 @@ def open_sink(
       it receives are stored until the file is complete, 2 bytes each up to 16 bits, else 4.
     * `resume`: continue at this position of an earlier sink that was `continuable` and left its NAME.part.
     * `film`: what to copy beside the sound, see `Film`; the sink warns about what the container cannot hold.
+    * `first`: where in a longer recording this one begins, for the dither.
     * `frames`, the expected length, only serves to refuse early what the container cannot hold: the bytes written
       never depend on it.
 
@@ -67,7 +69,7 @@ def open_sink(
     if spec.sample_rate >= 2**32:
         raise ConfigError(f"{name}: no file says a rate of {spec.sample_rate} Hz; resample it")
     dither = needs_dither(form.encoding, like)
-    quantiser = Quantiser(form.encoding, spec, clip_mode, seed, dither)
+    quantiser = Quantiser(form.encoding, spec, clip_mode, seed, dither, first)
     refuse_too_long(name, spec, form, frames or 0)
     # A resumed file may already have its final name, if the run was stopped right after renaming: `close` compares.
     goes_on = resume is not None

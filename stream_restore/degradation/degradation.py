@@ -5,7 +5,7 @@ zero-shot con Demucs" (Di Giovanna, 2025). Every step can be left out and every 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..engine.channels import SameLength, identity
 from ..engine.exact_sum import MeanSquare
 from ..engine.noise import Noise, gaussian, tpdf
 from ..engine.resample import PolyphaseResampler
-from ..engine.stage import Chain, Stage
+from ..engine.stage import Chain, Stage, Start
 from ..errors import ConfigError
 from ..spec import Audio, Spec, empty
 from .filters import CausalLowPass, ZeroPhaseLowPass
@@ -51,6 +51,13 @@ class Quantise(Stage[_NoisyState]):
     def initial_state(self) -> _NoisyState:
         return _NoisyState(Noise(self.seed, _DITHER, self.input.channels, tpdf))
 
+    @property
+    def lookback(self) -> int:
+        return 0
+
+    def start_at(self, frame: int) -> Start[_NoisyState]:
+        return Start(replace(self.initial_state(), frame=frame), frame, frame)
+
     def advance(self, state: _NoisyState, block: Audio) -> Audio:
         dither = state.noise.read(state.frame, block.shape[1])
         state.frame += block.shape[1]
@@ -80,6 +87,13 @@ class AddNoise(Stage[_NoisyState]):
 
     def initial_state(self) -> _NoisyState:
         return _NoisyState(Noise(self.seed, _NOISE, self.input.channels, gaussian))
+
+    @property
+    def lookback(self) -> int:
+        return 0
+
+    def start_at(self, frame: int) -> Start[_NoisyState]:
+        return Start(replace(self.initial_state(), frame=frame), frame, frame)
 
     def advance(self, state: _NoisyState, block: Audio) -> Audio:
         noise = state.noise.read(state.frame, block.shape[1])

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import ConfigError
 from ..spec import Audio, Spec, empty
-from .stage import Stage
+from .stage import Stage, Start
 from .window import Window
 
 __all__ = ["Mix", "SameLength", "WithInput", "identity"]
@@ -44,8 +44,19 @@ class WithInput(Stage[_WithInputState]):
             Window(self.stage.input.channels), Window(self.stage.output.channels), self.stage.initial_state()
         )
 
+    @property
+    def lookback(self) -> int | None:
+        return self.stage.lookback
+
+    def start_at(self, frame: int) -> Start[_WithInputState]:
+        inner = self.stage.start_at(frame)
+        dry = Window(self.stage.input.channels, start=inner.input)
+        wet = Window(self.stage.output.channels, start=inner.output)
+        return Start(_WithInputState(dry, wet, inner.state), inner.input, inner.output)
+
     def advance(self, state: _WithInputState, block: Audio) -> Audio:
         state.dry.append(block)
+        state.dry.forget(state.wet.start)
         state.wet.append(self.stage.advance(state.inner, block))
         return self._take(state, min(state.dry.stop, state.wet.stop))
 
@@ -60,7 +71,8 @@ class WithInput(Stage[_WithInputState]):
         return self.stage.describe(state.inner)
 
     def _take(self, state: _WithInputState, stop: int) -> Audio:
-        start = state.dry.start
+        start = state.wet.start
+        stop = max(start, stop)
         both = np.concatenate([state.dry.read(start, stop), state.wet.read(start, stop)])
         state.dry.forget(stop)
         state.wet.forget(stop)
@@ -91,6 +103,13 @@ class Mix(Stage[None]):
             raise ConfigError(f"a mix of {input.channels} channels needs as many columns, got {self.matrix.shape}")
         self.offset = np.broadcast_to(np.asarray(offset, np.float64), len(self.matrix))
         super().__init__(input, Spec(input.sample_rate, len(self.matrix)))
+
+    @property
+    def lookback(self) -> int:
+        return 0
+
+    def start_at(self, frame: int) -> Start[None]:
+        return Start(None, frame, frame)
 
     def initial_state(self) -> None:
         return None
@@ -124,6 +143,13 @@ class SameLength(Stage[_WithInputState]):
     def __init__(self, stage: Stage[Any]) -> None:
         self._beside = WithInput(stage)
         super().__init__(stage.input, stage.output, stage.latency)
+
+    @property
+    def lookback(self) -> int | None:
+        return self._beside.lookback
+
+    def start_at(self, frame: int) -> Start[_WithInputState]:
+        return self._beside.start_at(frame)
 
     def initial_state(self) -> _WithInputState:
         return self._beside.initial_state()

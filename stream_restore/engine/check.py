@@ -82,6 +82,7 @@ def check_stage(
             _check_partition(factory, signal, cuts, whole, f"{frames} frames, {name}")
     _check_reset(factory(), grid, seed)
     _check_restart(factory, grid, seed)
+    _check_range(factory, grid, seed)
     _check_finished(factory(), grid)
     _check_memory(factory(), grid, seed)
     if aligned_within is not None:
@@ -166,6 +167,29 @@ def _check_restart(factory: Factory, grid: int, seed: int) -> None:
         second.resume({path: array.copy() for path, array in first.checkpoint().items()})
         after = list(_run(second, signal[:, stop:], [frames - stop]))
         _assert_same(np.concatenate([before, *after], axis=1), whole, f"restart: after {stop} of {frames} frames")
+
+
+def _check_range(factory: Factory, grid: int, seed: int) -> None:
+    """Begin late, at places of any kind, with nothing of what lies further back than `lookback`."""
+    stage = factory()
+    late = stage.lookback or 0
+    frames = late + 2 * grid + stage.latency // 2
+    signal = example_signal(stage.input.channels, frames, seed + 4)
+    whole = np.concatenate(list(_run(stage, signal, [frames])), axis=1)
+    for place in {0, 1, grid - 1, late + grid + 1, late + 2 * grid, frames - 1}:
+        frame = min(int(place * stage.ratio), whole.shape[1])
+        stage = factory()
+        begun = stage.start_at(frame)
+        case = f"range: from output frame {frame} on, input from frame {begun.input} on"
+        assert begun.output <= frame, f"{case}: begins with output frame {begun.output}"
+        if stage.lookback is not None:
+            assert begun.input >= max(0, frame / stage.ratio - stage.lookback), (
+                f"{case}: looks further back than it says"
+            )
+        cuts = np.arange(begun.input, frames, grid // 2 + 1)
+        out = [stage.advance(begun.state, signal[:, cut : cut + grid // 2 + 1]) for cut in cuts]
+        late_run = np.concatenate([*out, stage.drain(begun.state)], axis=1)
+        _assert_same(late_run[:, frame - begun.output :], whole[:, frame:], case)
 
 
 def _check_finished(stage: Stage[Any], grid: int) -> None:

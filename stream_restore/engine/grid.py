@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..spec import Audio, Spec, empty, nearest
-from .stage import Stage
+from .stage import Stage, Start
 from .window import Window
 
 __all__ = ["GridStage", "GridState"]
@@ -43,6 +43,16 @@ class GridStage(Stage[GridState]):
 
     def initial_state(self) -> GridState:
         return GridState(Window(self.input.channels))
+
+    @property
+    def lookback(self) -> int:
+        return self.left + self.grid - 1
+
+    def start_at(self, frame: int) -> Start[GridState]:
+        cell = int(frame // (self.grid * self.ratio))
+        first = max(0, cell * self.grid - self.left)
+        state = GridState(Window(self.input.channels, start=first), cell)
+        return Start(state, first, int(cell * self.grid * self.ratio))
 
     def advance(self, state: GridState, block: Audio) -> Audio:
         state.past.append(block)

@@ -25,6 +25,10 @@ class Ticker:
         self._total = estimate * passes if estimate else None
         self._done = 0
 
+    def expect(self, estimate: int | None) -> None:
+        """From here on it is another number of frames to the end."""
+        self._total = self._done + estimate if estimate else None
+
     def __call__(self, frames: int) -> None:
         self._done += frames
         if self._progress:

@@ -20,6 +20,8 @@ memory       state_bytes() has a bound that does not depend on n
 flush        ends the stream once; later calls raise FinishedError; the tail uses the live state
 reset        at any time; afterwards the stage equals a new one: it makes the state again
 restart      a new stage that resumes from a checkpoint continues as the first would have, bit for bit
+range        from start_at(k) on, output frame k and those behind it are the same, bit for bit, as in a stream from
+             frame 0; the input of the last `lookback` frames before k/r is enough, or all of it if that is None
 ownership    a block is never modified and never kept by reference
 determinism  no clocks and no unseeded randomness
 
@@ -31,11 +33,11 @@ returns fewer frames. `stream_restore.engine.check.check_stage` tests every rule
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +46,26 @@ from ..errors import ConfigError, FinishedError, SpecError
 from ..spec import Audio, Spec, empty, nearest
 from .state import Arrays, load_state_dict, state_dict
 
-__all__ = ["Chain", "Stage", "state_bytes"]
+__all__ = ["Chain", "Stage", "Start", "state_bytes"]
 
 StateT = TypeVar("StateT")
 
 PIECE = 65536
 """Frames processed at once: a large block must not enlarge the state."""
+
+
+class Start(NamedTuple, Generic[StateT]):
+    """How a stream begins in mid-recording: see `Stage.start_at`.
+
+    Attributes:
+        state: of a stream that was given nothing yet.
+        input: the first input frame to be given.
+        output: the output frame that it returns first.
+    """
+
+    state: StateT
+    input: int
+    output: int
 
 
 class Stage(ABC, Generic[StateT]):
@@ -107,6 +123,22 @@ class Stage(ABC, Generic[StateT]):
         self._finished = True
         return self.drain(self._state)
 
+    @property
+    def lookback(self) -> int | None:
+        """Frames at the input rate by which the output may depend on the past, an upper bound.
+
+        None, the default, is no bound: a recursive filter's output depends on all that came before.
+        """
+        return None
+
+    def start_at(self, frame: int) -> Start[StateT]:
+        """Where and how a stream can begin whose output is wanted from output frame `frame` on.
+
+        Output frames from `Start.output` to `frame` need not be right; those from `frame` on are those of a stream that
+        began at frame 0. By default it does begin there: a stage whose `lookback` is bounded must override this.
+        """
+        return Start(self.initial_state(), 0, 0)
+
     def reset(self) -> None:
         """Forget the stream and begin a new one."""
         self._state = self.initial_state()
@@ -161,8 +193,17 @@ class Stage(ABC, Generic[StateT]):
         return block.astype(np.float32, copy=False)
 
 
-class Chain(Stage[list[Any]]):
+@dataclass
+class _ChainState:
+    parts: list[Any]
+    excess: list[int]
+    """Frames that a stage will still be given before the first that it needs, if it began in mid-recording."""
+
+
+class Chain(Stage[_ChainState]):
     """Stages one after the other, as one stage. Every property is derived from the parts.
+
+    In mid-recording, stages up to the last one of unbounded `lookback` begin at frame 0; those behind it begin late.
 
     Raises:
         ConfigError: if there are no stages.
@@ -180,27 +221,45 @@ class Chain(Stage[list[Any]]):
         self.stages = stages
         super().__init__(stages[0].input, stages[-1].output, _latency(stages))
 
-    def initial_state(self) -> list[Any]:
-        return [stage.initial_state() for stage in self.stages]
+    @property
+    def lookback(self) -> int | None:
+        total, rate = Fraction(0), Fraction(1)
+        for stage in self.stages:
+            if stage.lookback is None:
+                return None
+            total += stage.lookback / rate
+            rate *= stage.ratio
+        return ceil(total)
 
-    def advance(self, state: list[Any], block: Audio) -> Audio:
-        for stage, own in zip(self.stages, state, strict=True):
-            block = stage.advance(own, block)
+    def start_at(self, frame: int) -> Start[_ChainState]:
+        starts: list[Start[Any]] = []
+        for stage in reversed(self.stages):
+            starts.insert(0, stage.start_at(frame))
+            frame = starts[0].input
+        excess = [0, *(after.input - before.output for before, after in pairwise(starts))]
+        return Start(_ChainState([start.state for start in starts], excess), frame, starts[-1].output)
+
+    def initial_state(self) -> _ChainState:
+        return _ChainState([stage.initial_state() for stage in self.stages], [0] * len(self.stages))
+
+    def advance(self, state: _ChainState, block: Audio) -> Audio:
+        for number, stage in enumerate(self.stages):
+            block = stage.advance(state.parts[number], _without_excess(state, number, block))
         return block
 
-    def drain(self, state: list[Any]) -> Audio:
+    def drain(self, state: _ChainState) -> Audio:
         tail = empty(self.input.channels)
-        for stage, own in zip(self.stages, state, strict=True):
-            tail = np.concatenate([stage.advance(own, tail), stage.drain(own)], axis=1)
+        for number, (stage, own) in enumerate(zip(self.stages, state.parts, strict=True)):
+            tail = np.concatenate([stage.advance(own, _without_excess(state, number, tail)), stage.drain(own)], axis=1)
         return tail
 
-    def settle(self, state: list[Any]) -> None:
-        for stage, own in zip(self.stages, state, strict=True):
+    def settle(self, state: _ChainState) -> None:
+        for stage, own in zip(self.stages, state.parts, strict=True):
             stage.settle(own)
 
-    def describe(self, state: list[Any]) -> dict[str, Mapping[str, float]]:
+    def describe(self, state: _ChainState) -> dict[str, Mapping[str, float]]:
         found: dict[str, Mapping[str, float]] = {}
-        for stage, own in zip(self.stages, state, strict=True):
+        for stage, own in zip(self.stages, state.parts, strict=True):
             found |= stage.describe(own)
         return found
 
@@ -208,6 +267,13 @@ class Chain(Stage[list[Any]]):
         for stage in self.stages:
             frames = stage.output_frames(frames)
         return frames
+
+
+def _without_excess(state: _ChainState, number: int, block: Audio) -> Audio:
+    """What a stage is given of a block."""
+    dropped = min(state.excess[number], block.shape[1])
+    state.excess[number] -= dropped
+    return block[:, dropped:]
 
 
 def _latency(stages: Sequence[Stage[Any]]) -> int:

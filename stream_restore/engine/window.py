@@ -9,7 +9,7 @@ __all__ = ["Window"]
 
 
 class Window:
-    """Frames [start, stop) of a stream; zeros stand before frame 0 and after `stop`.
+    """Frames [start, stop) of a stream, at first none; zeros stand before frame 0 and after `stop`.
 
     `append` adds frames at the end, `forget` drops them at the front, `read` copies any range that was
     not forgotten. Appending costs amortised constant time per frame, however small the blocks.
@@ -23,11 +23,11 @@ class Window:
     (2, 3)
     """
 
-    def __init__(self, channels: int, dtype: DTypeLike = np.float32) -> None:
+    def __init__(self, channels: int, dtype: DTypeLike = np.float32, start: int = 0) -> None:
         self._data: NDArray[Any] = np.zeros((channels, 0), dtype)
         self._first = 0  # column of frame `start`
-        self.start = 0
-        self.stop = 0
+        self.start = start
+        self.stop = start
 
     @property
     def shape(self) -> tuple[int, int]:

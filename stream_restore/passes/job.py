@@ -50,8 +50,9 @@ class Output:
         resume: Position | None,
         continuable: bool = False,
         film: Film | None = None,
+        first: int = 0,
     ) -> Sink:
-        """A sink for sound of `spec`, new or resumed; if `continuable`, it can be resumed later."""
+        """A sink for sound of `spec`, new or resumed; if `continuable`, it can be resumed later; see `open_sink`."""
         return open_sink(
             target,
             spec,
@@ -65,17 +66,34 @@ class Output:
             continuable=continuable,
             resume=resume,
             film=film,
+            first=first,
         )
 
 
 @dataclass
 class Report:
-    """Frames read, samples clipped in each output, findings of repairs, and warnings."""
+    """What became of a recording.
+
+    Attributes:
+        frames: read; of a range: written.
+        clipped: samples in each output.
+        warnings: for the user.
+        found: findings of repairs, by name.
+        sample_rate: in Hz.
+        peak: the highest magnitude of a sample of what was restored, 1 at full scale; None if it was not measured.
+    """
 
     frames: int = 0
     clipped: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     found: dict[str, Mapping[str, float]] = field(default_factory=dict)
+    sample_rate: int = 1
+    peak: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the frames."""
+        return self.frames / self.sample_rate
 
 
 class BlockAccumulator(Protocol):
@@ -100,6 +118,7 @@ class Job:
         stored: how outputs are stored.
         work: the parameters of the processing, serialisable as JSON; a run resumes only with equal ones.
         resume: resume a stopped run; if there is none, begin.
+        first: where in the recording the outputs begin, for the dither.
     """
 
     input: Target
@@ -107,6 +126,7 @@ class Job:
     stored: Output
     work: Facts
     resume: bool
+    first: int = 0
 
     def first_pass(
         self,
@@ -163,7 +183,7 @@ class Job:
         checkpoint = self._checkpoint(journal)
         with ExitStack() as stack:
             sinks = self._sinks(stack, source, stage, checkpoint, continuable=journal is not None)
-            report = Report(checkpoint.frames if checkpoint else 0)
+            report = Report(checkpoint.frames if checkpoint else 0, sample_rate=source.spec.sample_rate)
             if not (checkpoint and checkpoint.finished):
                 try:
                     self._process(source, stage, sinks, journal, checkpoint, report, ticker)
@@ -288,7 +308,7 @@ class Job:
             if checkpoint and checkpoint.finished and _is_published(target):
                 continue  # it was stopped between giving one name and the next
             film = None if index else source.film
-            sink = self.stored.open(target, spec, source.format, frames, position, continuable, film)
+            sink = self.stored.open(target, spec, source.format, frames, position, continuable, film, self.first)
             sinks.append(stack.enter_context(sink))
         return sinks
 

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from ..engine.stage import Stage
+from ..engine.stage import Stage, Start
 from ..engine.window import Window
 from ..models.model import GainNetwork
 from ..spec import Audio, Spec, empty
@@ -102,6 +102,17 @@ class NoiseEstimate(Stage[_State]):
     def initial_state(self) -> _State:
         channels = self.input.channels
         return _State(Window(channels), [Window(BANDS) for _ in range(channels)])
+
+    @property
+    def lookback(self) -> int:
+        return max(self._reach * self._cell, (OVERLAP + CONTEXT) * HOP) + self._cell - 1
+
+    def start_at(self, frame: int) -> Start[_State]:
+        cell = frame // self._cell
+        seen = max(0, cell - self._reach)
+        first = max(0, min(seen * self._cell, cell * self._cell - (OVERLAP + CONTEXT) * HOP))
+        moments = [Window(BANDS, start=seen * self._moments) for _ in range(self.input.channels)]
+        return Start(_State(Window(self.input.channels, start=first), moments, seen, cell), first, cell * self._cell)
 
     def advance(self, state: _State, block: Audio) -> Audio:
         state.past.append(block)

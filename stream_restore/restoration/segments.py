@@ -102,6 +102,15 @@ class Segments:
             yield piece if self.network.edges == "silence" else _moved(piece, frames)
             number += 1
 
+    def first_over(self, frame: int) -> int:
+        """The number of the first chunk that holds a frame."""
+        return max(0, (frame - self.chunk - self.anchor) // self.stride + 1)
+
+    @property
+    def lookback(self) -> int:
+        """Frames before a frame that are input of the chunks that hold it."""
+        return self.chunk + self._longest
+
     def oldest(self, number: int) -> int:
         """A frame before which neither chunk `number` nor a later one has input."""
         return self.anchor + number * self.stride - self._longest

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.stage import Stage
+from ..engine.stage import Stage, Start
 from ..engine.window import Window
 from ..errors import ConfigError, ModelError, SpecError
 from ..models.model import Backend, Model
@@ -155,11 +155,25 @@ class Separate(Stage[_State]):
         self._pool = ThreadPoolExecutor(self.jobs) if self.jobs > 1 else None
 
     def initial_state(self) -> _State:
-        def track(member: _Member) -> _Track:
-            channels, chunk = self.output.channels, member.segments.chunk
-            return _Track(np.zeros((channels, chunk)), np.zeros(chunk), Window(channels))
+        return _State(Window(self.input.channels), [self._track(member, 0) for member in self._members])
 
-        return _State(Window(self.input.channels), [track(member) for member in self._members])
+    @property
+    def lookback(self) -> int:
+        return max(member.segments.lookback for member in self._members)
+
+    def start_at(self, frame: int) -> Start[_State]:
+        numbers = [member.segments.first_over(frame) for member in self._members]
+        pairs = list(zip(self._members, numbers, strict=True))
+        first = max(0, min(member.segments.oldest(number) for member, number in pairs))
+        tracks = [self._track(member, number) for member, number in pairs]
+        past = Window(self.input.channels, start=first)
+        return Start(_State(past, tracks), first, max(track.final.start for track in tracks))
+
+    def _track(self, member: _Member, number: int) -> _Track:
+        """A track whose first piece is the one of this number."""
+        channels, chunk = self.output.channels, member.segments.chunk
+        final = Window(channels, start=max(0, member.segments.piece(number).offset))
+        return _Track(np.zeros((channels, chunk)), np.zeros(chunk), final, number)
 
     def advance(self, state: _State, block: Audio) -> Audio:
         # Normalised before it is cut into windows: outside of the recording networks are given silence, not its mean.
@@ -220,7 +234,8 @@ class Separate(Stage[_State]):
 
     def _mixed(self, state: _State) -> Audio:
         """The members' shares of the frames that are final in all tracks."""
-        start, stop = state.tracks[0].final.start, min(track.final.stop for track in state.tracks)
+        start = max(track.final.start for track in state.tracks)
+        stop = max(start, min(track.final.stop for track in state.tracks))
         out = np.zeros((self.output.channels, stop - start))
         for member, track in zip(self._members, state.tracks, strict=True):
             out += member.share * track.final.read(start, stop)

@@ -29,6 +29,14 @@ class PcmSource(Source):
     def close(self) -> None:
         self._stream.close()
 
+    def skip(self, frames: int) -> int:
+        passed = min(frames, max(0, (self.frames or 0) - self._position))  # of a file; a pipe is read
+        if passed:
+            self._stream.seek(self._start + (self._position + passed) * self._frame_bytes)
+            self._position += passed
+            self._left = None if self._size is None else self._size - self._position * self._frame_bytes
+        return passed + super().skip(frames - passed)
+
     def _restart(self) -> None:
         self._stream.seek(self._start)
         self._left = self._size

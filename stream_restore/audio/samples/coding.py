@@ -101,6 +101,8 @@ class Quantiser:
     * With `dither`, triangular noise of one step is added, a function of the seed and the absolute frame; without,
       values are rounded to the nearest (ties to even), which is exact for samples that came from such a word.
 
+    `first` is the absolute frame at which the first block begins.
+
     Attributes:
         clipped: samples beyond the range of the word ("tanh": beyond full scale, before tanh) so far.
 
@@ -108,14 +110,22 @@ class Quantiser:
         ConfigError: if the clip mode is unknown.
     """
 
-    def __init__(self, encoding: str, spec: Spec, clip_mode: str = "clamp", seed: int = 0, dither: bool = False):
+    def __init__(
+        self,
+        encoding: str,
+        spec: Spec,
+        clip_mode: str = "clamp",
+        seed: int = 0,
+        dither: bool = False,
+        first: int = 0,
+    ) -> None:
         if clip_mode not in CLIP_MODES:
             raise ConfigError(f"clip mode {clip_mode!r} is not one of {', '.join(CLIP_MODES)}")
         word = word_of(encoding)
         self._bits = None if word is None or word.kind == "float" else word.bits
         self._bend = clip_mode == "tanh"
         self._noise = Noise(seed, DITHER_PURPOSE, spec.channels, tpdf) if dither else None
-        self._frame = 0
+        self._frame = self._first = first
         self.clipped = 0
 
     def __call__(self, block: Audio) -> Values:
@@ -126,8 +136,8 @@ class Quantiser:
         return values
 
     def go_on(self, frame: int, clipped: int) -> None:
-        """Continue as if the next block begins at `frame`."""
-        self._frame, self.clipped = frame, clipped
+        """Continue as if the next block begins at `frame`, counted from `first`."""
+        self._frame, self.clipped = self._first + frame, clipped
 
     def _bent(self, block: Audio) -> Audio:
         self.clipped += int(np.count_nonzero(np.abs(block) > 1))

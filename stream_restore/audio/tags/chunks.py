@@ -78,8 +78,8 @@ def read_iff(file: BinaryIO, family: str, extras: Extras) -> None:
 
 
 def is_valid(chunk: Chunk, extras: Extras, sample_rate: int) -> bool:
-    """Whether a chunk of the input is valid at the rate of the output."""
-    return extras.sample_rate in (0, sample_rate) or chunk.name not in _COUNTS_FRAMES
+    """Whether a chunk of the input is valid at the rate of the output, and where that begins."""
+    return chunk.name not in _COUNTS_FRAMES or (extras.sample_rate in (0, sample_rate) and not extras.moved)
 
 
 def pack_chunks(chunks: Iterable[Chunk], order: str = "<") -> bytes:

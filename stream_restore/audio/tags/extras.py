@@ -84,6 +84,7 @@ class Extras:
         problems: messages on what could not be read.
         unread: whether mutagen is missing to read tags in their original form.
         load: reads the tags in their original form; None if there are none.
+        moved: whether frames of the output are other frames of the input: it is a range of it.
         room: bytes of chunks that may still be added.
     """
 
@@ -101,6 +102,7 @@ class Extras:
     unread: bool = False
     load: "Callable[[Extras], NativeTags | None] | None" = None
 
+    moved: bool = False
     room: int = LIMIT
 
     @cached_property
@@ -113,6 +115,13 @@ class Extras:
         chunks.append(chunk)
         self.room -= len(chunk.body)
         self.family = family
+
+    def move(self) -> None:
+        """From now on positions in the recording are not those of the output, and are left out."""
+        self.moved = True
+        if self.chapters:
+            self.chapters = ()
+            self.say("its chapters are left out of a range")
 
     def say(self, text: str) -> None:
         """Add a message on what could not be read."""

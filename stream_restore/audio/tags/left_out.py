@@ -31,7 +31,8 @@ def _lost_chunks(form: Format, spec: Spec, pipe: bool) -> Iterator[str]:
         return
     wrong = [chunk for chunk in chunks if not is_valid(chunk, extras, spec.sample_rate)]
     if wrong:
-        yield f"its chunks count frames at {extras.sample_rate} Hz, and are left out: {listed(wrong)}"
+        frames = "of the whole" if extras.moved else f"at {extras.sample_rate} Hz"
+        yield f"its chunks count frames {frames}, and are left out: {listed(wrong)}"
     if pipe and extras.late and extras.behind:
         yield f"its chunks {_TOO_LATE}: {listed(extras.behind)}"
 

@@ -2,12 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.stage import Start
 from ...engine.window import Window
 from ...spec import Audio, Spec, empty
 from .repair import Repair
@@ -55,6 +56,16 @@ class CellRepair(Repair[CellState]):
 
     def initial_state(self) -> CellState:
         return CellState(Window(self.input.channels), found=np.zeros(len(self.counts)))
+
+    @property
+    def lookback(self) -> int:
+        return self.context + self.grid - 1
+
+    def start_at(self, frame: int) -> Start[CellState]:
+        cell = frame // self.grid
+        first = max(0, cell * self.grid - self.context)
+        past = Window(self.input.channels, start=first)
+        return Start(replace(self.initial_state(), past=past, cell=cell), first, cell * self.grid)
 
     def advance(self, state: CellState, block: Audio) -> Audio:
         state.past.append(block)

@@ -1,12 +1,13 @@
 """Mains hum taken away: what stands still under music for tens of seconds, at the multiples of one frequency."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ....engine.stage import Start
 from ....engine.window import Window
 from ....spec import Audio, Spec, empty
 from ..repair import Repair
@@ -89,6 +90,21 @@ class Dehum(Repair[DehumState]):
             np.zeros((channels, self._hop)),
         )
 
+    @property
+    def lookback(self) -> int:
+        return (LEFT + 2) * self._hop - 1 + self._bank.cell
+
+    def start_at(self, frame: int) -> Start[DehumState]:
+        # The hop before is output, too, wrongly: its estimate fades into the first that is right.
+        hop = max(0, frame // self._hop - 1)
+        seen = max(0, hop - LEFT)
+        first = max(0, seen * self._hop - self._bank.cell)
+        state = replace(self.initial_state(), hop=hop)
+        state.audio = Window(self.input.channels, start=first)
+        state.lines.restart(seen * HOP, state.lines.read(0, 0))
+        state.scores.restart(seen, state.scores.read(0, 0))
+        return Start(state, first, hop * self._hop)
+
     def advance(self, state: DehumState, block: Audio) -> Audio:
         state.audio.append(block)
         complete = state.audio.stop // self._hop
@@ -117,7 +133,7 @@ class Dehum(Repair[DehumState]):
             cell = hop * HOP
             frames = state.audio.read((cell - 1) * self._bank.cell, (cell + HOP) * self._bank.cell)
             state.lines.append(self._bank.amplitudes(frames, cell).reshape(-1, HOP))
-            if hop and (hop + 1) * self._hop <= state.audio.stop:
+            if hop > state.scores.stop and (hop + 1) * self._hop <= state.audio.stop:
                 state.scores.append(self._scores(state, cell - HOP))
 
     def _scores(self, state: DehumState, first: int) -> NDArray[Any]:
