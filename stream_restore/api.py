@@ -146,7 +146,7 @@ def restore(
         work = {"restoration": asdict(replace(restoration, jobs=1)), "residual": residual is not None}
         first, last = range.frames(source.spec.sample_rate) if range else (0, None)
         work |= {"normalise": normalise, **_chosen(track), **(network.facts() if network else {})}
-        work |= {"range": [first, last]}
+        work |= {"range": [first, last], **restoration.facts()}
         job = Job(input, targets, stored, work, resume, first)
         restoration = restoration.with_profile_of(source, network)
         if normalise:

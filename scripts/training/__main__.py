@@ -16,7 +16,7 @@ import torch
 from stream_restore.models.onnx_gains import OnnxGains
 from stream_restore.models.onnx_session import Session
 
-from .corpus import gather
+from .corpus import gather, recordings
 from .export import export
 from .fit import Plan, Trainer
 from .scenes import Scenes
@@ -30,7 +30,7 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     options.work.mkdir(parents=True, exist_ok=True)
-    corpus = gather(_recordings(), options.work / "sound")
+    corpus = gather(recordings(), options.work / "sound")
     print(f"{len(corpus.training)} pieces to train on, {len(corpus.validation)} held out", flush=True)
     if options.validate:
         print(
@@ -59,11 +59,6 @@ class _Progress:
             mean = sum(self._errors) / len(self._errors)
             print(f"step {step} of {self._trainer.plan.steps}: error {mean:.2f} dB", flush=True)
             self._errors, self._saved = [], time.monotonic()
-
-
-def _recordings() -> Path | None:
-    folder = os.environ.get("STREAM_RESTORE_AUDIO")
-    return Path(folder) / "train" if folder else None
 
 
 def _options() -> argparse.Namespace:

@@ -1,5 +1,6 @@
-"""The music that the network learns from, decoded once to 44.1 kHz stereo and kept as memory-mapped arrays."""
+"""The music that the networks learn from, decoded once to 44.1 kHz stereo and kept as memory-mapped arrays."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from passes import SAMPLE_RATE
 
 from stream_restore.spec import Audio
 
-__all__ = ["Corpus", "Piece", "gather"]
+__all__ = ["Corpus", "Piece", "gather", "recordings"]
 
 LONGEST_SECONDS, SHORTEST_SECONDS = 240, 8
 EXCLUDED = ("samples", "JRPG_battle_loop_slow")
@@ -42,6 +43,12 @@ class Corpus:
 
     training: list[Piece]
     validation: list[Piece]
+
+
+def recordings() -> Path | None:
+    """The folder of music beside the packages, in the one that the environment variable STREAM_RESTORE_AUDIO names."""
+    folder = os.environ.get("STREAM_RESTORE_AUDIO")
+    return Path(folder) / "train" if folder else None
 
 
 def gather(recordings: Path | None, cache: Path) -> Corpus:

@@ -19,7 +19,7 @@ from stream_restore.restoration.noise_floor import BANDS, FEATURES, HOP, SIZE
 
 from .network import Gains
 
-__all__ = ["export"]
+__all__ = ["export", "write"]
 
 MANIFEST = Manifest(
     name="compact",
@@ -54,16 +54,17 @@ def export(network: Gains, path: Path) -> Manifest:
     proto = onnx.load(path)
     for node in proto.graph.node:
         node.ClearField("doc_string")
-    _write(proto, MANIFEST, path)
+    write(proto, MANIFEST, path)
     with torch.no_grad():
         expected = network(example)[0].numpy()
     found = OnnxGains(path, Session(path, "CPUExecutionProvider")).gains(example[0].numpy())
     manifest = replace(MANIFEST, parity=float(np.abs(found - expected).max()))
-    _write(proto, manifest, path)
+    write(proto, manifest, path)
     return manifest
 
 
-def _write(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
+def write(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
+    """Write a graph with its manifest, sealed."""
     proto.ClearField("metadata_props")
     for key, value in ((MANIFEST_KEY, manifest.to_json()), (SEAL_KEY, ZEROS.decode())):
         proto.metadata_props.add(key=key, value=value)

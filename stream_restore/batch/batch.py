@@ -218,7 +218,7 @@ class Batch:
         how = self._restorer
         stored = {name: value for name, value in asdict(how.stored).items() if name != "force"}
         work = {"restoration": asdict(replace(how.restoration, jobs=1)), "normalise": how.normalise}
-        return {"stored": stored, "work": work | how.model.facts(), "versions": versions()}
+        return {"stored": stored, "work": work | how.model.facts() | how.restoration.facts(), "versions": versions()}
 
 
 class _Meter:

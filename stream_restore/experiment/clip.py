@@ -96,6 +96,7 @@ class Clip:
     def _work(self) -> dict[str, Any]:
         models = {label: model.facts() for label, model in self.models.items()}
         work = {"clip": file_facts(self.source), "experiment": asdict(self.experiment), "models": models}
+        work |= self.experiment.restoration.facts()
         return dict(json.loads(json.dumps({**work, "versions": versions()})))  # as it comes back from the file
 
     def _clear(self, journal: Path) -> None:
@@ -188,7 +189,7 @@ class Clip:
         """The share of each slot that each repair except the network changed in the degraded clip, and its length."""
         restoration = self.experiment.restoration.with_defaults_of(self.models[label])
         with open_source(self._path("degraded")) as source:
-            meter = ActivityMeter(restoration.classical(source.spec))
+            meter = ActivityMeter([*restoration.classical(source.spec), *restoration.after_network(source.spec)])
             for (block,) in run_pass([source], [meter], journal):
                 meter.add(block)
             return {

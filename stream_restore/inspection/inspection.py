@@ -75,7 +75,7 @@ class Inspection:
 
     def command(self) -> str | None:
         """A command that repairs the damage; None if there is none that a repair applies to."""
-        repairs = [name for name, facts in self.damage().items() if facts["found"] and name != "treble"]
+        repairs = [name for name, facts in self.damage().items() if facts["found"]]
         return f"stream-restore restore {shlex.quote(self.name)} --repair {','.join(repairs)}" if repairs else None
 
     def as_dict(self) -> dict[str, Any]:

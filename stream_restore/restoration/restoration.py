@@ -23,7 +23,7 @@ from ..spec import Spec
 from .denoise import REACH, NoiseEstimate
 from .level import Level
 from .noise_profile import NoiseProfile, Passage, Rereadable, check_passage, measure_noise
-from .repairs.composition import NAMES, make_repairs, refuse_unknown
+from .repairs.composition import AFTER_NETWORK, DEFAULT, make_repairs, refuse_unknown
 from .repairs.repair import Repair
 from .separate import Separate
 
@@ -97,12 +97,12 @@ class Restoration:
     def with_defaults_of(self, model: Model | None) -> "Restoration":
         """With the repairs that are on by default.
 
-        All, if the model is a network of gains as `compact` is: they leave released music as it was. Else the network
-        alone: what other networks do with repaired sound was not measured.
+        All but `treble`, if the model is a network of gains as `compact` is: they leave released music as it was. Else
+        the network alone: what other networks do with repaired sound was not measured.
         """
         if self.repairs is not None:
             return self
-        return replace(self, repairs=NAMES if model is not None and model.gain_network is not None else ("noise",))
+        return replace(self, repairs=DEFAULT if model is not None and model.gain_network is not None else ("noise",))
 
     def with_profile_of(self, source: Rereadable, model: Model | None) -> "Restoration":
         """With the noise that is in the passage of `noise_profile`, if that is one; `source` is rewound.
@@ -169,10 +169,13 @@ class Restoration:
     def _at_full_level(
         self, input: Spec, model: Model | None, save_stems: tuple[str, ...], residual: bool, ahead: int
     ) -> Stage[Any]:
-        before = self.classical(input)
-        network = self._network(input, model, save_stems, residual=residual and not before, ahead=ahead)
-        stages = [*before, *network] or [identity(input)]
-        if not (residual and before) and not (residual and not network):
+        before, after = self.classical(input), self.after_network(input)
+        alone = not before and not after
+        network = self._network(input, model, save_stems, residual=residual and alone, ahead=ahead)
+        stages = [*before, *network]
+        stages += _on_first(stages[-1].output, after) if save_stems and after else after
+        stages = stages or [identity(input)]
+        if not residual or (network and alone):
             return Chain(*stages)
         # What was taken away is the recording itself minus what came out of all repairs together.
         whole = WithInput(Chain(*stages))
@@ -185,6 +188,18 @@ class Restoration:
     def classical(self, input: Spec) -> list[Repair[Any]]:
         """The repairs that act before the network, in order."""
         return make_repairs(input, self.repairs or (), self.strengths)
+
+    def after_network(self, input: Spec) -> list[Repair[Any]]:
+        """The repairs that act after the network, in order."""
+        return make_repairs(input, self.repairs or (), self.strengths, AFTER_NETWORK)
+
+    def facts(self) -> dict[str, Any]:
+        """What the output depends on beside the parameters and the model, as JSON values.
+
+        Raises:
+            ModelError: if a network of a repair is missing.
+        """
+        return {"treble": "straight line"} if "treble" in (self.repairs or ()) else {}
 
     def _network(
         self, input: Spec, model: Model | None, stems: tuple[str, ...], residual: bool, ahead: int
@@ -265,6 +280,14 @@ def _at_rate(input: Spec, stage: Stage[Any]) -> Stage[Any]:
     if stage.input == input:
         return stage
     return Chain(SoxrResampler(input, stage.input.sample_rate), stage, SoxrResampler(stage.output, input.sample_rate))
+
+
+def _on_first(both: Spec, repairs: list[Repair[Any]]) -> list[Stage[Any]]:
+    """Stages that pass the first of some channels through repairs, and the others as they are."""
+    channels = repairs[0].input.channels
+    beside = WithInput(Chain(Mix(both, np.eye(channels, both.channels)), *repairs))
+    order = [*range(both.channels, both.channels + channels), *range(channels, both.channels)]
+    return [beside, Mix(beside.output, np.eye(beside.output.channels)[order])]
 
 
 def _with_residual(input: Spec, both: Spec) -> Mix:

@@ -3,8 +3,21 @@
 from .activity import Activity, ActivityMeter
 from .clicks import Declick
 from .clipping import Declip
-from .composition import NAMES, make_repairs, ordered
+from .composition import DEFAULT, NAMES, make_repairs, ordered
 from .hum import Dehum
 from .repair import Repair
+from .treble import Treble
 
-__all__ = ["NAMES", "Activity", "ActivityMeter", "Declick", "Declip", "Dehum", "Repair", "make_repairs", "ordered"]
+__all__ = [
+    "DEFAULT",
+    "NAMES",
+    "Activity",
+    "ActivityMeter",
+    "Declick",
+    "Declip",
+    "Dehum",
+    "Repair",
+    "Treble",
+    "make_repairs",
+    "ordered",
+]

@@ -9,17 +9,26 @@ from .clicks import Declick
 from .clipping import Declip
 from .hum import Dehum
 from .repair import Repair
+from .treble import Treble
 
-__all__ = ["CLASSICAL", "NAMES", "make_repairs", "ordered", "refuse_unknown"]
+__all__ = ["AFTER_NETWORK", "CLASSICAL", "DEFAULT", "NAMES", "make_repairs", "ordered", "refuse_unknown"]
 
-CLASSICAL: dict[str, Callable[[Spec, float], Repair[Any]]] = {
+Makers = Mapping[str, Callable[[Spec, float], Repair[Any]]]
+
+
+CLASSICAL: Makers = {
     "clipping": Declip,
     "clicks": Declick,
     "hum": Dehum,
 }
-"""Repairs without a network: how each is made, for recordings of a kind, at a strength of 0 to 1."""
+"""Repairs before the network: how each is made, for recordings of a kind, at a strength of 0 to 1."""
 
-NAMES = (*CLASSICAL, "noise")
+AFTER_NETWORK: Makers = {"treble": Treble}
+
+DEFAULT = (*CLASSICAL, "noise")
+"""Repairs that leave released music as it was. Some of that was cut off by a codec, which `treble` takes for damage."""
+
+NAMES = (*DEFAULT, *AFTER_NETWORK)
 """All repairs in the order in which they act; `noise` is the network."""
 
 
@@ -47,11 +56,13 @@ def ordered(names: Collection[str]) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name in names)
 
 
-def make_repairs(input: Spec, names: Collection[str], strengths: Mapping[str, float]) -> list[Repair[Any]]:
-    """The classical repairs among `names`, in order.
+def make_repairs(
+    input: Spec, names: Collection[str], strengths: Mapping[str, float], makers: Makers = CLASSICAL
+) -> list[Repair[Any]]:
+    """The repairs of `makers` among `names`, in order.
 
     Raises:
         ConfigError: if a name is unknown, or a strength lies outside 0 to 1.
     """
     refuse_unknown([*names, *strengths])
-    return [make(input, strengths.get(name, 1.0)) for name, make in CLASSICAL.items() if name in names]
+    return [make(input, strengths.get(name, 1.0)) for name, make in makers.items() if name in names]

@@ -1,0 +1,137 @@
+"""Train the network of the repair `treble` and export it to models/treble.onnx: `scripts/train treble`.
+
+It learns from the music that `compact` learns from; the same pieces are held out. Stop at any time: the same command
+goes on from the last checkpoint. `scripts/bench treble` then measures it.
+"""
+
+import argparse
+import copy
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from .corpus import gather, recordings
+from .treble_export import export
+from .treble_network import Continuation
+from .treble_scenes import Batch, TrebleScenes, band_levels
+
+__all__ = ["Trainer", "loss"]
+
+MODEL = Path(__file__).parents[2] / "models" / "treble.onnx"
+BATCH = 16
+RATE, WARMUP = 2e-3, 100
+AVERAGE = 0.998
+SAVED_SECONDS = 60.0
+TUNED_WITH = 12
+"""One of so many of the pieces to train on is kept to watch the training, and for nothing else."""
+
+
+def loss(network: nn.Module, batch: Batch) -> torch.Tensor:
+    """Mean absolute error in dB; where there was nothing, only what lies above that is an error."""
+    wanted, weights = torch.from_numpy(batch.levels), torch.from_numpy(batch.weights)
+    error = network(torch.from_numpy(batch.features)) - wanted
+    nothing = wanted <= -3.999
+    error = torch.where(nothing, error.clamp(min=0), error)
+    return 20 * (error.abs().mean(dim=-1) * weights).sum(dim=-1).mean()
+
+
+class Trainer:
+    """A network on its way.
+
+    Args:
+        steps: batches in all; the learning rate falls to nothing until then.
+        checkpoint: file that is written by `save`, and read when there is one.
+    """
+
+    def __init__(self, steps: int, checkpoint: Path, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        self.steps, self.step, self._checkpoint, self._seed = steps, 0, checkpoint, seed
+        self.network = Continuation()
+        self.averaged = copy.deepcopy(self.network).requires_grad_(False)
+        self._optimiser = torch.optim.AdamW(self.network.parameters(), lr=RATE, weight_decay=1e-2)
+        if checkpoint.exists():
+            self._load(torch.load(checkpoint, weights_only=True))
+
+    def learn(self, batch: Batch) -> float:
+        """One step; returns the error in dB."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = RATE * min(1.0, (self.step + 1) / WARMUP) * (1 - self.step / self.steps)
+        error = loss(self.network, batch)
+        self._optimiser.zero_grad()
+        torch.autograd.backward(error)
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self._optimiser.step()
+        decay = min(AVERAGE, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for kept, new in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
+                kept.lerp_(new, 1 - decay)
+        self.step += 1
+        return float(error.detach())
+
+    def save(self) -> None:
+        """Write the checkpoint; a process that is killed meanwhile leaves the one before."""
+        part = self._checkpoint.with_suffix(".part")
+        states = {name: each.state_dict() for name, each in self._parts().items()}
+        torch.save({"step": self.step} | states, part)
+        part.replace(self._checkpoint)
+
+    def _load(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]
+        for name, each in self._parts().items():
+            each.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {"network": self.network, "averaged": self.averaged, "optimiser": self._optimiser}
+
+
+def watched(network: nn.Module, scenes: TrebleScenes, batches: int = 20) -> tuple[float, float]:
+    """Mean absolute error, and mean error, in dB."""
+    errors, biases = [], []
+    for _ in range(batches):
+        batch = scenes.batch(BATCH)
+        with torch.no_grad():
+            out = network(torch.from_numpy(batch.features)).numpy()
+        error = 20 * (np.maximum(out, -4) - batch.levels)
+        errors.append((np.abs(error).mean(axis=-1) * batch.weights).sum(axis=-1).mean())
+        biases.append((error.mean(axis=-1) * batch.weights).sum(axis=-1).mean())
+    return float(np.mean(errors)), float(np.mean(biases))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _options(arguments)
+    torch.set_num_threads(options.threads)
+    corpus = gather(recordings(), options.work / "sound")
+    levels = [(piece.package, band_levels(piece, options.work / "treble")) for piece in corpus.training]
+    learnt = [each for number, each in enumerate(levels) if number % TUNED_WITH]
+    print(f"{len(learnt)} pieces to train on, {len(corpus.validation)} held out", flush=True)
+    trainer = Trainer(options.steps, options.work / "treble.pt")
+    scenes, saved, errors = TrebleScenes(learnt, trainer.step), time.monotonic(), []
+    while trainer.step < options.steps:
+        errors.append(trainer.learn(scenes.batch(BATCH)))
+        if time.monotonic() - saved > SAVED_SECONDS:
+            trainer.save()
+            other = watched(trainer.averaged, TrebleScenes(levels[::TUNED_WITH], 1))
+            told = f"{np.mean(errors):.2f} dB; pieces not learnt {other[0]:.2f}, bias {other[1]:+.2f}"
+            print(f"step {trainer.step}: {told}", flush=True)
+            saved, errors = time.monotonic(), []
+    trainer.save()
+    manifest = export(trainer.averaged, options.output)
+    print(f"wrote {options.output}, {options.output.stat().st_size / 1e3:.0f} kB, parity {manifest.parity:.1e}")
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/train treble", description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path.home() / ".cache/stream_restore/train")
+    parser.add_argument("--steps", type=int, default=6000, help="batches to learn from (default %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="(default %(default)s)")
+    parser.add_argument("-o", "--output", type=Path, default=MODEL, help="(default %(default)s)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

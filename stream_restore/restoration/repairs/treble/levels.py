@@ -1,0 +1,144 @@
+"""Levels of a spectrum in bands, below a cut-off as they are heard and above it as they are thought to have been.
+
+Bands are 100 Hz wide up to 1 kHz and an eighth of an octave above. What lies above a cut-off is not known; a network,
+or a straight line, continues what lies below it.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..samples import size_at
+
+__all__ = [
+    "BANDS",
+    "CENTRES_HZ",
+    "COLUMNS",
+    "EDGES_HZ",
+    "FEATURES",
+    "BandLayout",
+    "Levels",
+    "StraightLine",
+    "column_size",
+    "features",
+    "known_bands",
+    "reference_db",
+]
+
+EDGES_HZ = np.concatenate([np.arange(100.0, 1000.0, 100.0), 1000 * 2 ** (np.arange(37) / 8)])
+CENTRES_HZ = np.sqrt(EDGES_HZ[:-1] * EDGES_HZ[1:])
+BANDS = len(CENTRES_HZ)
+FRAMES = 2048
+"""Frames of a column at 44.1 kHz."""
+COLUMNS = 256
+"""Columns that levels are continued in at once: 3 s."""
+FEATURES = 3
+"""Of each band and column: its level, whether that is known, and the level of the highest bands that are."""
+KNOWN = 0.9
+"""What lies below this part of the cut-off was hardly weakened."""
+HIGHEST = 6
+"""Bands whose mean is the level below a cut-off."""
+RANGE_DB = 80.0
+"""What lies further below the loudest band is as good as nothing."""
+STEP_DB = 20.0
+"""The unit of features and of what a network says."""
+SILENCE = 1e-12
+FALL_DB = 24.0
+LINE = 3.5
+"""A straight line is laid through the bands from the cut-off over this up to the cut-off."""
+
+Decibels = NDArray[np.float32]
+
+
+class Levels(Protocol):
+    """A way to continue levels upwards."""
+
+    def __call__(self, known: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Levels in units of 20 dB below the loudest, shape (BANDS, COLUMNS), for `features` of shape (FEATURES, ...).
+
+        Only those above the cut-off matter.
+        """
+        ...
+
+
+def column_size(sample_rate: int) -> int:
+    """Frames of a column; four times as many as from one column to the next."""
+    return size_at(sample_rate, FRAMES)
+
+
+class BandLayout:
+    """Which bins of a spectrum make which band.
+
+    Args:
+        sample_rate: in Hz.
+        size: frames of a column.
+    """
+
+    def __init__(self, sample_rate: int, size: int) -> None:
+        bins = size // 2 + 1
+        hertz = np.arange(bins) * (sample_rate / size)
+        self._starts = np.searchsorted(hertz, EDGES_HZ)
+        self._counts = np.diff(self._starts)
+        octaves = np.log2(np.maximum(hertz, hertz[1]) / CENTRES_HZ[0])
+        place = np.interp(octaves, np.log2(CENTRES_HZ / CENTRES_HZ[0]), np.arange(BANDS))
+        self._left = np.minimum(place.astype(int), BANDS - 2)
+        self._part = (place - self._left).astype(np.float32)
+        self._beyond = (FALL_DB * np.log2(np.maximum(hertz / CENTRES_HZ[-1], 1))).astype(np.float32)
+
+    def levels(self, power: NDArray[np.float32]) -> Decibels:
+        """Mean power of the bins of each band in dB, shape (..., BANDS), of bins of shape (..., size//2 + 1).
+
+        Bands above half the sample rate, and those too narrow to have a bin, are silent.
+        """
+        total = np.concatenate([np.zeros((*power.shape[:-1], 1)), np.cumsum(power, axis=-1, dtype=np.float64)], axis=-1)
+        sums = total[..., self._starts[1:]] - total[..., self._starts[:-1]]
+        return np.asarray(10 * np.log10(np.maximum(sums / np.maximum(self._counts, 1), SILENCE)), np.float32)
+
+    def per_bin(self, levels: Decibels) -> Decibels:
+        """Levels of bins, shape (..., size//2 + 1), between those of bands, shape (..., BANDS).
+
+        Beyond the highest band they fall by `FALL_DB` an octave.
+        """
+        left, right = levels[..., self._left], levels[..., self._left + 1]
+        return np.asarray(left + self._part * (right - left) - self._beyond, np.float32)
+
+
+def known_bands(cutoff_hz: float) -> NDArray[np.bool_]:
+    """The bands below a cut-off, shape (BANDS,).
+
+    >>> int(known_bands(7000).sum())
+    30
+    """
+    return np.asarray(EDGES_HZ[1:] <= KNOWN * cutoff_hz)
+
+
+def reference_db(levels: Decibels, known: NDArray[np.bool_]) -> float:
+    """The loudest level in any column of the bands that are known, of levels of shape (BANDS, columns)."""
+    return float(levels[known].max())
+
+
+def features(levels: Decibels, cutoff_hz: float) -> NDArray[np.float32]:
+    """What is known of levels of shape (BANDS, columns), shape (FEATURES, BANDS, columns)."""
+    known = known_bands(cutoff_hz)
+    scaled = np.maximum(levels - reference_db(levels, known), -RANGE_DB - 10) / STEP_DB
+    highest = scaled[np.flatnonzero(known)[-HIGHEST:]].mean(axis=0)
+    out = np.zeros((FEATURES, *levels.shape), np.float32)
+    out[0, known] = scaled[known]
+    out[1, known] = 1
+    out[2] = highest
+    return out
+
+
+class StraightLine:
+    """Levels as a straight line over octaves, laid through those below the cut-off, column by column."""
+
+    def __call__(self, known: NDArray[np.float32]) -> NDArray[np.float32]:
+        octaves = np.log2(CENTRES_HZ)
+        given = known[1, :, 0] > 0
+        last = int(np.flatnonzero(given)[-1])
+        given &= EDGES_HZ[:-1] >= EDGES_HZ[last + 1] / LINE
+        deviation = octaves[given] - octaves[given].mean()
+        slope = deviation @ known[0, given] / (deviation @ deviation)
+        middle = known[0, given].mean(axis=0)
+        return np.asarray(middle + slope * (octaves - octaves[given].mean())[:, None], np.float32)
