@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+ALL = 0.95
+"""Of a recording, so much is as good as all."""
+
 
 def command(
     input: options.Input,
@@ -73,7 +76,8 @@ def _damage(name: str, facts: "dict[str, float]") -> str:
 
 
 def _cutoff(facts: "dict[str, float]") -> str:
-    return f"cut off at {facts['cutoff_hz']:.0f} Hz"
+    share = f" in {100 * facts['share']:.0f} % of it" if facts["share"] < ALL else ""
+    return f"cut off at {facts['cutoff_hz']:.0f} Hz{share}"
 
 
 def _number(value: float) -> str:

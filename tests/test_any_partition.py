@@ -22,9 +22,11 @@ from stream_restore.engine.resample import PolyphaseResampler, SoxrResampler
 from stream_restore.engine.stage import Chain, Stage
 from stream_restore.models.torch_backend import from_torch
 from stream_restore.passes.peak import PeakMeter
+from stream_restore.models.treble import treble_levels
 from stream_restore.restoration import Restoration
 from stream_restore.restoration.denoise import NoiseEstimate
-from stream_restore.restoration.repairs import Declick, Declip, Dehum
+from stream_restore.restoration.repairs import Declick, Declip, Dehum, Treble
+from stream_restore.restoration.repairs.treble.treble import TrebleState
 from stream_restore.restoration.separate import Separate
 from stream_restore.spec import Audio, Spec
 from stream_restore.testing import check_stage
@@ -64,6 +66,14 @@ class Recorded:
 
 
 RECORDED = Recorded()
+
+
+class Filled(Treble):
+    """Takes every third block for cut off."""
+
+    def _cutoff(self, state: TrebleState) -> float | None:
+        return None if state.block % 3 else 300.0
+
 
 # name: (factory, grid, frames by which the output may seem late)
 STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
@@ -123,6 +133,8 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
     "Declip, of what is clipped": (lambda: Clipped(Spec(1000, 2)), 1024, 0),
     "Dehum": (lambda: Dehum(Spec(1000, 1)), 2000, 0),
     "Replay": (lambda: Replay(PolyphaseResampler(STEREO, 16000), RECORDED.read), 256, None),
+    "Treble": (lambda: Treble(STEREO), 32768, 0),
+    "Treble, of what is cut off": (lambda: Filled(Spec(1000, 2), 0.7, treble_levels()), 1024, None),
     "Chain of the paper": (lambda: Degradation().stage(MONO, power=0.06), 4096, 0),
     "Chain of the paper, causal, 44.1 kHz": (
         lambda: Degradation(phase="causal").stage(STEREO, power=0.06),

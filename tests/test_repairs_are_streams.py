@@ -11,13 +11,20 @@ import numpy as np
 import pytest
 import soundfile
 from plucked_notes import RATE, music, run
+from scipy.signal import resample_poly
 from stopping import killed
 
+from stream_restore.restoration import Restoration
 from stream_restore.restoration.repairs import Declick, Declip, Dehum, Repair
 from stream_restore.spec import Audio, Spec
 
 COMMAND = [sys.executable, "-m", "stream_restore.cli", "restore"]
-REPAIRS: dict[str, Callable[[Spec], Repair[Any]]] = {"clipping": Declip, "clicks": Declick, "hum": Dehum}
+REPAIRS: dict[str, Callable[[Spec], Repair[Any]]] = {
+    "clipping": Declip,
+    "clicks": Declick,
+    "hum": Dehum,
+    "treble": lambda spec: Restoration(repairs=("treble",)).after_network(spec)[0],
+}
 
 
 def damaged(seconds: int) -> Audio:
@@ -36,7 +43,7 @@ def test_a_run_of_repairs_killed_at_random_times_goes_on(tmp_path: Path) -> None
 
     def words(folder: Path) -> list[str]:
         folder.mkdir(exist_ok=True)
-        options = ["--repair", "clipping,clicks,hum", "--residual", folder / "residual.wav", "-q", "--resume"]
+        options = ["--repair", "clipping,clicks,hum,treble", "--residual", folder / "residual.wav", "-q", "--resume"]
         return [*COMMAND, *map(str, [tmp_path / "in.wav", *options, "-o", folder / "out.wav"])]
 
     def files(folder: Path) -> dict[str, bytes]:
@@ -61,6 +68,9 @@ ODD = {
     "one loud frame": np.eye(1, 5 * RATE, 2 * RATE),
     "every second frame": np.tile([1.0, -1.0], (1, 3 * RATE)),
     "a square of noise": np.sign(np.random.default_rng(0).standard_normal((1, 5 * RATE))),
+    "noise up to 4 kHz": resample_poly(np.random.default_rng(0).standard_normal((1, 4 * RATE)), 2, 1, axis=1),
+    "the same, hardly there": 1e-6
+    * resample_poly(np.random.default_rng(0).standard_normal((1, 4 * RATE)), 2, 1, axis=1),
     "channels": np.concatenate([music(seed) for seed in range(5)]),
 }
 

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 from identity import identity
+from scipy.signal import resample_poly
 from typer.testing import CliRunner
 
 from stream_restore.api import restore
+from stream_restore.cli import network_options as options
 from stream_restore.cli.main import app
 from stream_restore.errors import ConfigError
+from stream_restore.models import load
 from stream_restore.restoration import Restoration
 from stream_restore.restoration.repairs import NAMES, ordered
 from stream_restore.spec import Spec
@@ -68,6 +71,32 @@ def test_a_strength_that_means_nothing_is_refused(words: str, recording: Path, t
     done = CliRunner().invoke(app, ["restore", str(recording), "-o", str(tmp_path / "o.wav"), "--strength", words])
     assert isinstance(done.exception, ConfigError)
     assert "NAME=PERCENT" in str(done.exception)
+
+
+def test_treble_is_made_of_what_the_network_left_and_stems_stay_as_they_are() -> None:
+    rng = np.random.default_rng(1)
+    low = resample_poly(rng.normal(0, 0.1, (2, 6 * 22050)), 2, 1, axis=1).astype(np.float32)
+    spec, model = Spec(44100, 2), identity(dry=1.0, gain=0.0)
+
+    def made(*repairs: str) -> np.ndarray:
+        restoration = Restoration(repairs=repairs)
+        stage = restoration.stage(spec, model, residual=True, save_stems=["all"])
+        return np.concatenate([stage.process(low), stage.flush()], axis=1)
+
+    without, filled = made("noise"), made("noise", "treble")
+    treble = Restoration(repairs=("treble",)).stage(spec, None)
+    expected = np.concatenate([treble.process(without[:2]), treble.flush()], axis=1)
+    assert (filled[:2] == expected).all()
+    assert (filled[2:4] == low - filled[:2]).all()
+    assert (filled[4:] == without[4:]).all()
+    assert np.abs(filled[:2] - without[:2]).max() > 0.01
+
+
+def test_all_repairs_means_all_and_the_default_leaves_treble_alone() -> None:
+    model = load("compact")
+    assert Restoration().with_defaults_of(model).repairs == ("clipping", "clicks", "hum", "noise")
+    assert options.restoration(repair="all").repairs == NAMES
+    assert NAMES[-2:] == ("noise", "treble")
 
 
 def test_stems_need_the_network() -> None:

@@ -257,7 +257,10 @@ def test_the_wheel_holds_every_module_under_one_import_name(wheel: Path) -> None
         for path in folder.rglob("*.py")
     }
     assert {name for name in names if name.endswith(".py")} == expected
-    assert {"stream_restore/py.typed", "stream_restore/models/compact.onnx"} <= set(names)
+    assert {
+        "stream_restore/py.typed",
+        *(f"stream_restore/models/{each}.onnx" for each in ("compact", "treble")),
+    } <= set(names)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import soundfile
 import torch
 
 from stream_restore.models import load
+from stream_restore.models.container import read_manifest
 from stream_restore.restoration.denoise import INPUT_COLUMNS
 from stream_restore.restoration.noise_floor import BANDS, FEATURES
 
@@ -23,6 +24,9 @@ corpus, export, fit, music, network, noise, scenes = (
         *("training.corpus", "training.export", "training.fit", "music"),
         *("training.network", "training.noise", "training.scenes"),
     )
+)
+treble, treble_export, treble_network, treble_scenes = (
+    import_module(f"training.{name}") for name in ("treble", "treble_export", "treble_network", "treble_scenes")
 )
 
 
@@ -95,6 +99,46 @@ def test_the_file_says_what_the_network_says(tmp_path: Path) -> None:
     assert np.abs(model.gain_network.gains(features) - expected).max() < 1e-5
     assert model.manifest.parity is not None
     assert model.manifest.parity < 1e-5
+
+
+def levels_of(pieces: list[Any], folder: Path) -> list[tuple[str, Any]]:
+    return [(piece.package, treble_scenes.band_levels(piece, folder)) for piece in pieces]
+
+
+def test_treble_is_learnt_from_what_lies_below(pieces: list[Any], tmp_path: Path) -> None:
+    """The music is cut off at places that repeat; the network learns, and goes on where it was saved."""
+    levels = levels_of(pieces, tmp_path)
+    held = treble_scenes.TrebleScenes(levels, 9).batch(8)
+    again = treble_scenes.TrebleScenes(levels, 9).batch(8)
+    assert all((getattr(held, name) == getattr(again, name)).all() for name in ("features", "levels", "weights"))
+    assert (np.abs(held.weights.sum(axis=-1) - 1) < 1e-5).all()
+    assert not (held.features[:, 0] * (1 - held.features[:, 1])).any()
+    trainer = treble.Trainer(12, tmp_path / "treble.pt")
+    scenes, before = treble_scenes.TrebleScenes(levels, 0), float(treble.loss(trainer.network, held).detach())
+    for _ in range(11):
+        trainer.learn(scenes.batch(8))
+    trainer.save()
+    assert float(treble.loss(trainer.network, held).detach()) < before - 0.5
+    resumed = treble.Trainer(12, tmp_path / "treble.pt")
+    assert resumed.step == 11
+    assert treble.loss(resumed.network, held).item() == treble.loss(trainer.network, held).item()
+
+
+def test_levels_that_training_hears_are_those_that_the_repair_hears(pieces: list[Any], tmp_path: Path) -> None:
+    """One column of the cache, by a transform of NumPy."""
+    kept = treble_scenes.band_levels(pieces[0], tmp_path)
+    frames = pieces[0].sound[1, 100 * 512 : 100 * 512 + 2048].astype(np.float64)
+    power = np.abs(np.fft.rfft(frames * np.hanning(2049)[:-1])) ** 2
+    hertz = np.fft.rfftfreq(2048, 1 / RATE)
+    band = (hertz >= 2000) & (hertz < 2000 * 2 ** (1 / 8))
+    assert kept[1, 17, 100] == pytest.approx(10 * np.log10(power[band].mean()), abs=0.1)
+
+
+def test_the_file_of_treble_says_what_its_network_says(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    made = treble_network.Continuation()
+    assert treble_export.export(made, tmp_path / "made.onnx").parity < 1e-5
+    assert read_manifest(tmp_path / "made.onnx").name == "treble"
 
 
 def test_whole_pieces_are_held_out_of_every_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

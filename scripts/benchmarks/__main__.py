@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import harm, memory, overlap, parity, quality, repair, soak, speed, viewer
+from . import harm, memory, overlap, parity, quality, repair, soak, speed, treble, viewer
 
 __all__ = ["main"]
 
@@ -20,6 +20,7 @@ SUBJECTS: dict[str, Callable[[argparse.Namespace, Path], str]] = {
     "repair": repair.measure,
     "soak": soak.measure,
     "speed": speed.measure,
+    "treble": treble.measure,
     "viewer": viewer.measure,
 }
 
@@ -38,7 +39,9 @@ def _options() -> argparse.Namespace:
     of_harm = subjects.add_parser("harm", help="what repairs do to released music that has nothing wrong")
     of_harm.add_argument("recordings", type=Path, nargs="*", help="(default: free music from Debian's packages)")
     of_harm.add_argument("-n", "--name", default="compact", help="of the model (default %(default)s)")
-    of_harm.add_argument("--repair", nargs="+", metavar="LIST", help="(default: each alone, and all together)")
+    of_harm.add_argument(
+        "--repair", nargs="+", metavar="LIST", help="(default: each alone, and the default ones together)"
+    )
     of_harm.add_argument("--excerpts", type=int, default=60, help="(default %(default)d)")
     of_harm.add_argument("--seconds", type=float, default=10.0, help="of each (default %(default)g)")
     of_harm.add_argument("--json", type=Path, help="also write the figures to this file")
@@ -75,6 +78,12 @@ def _options() -> argparse.Namespace:
     of_soak.add_argument("--channels", type=int, default=2, help="(default %(default)d)")
     of_speed = subjects.add_parser("speed", help="times real time, beside demucs; how long it takes to start")
     of_speed.add_argument("--seconds", type=float, default=60.0, help="of music (default %(default)g)")
+    of_treble = subjects.add_parser("treble", help="treble that a low-pass took, beside plainer ways to make it anew")
+    of_treble.add_argument("--clips", type=Path, nargs="+", default=[], help="(default: eval/, and what is held out)")
+    of_treble.add_argument("--seconds", type=float, default=treble.SECONDS, help="of each (default %(default)g)")
+    of_treble.add_argument("--damage", choices=treble.DAMAGES, nargs="+", default=list(treble.DAMAGES))
+    of_treble.add_argument("--json", type=Path, help="also write the figures to this file")
+    of_treble.add_argument("--work", type=Path, default=work.with_name("train"), help="pieces (default %(default)s)")
     of_viewer = subjects.add_parser("viewer", help="the page of a long recording in headless Chromium: loading, moving")
     of_viewer.add_argument("--minutes", type=float, default=60.0, help="of each recording (default %(default)g)")
     of_viewer.add_argument("--seconds", type=float, default=6.0, help="of each movement (default %(default)g)")

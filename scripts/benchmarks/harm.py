@@ -15,7 +15,7 @@ from passes import SAMPLE_RATE, whole
 
 from stream_restore.models import Model, load
 from stream_restore.restoration import Restoration
-from stream_restore.restoration.repairs import NAMES
+from stream_restore.restoration.repairs import DEFAULT, NAMES
 from stream_restore.spec import Audio, Spec
 
 from .figures import si_sdr_db
@@ -48,8 +48,8 @@ class Row:
 
 
 def measure(options: argparse.Namespace, folder: Path) -> str:
-    """Each repair alone, and all together, over excerpts of free music."""
-    chosen = options.repair or [*NAMES, ",".join(NAMES)]
+    """Each repair alone, and those that are on by default together, over excerpts of free music."""
+    chosen = options.repair or [*NAMES, ",".join(DEFAULT)]
     model = load(options.name)
     rows = [
         row

@@ -1,1 +1,2 @@
-"""How the embedded network `compact` is made: corpus, noise, scenes, network, validation. Not part of the wheel."""
+"""How the embedded networks are made: the corpus, noise, scenes, network and validation of `compact`, and what begins
+with `treble` of that one. Not part of the wheel."""

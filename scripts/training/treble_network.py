@@ -38,13 +38,13 @@ class Continuation(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.first = nn.Conv1d((FEATURES - 1) * BANDS * PAIR, CHANNELS, 1)
+        self.first = nn.Conv1d(FEATURES * BANDS * PAIR, CHANNELS, 1)
         self.blocks = nn.Sequential(*(Block(CHANNELS, dilation) for dilation in DILATIONS))
         self.last = nn.Conv1d(CHANNELS, BANDS * PAIR, 1)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         batch, _, bands, columns = features.shape
-        given = features[:, : FEATURES - 1].reshape(batch, -1, columns // PAIR, PAIR)
+        given = features.reshape(batch, -1, columns // PAIR, PAIR)
         steps = given.permute(0, 1, 3, 2).reshape(batch, -1, columns // PAIR)
         out = self.last(torch.relu(self.blocks(self.first(steps))))
         levels = out.reshape(batch, bands, PAIR, columns // PAIR).permute(0, 1, 3, 2).reshape(batch, bands, columns)

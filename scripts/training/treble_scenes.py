@@ -31,11 +31,15 @@ from .corpus import Piece
 __all__ = ["Batch", "TrebleScenes", "band_levels"]
 
 LOWEST_HZ, HIGHEST_HZ = 3000.0, 16000.0
-FOUND_DB = 10.0
+FOUND_DB = 6.0
 """A cut-off is found where the level has fallen by so much."""
 MOST_OF_A_PACKAGE = 30
 HARDLY_HEARD_HZ, HARDLY_HEARD = 20000.0, 0.3
 """Above this, errors weigh less."""
+SAVED_WITHOUT = 0.2
+"""So much weigh bands that a codec left out: what was there is not known, but much that is restored lacks them, too."""
+CODEC_DB = 20.0
+"""A codec's cut-off falls by so much within three bands, and nothing comes above it."""
 PIECE = 1024
 """Columns that are computed at once."""
 
@@ -86,11 +90,18 @@ class TrebleScenes:
         weights = np.sqrt([min(len(each), MOST_OF_A_PACKAGE) for each in self._packages.values()])
         self._weights = weights / weights.sum()
         self._rng = np.random.default_rng(seed)
+        self._weights_of: dict[int, NDArray[np.float64]] = {}
 
     def batch(self, size: int) -> Batch:
         """So many excerpts of three seconds."""
         scenes = [self._scene() for _ in range(size)]
         return Batch(*(np.stack(parts) for parts in zip(*scenes, strict=True)))
+
+    def _saved(self, piece: NDArray[np.float16]) -> NDArray[np.float64]:
+        """Weights of the bands of a piece: what its codec left out has less."""
+        if id(piece) not in self._weights_of:
+            self._weights_of[id(piece)] = _band_weights(piece)
+        return self._weights_of[id(piece)]
 
     def _scene(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         rng = self._rng
@@ -108,9 +119,16 @@ class TrebleScenes:
         if rng.random() < 0.3:  # a noise floor
             heard = np.logaddexp2(heard / 3.01, (reference - rng.uniform(45, 90)) / 3.01) * np.float32(3.01)
         wanted = np.maximum(levels - reference, -RANGE_DB) / STEP_DB
-        above = np.where(CENTRES_HZ > HARDLY_HEARD_HZ, HARDLY_HEARD, 1.0) * (found < CENTRES_HZ)
+        above = self._saved(piece) * np.where(CENTRES_HZ > HARDLY_HEARD_HZ, HARDLY_HEARD, 1.0) * (found < CENTRES_HZ)
         weights = (above / above.sum()).astype(np.float32)
         return features(heard.astype(np.float32), found), wanted.astype(np.float32), weights
+
+
+def _band_weights(piece: NDArray[np.float16]) -> NDArray[np.float64]:
+    loud = np.percentile(piece[:, :, ::16].astype(np.float32), 99, axis=(0, 2))
+    top = int(np.flatnonzero(loud > loud.max() - RANGE_DB + 5)[-1])
+    codec = top + 2 < BANDS and loud[top - 1] - loud[top + 2] > CODEC_DB
+    return np.where((np.arange(BANDS) > top) & codec, SAVED_WITHOUT, 1.0)
 
 
 def _attenuation_db(rng: np.random.Generator, cutoff_hz: float) -> NDArray[np.float32]:

@@ -13,9 +13,10 @@ from ..measure.loudness import Loudness, LoudnessFigures
 from ..spec import Spec
 from .clicks import ClickMeter
 from .clipping import Clipping, ClippingMeter
+from .cutoff import CutoffMeter, LongCutoff
 from .hum import Hum, HumMeter
 from .levels import Levels, LevelsMeter
-from .spectrum import Cutoff, Noise, SpectrumMeter
+from .spectrum import Noise, SpectrumMeter
 
 __all__ = ["Inspection", "inspect"]
 
@@ -25,8 +26,6 @@ CLIPPED_SHARE = 1e-5
 NOISE_DBFS = -75.0
 NOISE_SPREAD_DB = 6.0
 """A floor that is steadier than this in most bands is one."""
-DAMAGED_HZ = (3000.0, 16000.0)
-"""A cut-off between these is damage; above, it is how codecs save."""
 
 
 @dataclass(frozen=True)
@@ -55,21 +54,20 @@ class Inspection:
     clicks_per_minute: float
     hum: Hum | None
     noise: Noise | None
-    cutoff: Cutoff | None
+    cutoff: LongCutoff | None
     warnings: tuple[str, ...]
 
     def damage(self) -> dict[str, dict[str, Any]]:
         """For each kind of damage, whether it is found, and its size."""
         clipped, noise, cutoff = self.clipping, self.noise, self.cutoff
         noisy = noise is not None and noise.floor_dbfs > NOISE_DBFS and noise.spread_db < NOISE_SPREAD_DB
-        cut = cutoff is not None and DAMAGED_HZ[0] <= cutoff.hertz <= DAMAGED_HZ[1]
         found: dict[str, dict[str, Any]] = {
             "clipping": {"found": clipped is not None and clipped.share > CLIPPED_SHARE}
             | (asdict(clipped) if clipped else {"share": 0.0}),
             "clicks": {"found": self.clicks_per_minute > CLICKS_PER_MINUTE, "per_minute": self.clicks_per_minute},
             "hum": {"found": self.hum is not None} | (asdict(self.hum) if self.hum else {}),
             "noise": {"found": noisy} | (asdict(noise) if noise else {}),
-            "treble": {"found": cut} | ({"cutoff_hz": cutoff.hertz, "drop_db": cutoff.drop_db} if cutoff else {}),
+            "treble": {"found": cutoff is not None and cutoff.is_damage} | (_told(cutoff) if cutoff else {}),
         }
         return found
 
@@ -120,8 +118,9 @@ def _inspected(name: str, source: Source, ticker: Ticker) -> Inspection:
     spec, frames = source.spec, 0
     levels, loudness, spectrum = LevelsMeter(spec.channels), Loudness(spec), SpectrumMeter(spec)
     clipping, clicks, hum = ClippingMeter(spec.channels), ClickMeter(spec), HumMeter(spec)
+    cutoff = CutoffMeter(spec)
     while (block := source.read(BLOCK)).shape[1]:
-        for meter in (levels, loudness, spectrum, clipping, clicks, hum):
+        for meter in (levels, loudness, spectrum, clipping, clicks, hum, cutoff):
             meter.update(block)
         frames += block.shape[1]
         ticker(block.shape[1])
@@ -137,9 +136,13 @@ def _inspected(name: str, source: Source, ticker: Ticker) -> Inspection:
         clicks.per_minute(),
         hum.result(),
         spectrum.noise(),
-        spectrum.cutoff(),
+        cutoff.result(),
         tuple(source.warnings),
     )
+
+
+def _told(cutoff: LongCutoff) -> dict[str, float]:
+    return {"cutoff_hz": cutoff.hertz, "drop_db": cutoff.drop_db, "share": cutoff.share}
 
 
 def _finite(value: Any) -> Any:

@@ -19,6 +19,7 @@ from ..engine.resample import SoxrResampler
 from ..engine.stage import Chain, Stage
 from ..errors import ConfigError
 from ..models.model import Model
+from ..models.treble import treble_facts
 from ..spec import Spec
 from .denoise import REACH, NoiseEstimate
 from .level import Level
@@ -199,7 +200,7 @@ class Restoration:
         Raises:
             ModelError: if a network of a repair is missing.
         """
-        return {"treble": "straight line"} if "treble" in (self.repairs or ()) else {}
+        return {"treble": treble_facts()} if "treble" in (self.repairs or ()) else {}
 
     def _network(
         self, input: Spec, model: Model | None, stems: tuple[str, ...], residual: bool, ahead: int

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ...errors import ConfigError
+from ...models.treble import treble_levels
 from ...spec import Spec
 from .clicks import Declick
 from .clipping import Declip
@@ -16,6 +17,10 @@ __all__ = ["AFTER_NETWORK", "CLASSICAL", "DEFAULT", "NAMES", "make_repairs", "or
 Makers = Mapping[str, Callable[[Spec, float], Repair[Any]]]
 
 
+def _treble(input: Spec, strength: float) -> Treble:
+    return Treble(input, strength, treble_levels())
+
+
 CLASSICAL: Makers = {
     "clipping": Declip,
     "clicks": Declick,
@@ -23,7 +28,7 @@ CLASSICAL: Makers = {
 }
 """Repairs before the network: how each is made, for recordings of a kind, at a strength of 0 to 1."""
 
-AFTER_NETWORK: Makers = {"treble": Treble}
+AFTER_NETWORK: Makers = {"treble": _treble}
 
 DEFAULT = (*CLASSICAL, "noise")
 """Repairs that leave released music as it was. Some of that was cut off by a codec, which `treble` takes for damage."""

@@ -23,24 +23,27 @@ BLOCK_COLUMNS = 16
 """A block is as long as so many columns side by side: 0.74 s."""
 STRETCH = 10
 """Blocks that are looked at together."""
-LEAST_BLOCKS = 2
-"""Less cannot be judged."""
+LEAST_BLOCKS, AUDIBLE = 4, 1e-6
+"""Less cannot be judged, and what is this much weaker than the loudest does not count."""
 DAMAGED_HZ = (3000.0, 15500.0)
 """A cut-off between these is damage; above, it is how codecs save: many at 16 kHz, which is measured within 3 %."""
 HIGHEST_HZ = 21000.0
 STEEP_DB = 20.0
+LOWEST = 0.5
+"""The lowest frequency is judged at which the level falls by this part of the most it falls anywhere."""
 FLAT, BELOW, ABOVE = (0.45, 0.6), (0.75, 0.95), (1.2, 1.6)
 """Where levels are taken, in parts of the frequency that is judged."""
 WEAK, LOUD = 20.0, 90.0
 """Percentiles: the weakest below must lie above the loudest above."""
 STEPS = 24
 """Frequencies that are judged, in an octave."""
-GAP_DB, SPREAD_DB = 18.0, 30.0
+GAP_DB, SPREAD_DB = 26.0, 30.0
 """Within half a kilohertz, and over all that lies below, the mean spectrum is not more uneven than this."""
 GAP_BINS = 25
-EDGE_DB = 10.0
+SMOOTH = 9
+EDGE_DB = 6.0
 """A cut-off lies where the level has fallen by so much below what it would be without."""
-SEARCH = (0.85, 1.4)
+SEARCH = (0.8, 1.4)
 """Where it lies, in parts of the frequency that was judged best."""
 SILENCE = 1e-10
 
@@ -50,10 +53,22 @@ Place = tuple[float, float]
 
 @dataclass(frozen=True)
 class Cutoff:
-    """A frequency above which there is nothing, and by how many dB the level falls there more than it would anyway."""
+    """A frequency above which there is nothing.
+
+    Attributes:
+        hertz: where the fall begins: the level is `EDGE_DB` below what it would be without.
+        middle_hertz: where it is half-way.
+        drop_db: by how much the level falls for sure, more than it would anyway.
+    """
 
     hertz: float
+    middle_hertz: float
     drop_db: float
+
+    @property
+    def is_damage(self) -> bool:
+        """Whether it is none of a codec."""
+        return self.hertz >= DAMAGED_HZ[0] and self.middle_hertz <= DAMAGED_HZ[1]
 
 
 class CutoffFinder:
@@ -94,17 +109,20 @@ class CutoffFinder:
             blocks: `spectra` of each block, shape (2*bins, blocks).
         """
         mean, most = blocks[: self.bins].mean(axis=1, dtype=np.float64), blocks[self.bins :].max(axis=1)
-        if blocks.shape[1] < LEAST_BLOCKS or not len(self._hertz) or most.max(initial=0.0) < SILENCE:
+        loudest = blocks[self.bins :].max(axis=0)
+        if np.count_nonzero(loudest > max(SILENCE, AUDIBLE * loudest.max())) < LEAST_BLOCKS or not len(self._hertz):
             return None
         levels = [10 * np.log10(np.maximum(power, SILENCE * 1e-3)) for power in (mean, most)]
         likely = np.min([self._mean_drops(each) for each in levels], axis=0) >= STEEP_DB
-        for hertz in self._hertz[
-            likely
-        ].tolist():  # the lowest: higher up, what is weakened already would be the measure
-            if self._drop(levels, hertz) >= STEEP_DB and self._is_full(levels[0], hertz):
-                edge = self._edge(levels[0], hertz)
-                return Cutoff(edge, self._drop(levels, edge))
-        return None
+        drops = {hertz: self._drop(levels, hertz) for hertz in self._hertz[likely].tolist()}
+        sure = [hertz for hertz, drop in drops.items() if drop >= STEEP_DB and self._is_full(levels[0], hertz)]
+        if not sure:
+            return None
+        # Not the steepest: higher up, what is weakened already would be the measure.
+        enough = LOWEST * max(drops[hertz] for hertz in sure)
+        hertz = min(hertz for hertz in sure if drops[hertz] >= enough)
+        begin, middle = (self._edge(levels[0], hertz, fall) for fall in (EDGE_DB, max(EDGE_DB, drops[hertz] / 2)))
+        return Cutoff(begin, middle, drops[hertz])
 
     def _mean_drops(self, level: Decibels) -> Decibels:
         """By how much the mean level falls at each frequency, less what it falls before."""
@@ -134,14 +152,14 @@ class CutoffFinder:
         low, high = (percentile_filter(below, part, GAP_BINS, mode="nearest") for part in (100 - LOUD, LOUD))
         return bool(np.median(high - low) <= GAP_DB and np.ptp(np.percentile(below, [WEAK, LOUD])) <= SPREAD_DB)
 
-    def _edge(self, mean: Decibels, hertz: float) -> float:
-        """The highest frequency that is not yet weakened by `EDGE_DB`."""
+    def _edge(self, mean: Decibels, hertz: float, fall_db: float) -> float:
+        """The highest frequency that is not yet weakened by so much."""
         flat, below = (float(np.median(self._part(mean, hertz, place))) for place in (FLAT, BELOW))
         slope = min(0.0, (below - flat) / np.log2(sum(BELOW) / sum(FLAT)))
         first, last = (self._bin(part * hertz) for part in SEARCH)
-        smooth = np.convolve(mean, np.full(3, 1 / 3), "same")[first:last]
+        smooth = np.convolve(mean, np.full(SMOOTH, 1 / SMOOTH), "same")[first:last]
         octaves = np.log2((first + np.arange(len(smooth))) * self._bin_hz / (hertz * sum(BELOW) / 2))
-        heard = np.flatnonzero(smooth > below + slope * octaves - EDGE_DB)
+        heard = np.flatnonzero(smooth > below + slope * octaves - fall_db)
         return float((first + (heard[-1] if len(heard) else 0)) * self._bin_hz)
 
     def _part(self, level: Decibels, hertz: float, place: Place) -> Decibels:

@@ -22,6 +22,7 @@ __all__ = [
     "StraightLine",
     "column_size",
     "features",
+    "highest",
     "known_bands",
     "reference_db",
 ]
@@ -34,17 +35,18 @@ FRAMES = 2048
 COLUMNS = 256
 """Columns that levels are continued in at once: 3 s."""
 FEATURES = 3
-"""Of each band and column: its level, whether that is known, and the level of the highest bands that are."""
-KNOWN = 0.9
-"""What lies below this part of the cut-off was hardly weakened."""
+"""Of each band and column: its level, whether that is known, and a guess: the straight line through the means of those
+below the cut-off, moved as the highest of them are louder or softer at the moment."""
 HIGHEST = 6
-"""Bands whose mean is the level below a cut-off."""
+"""Bands whose mean is the level below a cut-off; the one that ends there is left out, it may have been weakened."""
 RANGE_DB = 80.0
 """What lies further below the loudest band is as good as nothing."""
 STEP_DB = 20.0
 """The unit of features and of what a network says."""
 SILENCE = 1e-12
 FALL_DB = 24.0
+SLOPES = (-30 / STEP_DB, 6 / STEP_DB)
+"""Of such a guess, by octave."""
 LINE = 3.5
 """A straight line is laid through the bands from the cut-off over this up to the cut-off."""
 
@@ -108,9 +110,9 @@ def known_bands(cutoff_hz: float) -> NDArray[np.bool_]:
     """The bands below a cut-off, shape (BANDS,).
 
     >>> int(known_bands(7000).sum())
-    30
+    31
     """
-    return np.asarray(EDGES_HZ[1:] <= KNOWN * cutoff_hz)
+    return np.asarray(EDGES_HZ[1:] <= cutoff_hz)
 
 
 def reference_db(levels: Decibels, known: NDArray[np.bool_]) -> float:
@@ -122,23 +124,43 @@ def features(levels: Decibels, cutoff_hz: float) -> NDArray[np.float32]:
     """What is known of levels of shape (BANDS, columns), shape (FEATURES, BANDS, columns)."""
     known = known_bands(cutoff_hz)
     scaled = np.maximum(levels - reference_db(levels, known), -RANGE_DB - 10) / STEP_DB
-    highest = scaled[np.flatnonzero(known)[-HIGHEST:]].mean(axis=0)
     out = np.zeros((FEATURES, *levels.shape), np.float32)
     out[0, known] = scaled[known]
     out[1, known] = 1
-    out[2] = highest
+    top = highest(out)
+    middle, slope = _line(scaled.mean(axis=1, keepdims=True), known)
+    out[2] = middle + np.clip(slope, *SLOPES) * _octaves(known)[:, None] + (top - top.mean())
     return out
+
+
+def highest(known: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean level of the highest bands that are known, shape (columns,), of `features`."""
+    bands = np.flatnonzero(known[1, :, 0])[-HIGHEST - 1 : -1]
+    return np.asarray(known[0, bands].mean(axis=0))
+
+
+def _octaves(known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How far each band lies above the middle of those that a line is laid through."""
+    octaves = np.log2(CENTRES_HZ)
+    return np.asarray(octaves - octaves[_under_line(known)].mean())
+
+
+def _under_line(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    last = np.flatnonzero(known)[-1]
+    return np.asarray(known & (EDGES_HZ[:-1] >= EDGES_HZ[last] / LINE) & (np.arange(BANDS) < last))
+
+
+def _line(levels: Decibels, known: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The straight line through the highest levels known: that in its middle, and its slope by octave, each column."""
+    under = _under_line(known)
+    octaves = _octaves(known)[under]
+    return levels[under].mean(axis=0), octaves @ levels[under] / max(float(octaves @ octaves), SILENCE)
 
 
 class StraightLine:
     """Levels as a straight line over octaves, laid through those below the cut-off, column by column."""
 
     def __call__(self, known: NDArray[np.float32]) -> NDArray[np.float32]:
-        octaves = np.log2(CENTRES_HZ)
         given = known[1, :, 0] > 0
-        last = int(np.flatnonzero(given)[-1])
-        given &= EDGES_HZ[:-1] >= EDGES_HZ[last + 1] / LINE
-        deviation = octaves[given] - octaves[given].mean()
-        slope = deviation @ known[0, given] / (deviation @ deviation)
-        middle = known[0, given].mean(axis=0)
-        return np.asarray(middle + slope * (octaves - octaves[given].mean())[:, None], np.float32)
+        middle, slope = _line(known[0], given)
+        return np.asarray(middle + slope * _octaves(given)[:, None], np.float32)

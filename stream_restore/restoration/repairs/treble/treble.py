@@ -10,9 +10,20 @@ from numpy.typing import NDArray
 from ....engine.window import Window
 from ....spec import Audio, Spec, empty
 from ..repair import Repair
-from .cutoff import BLOCK_COLUMNS, DAMAGED_HZ, STRETCH, CutoffFinder
+from .cutoff import BLOCK_COLUMNS, STRETCH, CutoffFinder
 from .fine import MARGIN, OVERLAP, Spectra, make_noise, overlap_add, power_around, replicated, spectra
-from .levels import COLUMNS, STEP_DB, BandLayout, Levels, StraightLine, column_size, features, known_bands, reference_db
+from .levels import (
+    COLUMNS,
+    STEP_DB,
+    BandLayout,
+    Levels,
+    StraightLine,
+    column_size,
+    features,
+    highest,
+    known_bands,
+    reference_db,
+)
 
 __all__ = ["Treble", "TrebleState"]
 
@@ -31,7 +42,7 @@ class TrebleState:
     Attributes:
         past: input from the next block's surroundings on.
         blocks: spectra of blocks, one in a column.
-        cutoffs: frequency and drop of each stretch, 0 where there is none, in a column of its first block.
+        cutoffs: of each stretch, 0 where there is none, in a column of its first block.
         tail: what was added and reaches into the next block, shape (channels, frames).
         block: number of the next one.
         found: blocks that were filled.
@@ -82,7 +93,7 @@ class Treble(Repair[TrebleState]):
     def initial_state(self) -> TrebleState:
         channels = self.input.channels
         tail = np.zeros((channels, self._size - self._hop), np.float32)
-        return TrebleState(Window(channels), Window(2 * self._finder.bins), Window(2), tail)
+        return TrebleState(Window(channels), Window(2 * self._finder.bins), Window(1), tail)
 
     def advance(self, state: TrebleState, block: Audio) -> Audio:
         state.past.append(block)
@@ -118,8 +129,7 @@ class Treble(Repair[TrebleState]):
 
     def _look(self, state: TrebleState, first: int, stop: int) -> None:
         found = self._finder.find(state.blocks.read(first, stop))
-        damaged = found is not None and DAMAGED_HZ[0] <= found.hertz <= DAMAGED_HZ[1]
-        state.cutoffs.append(np.array([[found.hertz], [found.drop_db]] if found and damaged else [[0], [0]]))
+        state.cutoffs.append(np.full((1, 1), found.hertz if found is not None and found.is_damage else 0))
         state.blocks.forget(first + 1)
 
     def _blocks(self, state: TrebleState, stop: int) -> Audio:
@@ -161,20 +171,19 @@ class Treble(Repair[TrebleState]):
             state.past.read(start, start + (COLUMNS - 1) * self._hop + self._size), self._size, self._window
         )
         cutoff = round(cutoff_hz * self._size / self.input.sample_rate)
-        wanted = slice(CONTEXT, CONTEXT + WANTED)
         around = heard[:, CONTEXT - side : CONTEXT + WANTED + side]
         first = begin - side * self._hop
         fine = replicated(around, cutoff, first, self._noise, self._window)
-        gains = np.stack([self._gains(channel, cutoff_hz)[wanted] for channel in heard])
+        gains = np.stack([self._gains(channel, cutoff_hz) for channel in heard])
         gains[..., : cutoff + MARGIN] = 0
         return overlap_add(np.asarray(fine * gains, np.complex64), self._window)
 
     def _gains(self, heard: Spectra, cutoff_hz: float) -> NDArray[Any]:
-        """Root mean square of what is to be added to each bin of a channel, shape (COLUMNS, bins)."""
-        power = heard.real**2 + heard.imag**2
-        levels = self._bands.levels(power).T
+        """Root mean square of what is to be added to each bin of the columns that are wanted, shape (WANTED, bins)."""
+        levels = self._bands.levels(heard.real**2 + heard.imag**2).T
         seen = features(levels, cutoff_hz)
-        known = known_bands(cutoff_hz)
-        wanted = np.minimum(self._levels(seen), seen[2] + LOUDEST_DB / STEP_DB) * STEP_DB + reference_db(levels, known)
-        target = 10 ** (self._bands.per_bin(wanted.T) / 10)
-        return np.sqrt(np.maximum(target - power_around(heard), 0))
+        loudest = reference_db(levels, known_bands(cutoff_hz))
+        continued = np.minimum(self._levels(seen), highest(seen) + LOUDEST_DB / STEP_DB) * STEP_DB + loudest
+        wanted = slice(CONTEXT, CONTEXT + WANTED)
+        target = 10 ** (self._bands.per_bin(continued.T[wanted]) / 10)
+        return np.sqrt(np.maximum(target - power_around(heard[wanted]), 0))
