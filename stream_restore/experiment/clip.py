@@ -189,7 +189,7 @@ class Clip:
         """The share of each slot that each repair except the network changed in the degraded clip, and its length."""
         restoration = self.experiment.restoration.with_defaults_of(self.models[label])
         with open_source(self._path("degraded")) as source:
-            meter = ActivityMeter([*restoration.classical(source.spec), *restoration.after_network(source.spec)])
+            meter = ActivityMeter(restoration.acting(source.spec, self.models[label]))
             for (block,) in run_pass([source], [meter], journal):
                 meter.add(block)
             return {

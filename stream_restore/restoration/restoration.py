@@ -194,6 +194,18 @@ class Restoration:
         """The repairs that act after the network, in order."""
         return make_repairs(input, self.repairs or (), self.strengths, AFTER_NETWORK)
 
+    def acting(self, input: Spec, model: Model) -> list[Stage[Any]]:
+        """The repairs in order, and before those that follow it the network, if it is one of gains.
+
+        Behind another network nothing is said to act: what it makes of the recording takes long to make again.
+        """
+        before, after = self.classical(input), self.after_network(input)
+        if not after or not self.uses_network:
+            return [*before, *after]
+        if model.gain_network is None:
+            return [*before]
+        return [*before, Chain(*self._network(input, model, (), residual=False, ahead=REACH)), *after]
+
     def facts(self) -> dict[str, Any]:
         """What the output depends on beside the parameters and the model, as JSON values.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.stage import Stage
 from ...engine.window import Window
 from ...spec import Audio
 from .repair import Repair
@@ -52,31 +53,35 @@ class ActivityMeter:
     """Accumulates where each of some repairs acts on a recording, one after another.
 
     Args:
-        repairs: in order, made for the recording.
+        stages: in order, made for the recording; what is no repair acts unseen.
     """
 
     state_names = ("_states", "_given", "_found")
 
-    def __init__(self, repairs: Sequence[Repair[Any]]) -> None:
-        self._repairs = repairs
-        self._states = [repair.initial_state() for repair in repairs]
-        self._given = [Window(repair.input.channels) for repair in repairs]
-        self._found = [Activity() for _ in repairs]
+    def __init__(self, stages: Sequence[Stage[Any]]) -> None:
+        self._stages = stages
+        self._states = [stage.initial_state() for stage in stages]
+        self._given = [Window(stage.input.channels) for stage in stages]
+        self._found = [Activity() for _ in stages]
 
     def add(self, block: Audio) -> None:
         """Accumulate the next block, shape (channels, frames)."""
-        for number, repair in enumerate(self._repairs):
+        for number, stage in enumerate(self._stages):
             self._given[number].append(block)
-            block = self._compared(number, repair.advance(self._states[number], block))
+            block = self._compared(number, stage.advance(self._states[number], block))
 
     def close(self) -> dict[str, Activity]:
         """What was found by name; ends the recording."""
-        for number, repair in enumerate(self._repairs):
-            tail = self._compared(number, repair.drain(self._states[number]))
-            for after in range(number + 1, len(self._repairs)):
+        for number, stage in enumerate(self._stages):
+            tail = self._compared(number, stage.drain(self._states[number]))
+            for after in range(number + 1, len(self._stages)):
                 self._given[after].append(tail)
-                tail = self._compared(after, self._repairs[after].advance(self._states[after], tail))
-        return {repair.name: found for repair, found in zip(self._repairs, self._found, strict=True)}
+                tail = self._compared(after, self._stages[after].advance(self._states[after], tail))
+        return {
+            stage.name: found
+            for stage, found in zip(self._stages, self._found, strict=True)
+            if isinstance(stage, Repair)
+        }
 
     def _compared(self, number: int, out: Audio) -> Audio:
         """Beside what was given, of which it is as much as has come out."""

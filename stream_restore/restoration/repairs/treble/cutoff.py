@@ -4,8 +4,9 @@ A recording that went through a low-pass has a full spectrum up to a frequency a
 Music that is dark by nature falls slowly, or now and then reaches higher; the last overtone of a held tone has gaps
 below it. So for a stretch of 7.4 s two spectra are asked, the mean and the largest that any moment had, and in both the
 level must fall by more than `STEEP_DB`, and more than the spectrum falls anyway, from all but the weakest fifth of the
-bins below to all but the loudest tenth of those above, and to anything that comes higher up. What lies below must be
-full: tones with gaps between them, as a held note has them, are no sign of a filter.
+bins below to all but the loudest tenth of those above, and of all that come higher up: resamplers leave weak images of
+the bass there. What lies below must be full: tones with gaps between them, as a held note has them, are no sign of a
+filter.
 """
 
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ STEPS = 24
 GAP_DB, SPREAD_DB = 26.0, 30.0
 """Within half a kilohertz, and over all that lies below, the mean spectrum is not more uneven than this."""
 GAP_BINS = 25
+HEARD_DB = 90.0
+"""What lies further below the loudest bin is the skirt of a tone, or nothing that is heard."""
 SMOOTH = 9
 EDGE_DB = 6.0
 """A cut-off lies where the level has fallen by so much below what it would be without."""
@@ -141,8 +144,10 @@ class CutoffFinder:
     def _fall(self, level: Decibels, hertz: float) -> float:
         flat, below, above = (self._part(level, hertz, place) for place in (FLAT, BELOW, ABOVE))
         tilt = max(0.0, float(np.median(flat) - np.median(below)))
-        rest = level[self._bin(ABOVE[0] * hertz) :].max()
-        return float(np.percentile(below, WEAK) - max(np.percentile(above, LOUD) + tilt, rest))
+        rest = np.percentile(level[self._bin(ABOVE[0] * hertz) :], LOUD)
+        weak = np.percentile(below, WEAK)
+        heard = weak > level.max() - HEARD_DB
+        return float(weak - max(np.percentile(above, LOUD) + tilt, rest)) if heard else 0.0
 
     def _is_full(self, mean: Decibels, hertz: float) -> bool:
         """Whether the spectrum has no gaps below a frequency."""
