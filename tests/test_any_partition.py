@@ -21,8 +21,8 @@ from stream_restore.engine.range_stage import RangeStage
 from stream_restore.engine.resample import PolyphaseResampler, SoxrResampler
 from stream_restore.engine.stage import Chain, Stage
 from stream_restore.models.torch_backend import from_torch
-from stream_restore.passes.peak import PeakMeter
 from stream_restore.models.treble import treble_levels
+from stream_restore.passes.peak import PeakMeter
 from stream_restore.restoration import Restoration
 from stream_restore.restoration.denoise import NoiseEstimate
 from stream_restore.restoration.repairs import Declick, Declip, Dehum, Treble

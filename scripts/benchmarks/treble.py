@@ -203,7 +203,7 @@ def _means(rows: Sequence[Row], damages: Sequence[str]) -> str:
             found = [row for row in rows if (row.damage, row.method) == (damage, method)]
             better = [_better(found, rows, damage, line) for line in ("line", "line, made")]
             means = [np.mean([getattr(row, name) for row in found]) for name in ("band_error", "bias", "distance")]
-            lines.append([damage, method, *(f"{mean:+.2f}".lstrip("+") for mean in means), *better])
+            lines.append([damage, method, *("" if np.isnan(mean) else f"{mean:.2f}" for mean in means), *better])
     head = ["damage", "method", "band error, dB", "bias, dB", "distance, dB", "better than the line", "than its sound"]
     return f"{len({row.name for row in rows})} clips, means\n\n{table(head, lines)}"
 
