@@ -47,8 +47,10 @@ def treble_facts() -> dict[str, Any]:
 
 @cache
 def _network() -> Any:
-    onnx: Any = optional(".onnx_gains", "onnxruntime", _PURPOSE)
-    return onnx.OnnxGains(_path(), provider="CPUExecutionProvider", threads=1)  # the same bits on any number of cores
+    gains: Any = optional(".onnx_gains", "onnxruntime", _PURPOSE)
+    sessions: Any = optional(".onnx_session", "onnxruntime", _PURPOSE)
+    # One thread: the same bits on any number of cores.
+    return gains.OnnxGains(_path(), sessions.Session(_path(), "CPUExecutionProvider", 1))
 
 
 def _path() -> Path:

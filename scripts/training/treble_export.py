@@ -11,6 +11,7 @@ from passes import SAMPLE_RATE
 
 from stream_restore.models.manifest import Manifest, Stft
 from stream_restore.models.onnx_gains import OnnxGains
+from stream_restore.models.onnx_session import Session
 from stream_restore.restoration.repairs.treble.levels import BANDS, COLUMNS, FEATURES, column_size
 
 from .export import write
@@ -56,7 +57,7 @@ def export(network: Continuation, path: Path) -> Manifest:
     write(proto, MANIFEST, path)
     with torch.no_grad():
         expected = network(example)[0].numpy()
-    found = OnnxGains(path, provider="CPUExecutionProvider").gains(example[0].numpy())
+    found = OnnxGains(path, Session(path, "CPUExecutionProvider")).gains(example[0].numpy())
     manifest = replace(MANIFEST, parity=float(np.abs(found - expected).max()))
     write(proto, manifest, path)
     return manifest
