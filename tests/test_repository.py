@@ -125,7 +125,7 @@ ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "spec": {"errors"},
     "engine": {"errors", "spec"},
-    "testing": {"engine"},
+    "testing": {"errors", "spec", "engine"},
     "audio": {"errors", "spec", "engine.noise"},
     "models": {"errors", "spec"},
     "degradation": {"errors", "spec", "engine"},

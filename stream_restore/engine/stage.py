@@ -28,7 +28,7 @@ determinism  no clocks and no unseeded randomness
 "Bit for bit" is possible because whatever depends on the length of an array (FFT, BLAS, a network, a
 pairwise sum) works only on blocks of a fixed size anchored at frame 0; because recursions go frame by
 frame; and because random numbers are a function of seed and absolute frame. A stage that is not ready
-returns fewer frames. `stream_restore.engine.check.check_stage` tests every rule.
+returns fewer frames. `stream_restore.testing.check_stage` tests every rule.
 """
 
 from abc import ABC, abstractmethod

@@ -1,12 +1,12 @@
 """What repairs ask of samples: runs of marks, the step of quantisation, sizes at a rate, and work on all cores."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ...engine.threads import submit
 
 __all__ = ["Mask", "at_once", "marked", "runs", "size_at", "step"]
 
@@ -47,7 +47,6 @@ def step(samples: NDArray[np.float32]) -> float:
     return float(np.diff(values).min()) if len(values) > 1 else 0.0
 
 
-def at_once(work: Callable[..., Result], *arguments: Iterable[Any]) -> Iterator[Result]:
-    """`map`, on all cores."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return pool.map(work, *arguments)
+def at_once(work: Callable[..., Result], *arguments: Iterable[Any]) -> list[Result]:
+    """What `map` gives, computed on all cores."""
+    return [each.result() for each in [submit(work, *given) for given in zip(*arguments, strict=True)]]

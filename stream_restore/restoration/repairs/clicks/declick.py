@@ -56,7 +56,7 @@ class Declick(CellRepair):
         clicks = np.stack([marked(gaps.begins, gaps.ends, window.shape[1]) for gaps, _ in found])[:, inner]
         if not clicks.any():
             return given, [0.0, 0.0]
-        filled = np.stack(list(at_once(self._filled, channels, *zip(*found, strict=True))))
+        filled = np.stack(at_once(self._filled, channels, *zip(*found, strict=True)))
         mended = np.where(clicks, filled[:, inner], given).astype(np.float32)
         return mended, [float(len(runs(np.any(clicks, axis=0))[0])), float(clicks.sum())]
 

@@ -97,8 +97,8 @@ class ClickFinder:
         """
         around = round(PEAKS_SECONDS / 2 * self._rate)
         sounding = [~_silent(channel, around) for channel in sound]
-        tentative = list(at_once(self._without_all, sound, sounding))
-        looked = list(at_once(self._look, sound, tentative, sounding))
+        tentative = at_once(self._without_all, sound, sounding)
+        looked = at_once(self._look, sound, tentative, sounding)
         chosen = [self._believed(each, int(s.sum())) for (_, each), s in zip(looked, sounding, strict=True)]
         believed = [each.gaps[which] for (_, each), which in zip(looked, chosen, strict=True)]
         anywhere = np.any([marked(gaps.begins, gaps.ends, sound.shape[1]) for gaps in believed], axis=0)

@@ -82,7 +82,7 @@ class Declip(CellRepair):
         frames = sound[channel[:, None], places[number]] * self._taper
         masks = clipped[channel[:, None], places[number]]
         groups = [slice(at, at + SIDE_BY_SIDE) for at in range(0, len(frames), SIDE_BY_SIDE)]
-        solved = list(at_once(lambda group: solve(frames[group], masks[group]), groups))
+        solved = at_once(lambda group: solve(frames[group], masks[group]), groups)
         out = np.zeros_like(sound)
         for row, begin, frame in zip(channel, starts[number], np.concatenate(solved), strict=True):
             out[row, begin : begin + self._frame] += frame * self._taper

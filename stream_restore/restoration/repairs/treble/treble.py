@@ -1,12 +1,13 @@
 """Treble that a steep low-pass took, made anew."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ....engine.stage import Start
 from ....engine.window import Window
 from ....spec import Audio, Spec, empty
 from ..repair import Repair
@@ -95,6 +96,24 @@ class Treble(Repair[TrebleState]):
         tail = np.zeros((channels, self._size - self._hop), np.float32)
         return TrebleState(Window(channels), Window(2 * self._finder.bins), Window(1), tail)
 
+    @property
+    def lookback(self) -> int:
+        return 2 * self._block - 1 + max((STRETCH - 1) * self._block, CONTEXT * self._hop)
+
+    def start_at(self, frame: int) -> Start[TrebleState]:
+        # The block before is output, too, wrongly: what is added to it reaches into the first that is right.
+        block = max(0, frame // self._block - 1)
+        seen = max(0, block - STRETCH + 1)
+        first = max(0, min(seen * self._block, block * self._block - CONTEXT * self._hop))
+        state = replace(
+            self.initial_state(),
+            past=Window(self.input.channels, start=first),
+            blocks=Window(2 * self._finder.bins, start=seen),
+            cutoffs=Window(1, start=seen),
+            block=block,
+        )
+        return Start(state, first, block * self._block)
+
     def advance(self, state: TrebleState, block: Audio) -> Audio:
         state.past.append(block)
         while state.blocks.stop * self._block + self._finder.needed <= state.past.stop:
@@ -124,7 +143,7 @@ class Treble(Repair[TrebleState]):
         start = state.blocks.stop * self._block
         frames = state.past.read(start, min(start + self._finder.needed, state.past.stop))
         state.blocks.append(self._finder.spectra(frames)[:, None])
-        if state.blocks.stop >= STRETCH:
+        if state.blocks.stop - STRETCH >= state.cutoffs.stop:
             self._look(state, state.blocks.stop - STRETCH, state.blocks.stop)
 
     def _look(self, state: TrebleState, first: int, stop: int) -> None:
