@@ -15,13 +15,13 @@ from stream_restore.degradation import Degradation, mean_power
 from stream_restore.engine.stage import Stage
 from stream_restore.spec import Audio, Spec
 
-__all__ = ["SAMPLE_RATE", "degrade", "whole", "with_phase_of"]
+__all__ = ["SAMPLE_RATE", "apply", "degrade", "with_phase_of"]
 
 SAMPLE_RATE = 44100
 """In Hz."""
 
 
-def whole(stage: Stage[Any], sound: Audio) -> Audio:
+def apply(stage: Stage[Any], sound: Audio) -> Audio:
     """All that a stage makes of a sound, from its beginning to its end."""
     stage.reset()
     return np.concatenate([stage.process(sound), stage.flush()], axis=1)
@@ -30,8 +30,8 @@ def whole(stage: Stage[Any], sound: Audio) -> Audio:
 def degrade(clean: Audio, chain: Degradation, least_power: float = 0.0) -> Audio:
     """`clean` through a chain, its noise relative to its own power, or to `least_power` where it is quieter."""
     spec = Spec(SAMPLE_RATE, len(clean))
-    power = mean_power([whole(chain.before_noise(spec), clean)])
-    return whole(chain.stage(spec, max(power, least_power)), clean)
+    power = mean_power([apply(chain.before_noise(spec), clean)])
+    return apply(chain.stage(spec, max(power, least_power)), clean)
 
 
 def with_phase_of(sos: NDArray[np.float64], sound: Audio) -> Audio:

@@ -19,13 +19,13 @@ class Identity:
 
     def __init__(self, edge: int = 0, poison: float | None = None, edges: Edges = "silence") -> None:
         self.edge, self.poison, self.edges = edge, poison, edges
-        self.heard: list[Audio] = []
+        self.inputs: list[Audio] = []
 
     def input_frames(self, frames: int) -> int:
         return 100
 
     def separate(self, segment: Audio) -> NDArray[np.float32]:
-        self.heard.append(segment.copy())
+        self.inputs.append(segment.copy())
         out = segment[None].copy()
         if self.edge:
             out[..., : self.edge] = out[..., -self.edge :] = 9.0

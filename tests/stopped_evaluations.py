@@ -13,7 +13,7 @@ from stream_restore.experiment.evaluation import Experiment, evaluate
 from stream_restore.experiment.report import write_report
 from stream_restore.models import Model
 
-__all__ = ["FAST", "Evaluation", "heard", "in_the_middle"]
+__all__ = ["FAST", "Evaluation", "in_the_middle", "segments_in"]
 
 FAST = Experiment(sample_rate=4000, degradation=Degradation(cutoff_hz=800, sample_rate=2000))
 
@@ -40,14 +40,14 @@ class Evaluation:
         """The same, after a run to see what it leaves."""
         model = identity()
         self.run(folder, model)
-        return Evaluation(self.clip, files(folder), heard(model))
+        return Evaluation(self.clip, files(folder), segments_in(model))
 
 
-def heard(model: Model) -> int:
+def segments_in(model: Model) -> int:
     """How many segments the network was given."""
     network = model.members[0].backend
     assert isinstance(network, Identity)
-    return len(network.heard)
+    return len(network.inputs)
 
 
 def in_the_middle(done: int, total: int | None) -> None:

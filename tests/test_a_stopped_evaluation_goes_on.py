@@ -13,7 +13,7 @@ import pytest
 from cheap import EAGER, one_node
 from folders import files
 from identity import identity
-from stopped_evaluations import Evaluation, heard, in_the_middle
+from stopped_evaluations import Evaluation, in_the_middle, segments_in
 from stopping import DEAD, StoppedError, dies, interrupt, killed
 
 pytestmark = pytest.mark.usefixtures("every_block")
@@ -97,7 +97,7 @@ def test_a_restoration_under_way_goes_on_where_it_was(evaluation: Evaluation, tm
     model = identity()
     evaluation.run(tmp_path, model, resume=True)
     assert files(tmp_path) == evaluation.files
-    assert 0.3 * evaluation.segments < heard(model) < 0.7 * evaluation.segments
+    assert 0.3 * evaluation.segments < segments_in(model) < 0.7 * evaluation.segments
 
 
 def test_without_resume_it_begins_again(evaluation: Evaluation, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_without_resume_it_begins_again(evaluation: Evaluation, tmp_path: Path) 
     evaluation.run(tmp_path, again)
     assert files(tmp_path) == evaluation.files
     evaluation.run(tmp_path, kept, resume=True)
-    assert (heard(again), heard(kept)) == (evaluation.segments, 0)
+    assert (segments_in(again), segments_in(kept)) == (evaluation.segments, 0)
 
 
 def test_an_interrupted_process_leaves_what_can_go_on(

@@ -22,21 +22,21 @@ from stream_restore.show.tiles import Tiles
 pytestmark = pytest.mark.usefixtures("every_block")
 
 
-class Heard:
+class Counted:
     """Counts the frames that a method was given; when these are `until`, it stops the run instead of hearing more."""
 
     def __init__(self, owner: type, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.frames, self.until = 0, inf
-        hear = getattr(owner, method)
+        inner = getattr(owner, method)
 
-        def counted(this: Any, *given: Any) -> Any:
+        def counting(this: Any, *given: Any) -> Any:
             if self.frames >= self.until:
                 raise StoppedError
-            heard = hear(this, *given)
+            result = inner(this, *given)
             self.frames += given[-1].shape[1]
-            return heard
+            return result
 
-        monkeypatch.setattr(owner, method, counted)
+        monkeypatch.setattr(owner, method, counting)
 
 
 STEPS = {
@@ -56,55 +56,55 @@ STEPS = {
 def in_all(evaluation: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     """What each of them hears in a whole run."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        heard = {step: Heard(owner, method, monkeypatch) for step, (owner, method, _) in STEPS.items()}
+        counted = {step: Counted(owner, method, monkeypatch) for step, (owner, method, _) in STEPS.items()}
         evaluation.run(tmp_path_factory.mktemp("counted"))
-        return {step: each.frames for step, each in heard.items()}
+        return {step: each.frames for step, each in counted.items()}
 
 
 @pytest.fixture
 def stopped_in(
     evaluation: Evaluation, in_all: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], Heard]:
-    """Stops a run in the middle of a step; gives what counts what is heard of it."""
+) -> Callable[[str], Counted]:
+    """Stops a run in the middle of a step; gives what counts what is counted of it."""
 
-    def stopped(step: str) -> Heard:
+    def stopped(step: str) -> Counted:
         owner, method, share = STEPS[step]
-        heard = Heard(owner, method, monkeypatch)
-        heard.until = share * in_all[step]
+        counted = Counted(owner, method, monkeypatch)
+        counted.until = share * in_all[step]
         with pytest.raises(StoppedError):
             evaluation.run(tmp_path)
         assert (tmp_path / "clip" / f"{step}.journal").exists()
-        heard.until = inf
-        return heard
+        counted.until = inf
+        return counted
 
     return stopped
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_under_way_goes_on_where_it_was(
-    step: str, stopped_in: Callable[[str], Heard], evaluation: Evaluation, in_all: dict[str, int], tmp_path: Path
+    step: str, stopped_in: Callable[[str], Counted], evaluation: Evaluation, in_all: dict[str, int], tmp_path: Path
 ) -> None:
-    heard = stopped_in(step)
+    counted = stopped_in(step)
     evaluation.run(tmp_path, resume=True)
-    assert heard.frames == in_all[step]  # what was heard before is not heard again
+    assert counted.frames == in_all[step]  # what was counted before is not counted again
     assert files(tmp_path) == evaluation.files
 
 
 @pytest.mark.parametrize("step", ["original.wav", "figures of same"])
 def test_a_journal_of_an_abandoned_run_is_not_taken(
-    step: str, stopped_in: Callable[[str], Heard], evaluation: Evaluation, in_all: dict[str, int], tmp_path: Path
+    step: str, stopped_in: Callable[[str], Counted], evaluation: Evaluation, in_all: dict[str, int], tmp_path: Path
 ) -> None:
-    heard = stopped_in(step)
-    heard.frames = 0
+    counted = stopped_in(step)
+    counted.frames = 0
     evaluation.run(tmp_path)
-    assert heard.frames == in_all[step]
+    assert counted.frames == in_all[step]
     assert files(tmp_path) == evaluation.files
 
 
 def test_a_damaged_journal_of_a_step_is_named(
     evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Heard(Comparison, "update", monkeypatch).until = 60_000
+    Counted(Comparison, "update", monkeypatch).until = 60_000
     with pytest.raises(StoppedError):
         evaluation.run(tmp_path)
     (journal,) = (tmp_path / "clip").glob("figures*.journal")

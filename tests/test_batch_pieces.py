@@ -65,11 +65,11 @@ def test_a_piece_that_is_there_is_not_restored_again(recording: Path, tmp_path: 
     network = how.model.members[0].backend
     assert isinstance(network, Identity)
     restore_piece(how, whole, 1, resume=True)
-    network.heard.clear()
+    network.inputs.clear()
     restore_piece(how, whole, 1, resume=True)
-    assert not network.heard
+    assert not network.inputs
     restore_piece(how, whole, 1, resume=False)
-    assert network.heard
+    assert network.inputs
 
 
 def test_a_recording_that_is_short_or_measured_as_a_whole_is_not_cut(recording: Path, tmp_path: Path) -> None:

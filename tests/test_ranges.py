@@ -119,7 +119,7 @@ def test_a_range_costs_its_own_length_and_not_what_lies_before() -> None:
     options: dict[str, Any] = {"sample_rate": 1000, "model": model, "range": part}
     out = stream_restore.restore(sound, progress=lambda frames, total: done.append(frames), **options)
     assert out.shape == (2, 500)
-    assert len(network.heard) < 15
+    assert len(network.inputs) < 15
     assert done[-1] < 1500
 
 
@@ -146,12 +146,12 @@ def test_what_forgets_nothing_runs_from_the_start_and_the_network_does_not() -> 
     whole = np.concatenate([chain.process(sound), chain.flush()], axis=1)
     network = model.members[0].backend
     assert isinstance(network, Identity)
-    network.heard.clear()
+    network.inputs.clear()
     begun = chain.start_at(19_000)
     assert begun.input == 0
     late = np.concatenate([chain.advance(begun.state, sound), chain.drain(begun.state)], axis=1)
     assert (late[:, 19_000 - begun.output :] == whole[:, 19_000:]).all()
-    assert len(network.heard) < 20
+    assert len(network.inputs) < 20
 
 
 def test_all_that_restores_has_a_bound_of_what_it_looks_back_at() -> None:

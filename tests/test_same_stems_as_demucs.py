@@ -176,8 +176,8 @@ def test_the_last_window_moves_back_over_real_sound() -> None:
     assert np.abs(stems_of(model, signal) - signal).max() <= 1e-6
     network: Any = model.members[0].backend
     starts = [0, 75, 150, 160]
-    assert len(network.heard) == len(starts)
-    for heard, start in zip(network.heard, starts, strict=True):
+    assert len(network.inputs) == len(starts)
+    for heard, start in zip(network.inputs, starts, strict=True):
         assert (heard == signal[:, start : start + 100]).all()
 
 
@@ -188,7 +188,7 @@ def test_a_short_recording_goes_on_as_its_mirror_image(frames: int) -> None:
     network: Any = model.members[0].backend
     before = (100 - frames) // 2
     wanted = np.pad(signal, ((0, 0), (before, 100 - frames - before)), mode="symmetric")
-    assert (network.heard[0] == wanted).all()
+    assert (network.inputs[0] == wanted).all()
 
 
 def test_context_hides_the_edges_of_a_network() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from folders import files
 from identity import identity
-from stopped_evaluations import Evaluation, heard
+from stopped_evaluations import Evaluation, segments_in
 from stopping import StoppedError
 
 from stream_restore.audio.outputs.lock import Lock
@@ -79,7 +79,7 @@ def test_the_log_of_a_run_that_was_killed_at_its_end_is_deleted(evaluation: Eval
     model = identity()
     evaluation.run(tmp_path, model, resume=True)
     assert files(tmp_path) == evaluation.files
-    assert heard(model) == 0
+    assert segments_in(model) == 0
 
 
 @pytest.mark.parametrize("deleted", [0, 1, 3])

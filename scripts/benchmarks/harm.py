@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 import soxr
 from free_music import free_music
-from passes import SAMPLE_RATE, whole
+from passes import SAMPLE_RATE, apply
 
 from stream_restore.models import Model, load
 from stream_restore.restoration import Restoration
@@ -66,7 +66,7 @@ def measure(options: argparse.Namespace, folder: Path) -> str:
 def _rows(excerpt: Excerpt, chosen: Sequence[str], model: Model) -> Iterator[Row]:
     for words in chosen:
         stage = Restoration(repairs=tuple(words.split(","))).stage(Spec(SAMPLE_RATE, len(excerpt.sound)), model)
-        back = whole(stage, excerpt.sound)
+        back = apply(stage, excerpt.sound)
         exact = bool((back == excerpt.sound).all())
         yield Row(words, excerpt.package, excerpt.name, np.inf if exact else si_sdr_db(back, excerpt.sound), exact)
     print(f"{excerpt.package} {excerpt.name}", file=sys.stderr, flush=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from passes import SAMPLE_RATE, degrade, whole, with_phase_of
+from passes import SAMPLE_RATE, apply, degrade, with_phase_of
 
 from stream_restore.degradation import Degradation
 from stream_restore.degradation.filters import butterworth
@@ -102,7 +102,7 @@ class Bench:
     def restore(self, sound: Audio, what: str) -> Audio:
         """As the command does with its defaults."""
         print(f"{self.name}: {what}", file=sys.stderr, flush=True)
-        return whole(Restoration().stage(Spec(SAMPLE_RATE, len(sound)), self.model), sound)
+        return apply(Restoration().stage(Spec(SAMPLE_RATE, len(sound)), self.model), sound)
 
 
 def measure(options: argparse.Namespace, folder: Path) -> str:

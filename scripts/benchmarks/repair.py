@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from passes import SAMPLE_RATE, whole
+from passes import SAMPLE_RATE, apply
 
 from stream_restore.models import Model, load
 from stream_restore.restoration import Restoration
@@ -103,7 +103,7 @@ def _rows(subject: Subject, excerpt: Excerpt, model: Model) -> Iterator[Row]:
 def _methods(subject: Subject, channels: int, model: Model) -> dict[str, Callable[[Audio], Audio]]:
     def ours(repair: str) -> Callable[[Audio], Audio]:
         stage = Restoration(repairs=(repair,)).stage(Spec(SAMPLE_RATE, channels), model)
-        return lambda sound: whole(stage, sound)
+        return lambda sound: apply(stage, sound)
 
     def foreign(graph: str) -> Callable[[Audio], Audio]:
         return lambda sound: filtered(sound, graph)

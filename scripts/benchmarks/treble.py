@@ -19,7 +19,7 @@ import numpy as np
 import scipy.fft
 import soxr
 from numpy.typing import NDArray
-from passes import SAMPLE_RATE, whole
+from passes import SAMPLE_RATE, apply
 from training.corpus import gather, recordings
 
 from stream_restore.degradation.filters import ZeroPhaseLowPass
@@ -58,7 +58,7 @@ class Damage:
 
 
 def _low_pass(sound: Audio, hertz: float, order: int) -> Audio:
-    return whole(ZeroPhaseLowPass(Spec(SAMPLE_RATE, len(sound)), hertz, order), sound)
+    return apply(ZeroPhaseLowPass(Spec(SAMPLE_RATE, len(sound)), hertz, order), sound)
 
 
 def _at_rate(sound: Audio, rate: int) -> Audio:
@@ -108,7 +108,7 @@ def _clips(options: argparse.Namespace) -> Iterator[tuple[str, Audio]]:
         found.append((f"{piece.package}: {piece.name}", piece.excerpt((piece.sound.shape[1] - frames) // 2, frames)))
     for name, sound in found:
         stage = Treble(Spec(SAMPLE_RATE, len(sound)))
-        whole(stage, sound)
+        apply(stage, sound)
         if stage.report()["seconds"]:
             print(f"left out, it is cut off itself: {name}", file=sys.stderr, flush=True)
         else:
@@ -118,11 +118,11 @@ def _clips(options: argparse.Namespace) -> Iterator[tuple[str, Audio]]:
 def _rows(damage: str, name: str, clean: Audio) -> Iterator[Row]:
     hertz, heard = DAMAGES[damage].hertz, DAMAGES[damage].apply(clean)
     spec = Spec(SAMPLE_RATE, len(clean))
-    ours = whole(Restoration(repairs=("treble",)).stage(spec, None), heard)
+    ours = apply(Restoration(repairs=("treble",)).stage(spec, None), heard)
     for method, sound in {
         "nothing": heard,
         "fold": heard + _folded(heard, hertz),
-        "line, made": whole(Treble(spec), heard),
+        "line, made": apply(Treble(spec), heard),
         "ours": ours,
     }.items():
         error = band_error(levels(clean, hertz), levels(sound, hertz))

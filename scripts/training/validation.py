@@ -8,7 +8,7 @@ import torch
 from benchmarks.denoisers import oracle
 from benchmarks.figures import si_sdr_db
 from numpy.typing import NDArray
-from passes import SAMPLE_RATE, whole
+from passes import SAMPLE_RATE, apply
 
 from stream_restore.models.model import GainNetwork
 from stream_restore.restoration.denoise import NoiseEstimate
@@ -75,9 +75,9 @@ def _figures(stage: NoiseEstimate, piece: Piece) -> list[float]:
         return si_sdr_db(sound[:, judged], clean[:, judged])
 
     power = np.sqrt(np.mean(clean**2, dtype=np.float64))
-    found, ideal = [level(clean - whole(stage, clean))], []
+    found, ideal = [level(clean - apply(stage, clean))], []
     for snr in SNRS:
         noisy = clean + steady_noise(rng, frames) * np.float32(power * 10 ** (-snr / 20))
-        found.append(level(noisy - whole(stage, noisy)) - level(noisy))
+        found.append(level(noisy - apply(stage, noisy)) - level(noisy))
         ideal.append(level(oracle(clean, noisy)) - level(noisy))
     return [*found, *ideal]

@@ -21,8 +21,8 @@ FADED_DB = 1.76
 class _NowAndThen(Dehum):
     """Looks at every eighth hop only."""
 
-    def _estimate(self, state: DehumState) -> HumEstimate | None:
-        return super()._estimate(state) if state.hop % EVERY == EVERY // 2 else None
+    def estimate(self, state: DehumState) -> HumEstimate | None:
+        return super().estimate(state) if state.hop % EVERY == EVERY // 2 else None
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ class Dehum(Repair[DehumState]):
 
     def _hum(self, state: DehumState) -> Real:
         """The hum of the next hop: the estimate before fades into that of now. Shape (channels, hop)."""
-        estimate = self._estimate(state)
+        estimate = self.estimate(state)
         if estimate is None:
             now = np.zeros((self.input.channels, 2 * self._hop))
         else:
@@ -175,7 +175,7 @@ class Dehum(Repair[DehumState]):
         state.tail = (1 - np.arange(self._hop) / self._hop) * now[:, self._hop :]
         return hum
 
-    def _estimate(self, state: DehumState) -> HumEstimate | None:
+    def estimate(self, state: DehumState) -> HumEstimate | None:
         """What is sure of the hum in the next two hops; None where nothing is."""
         valid = self._valid(state)
         index, path = self._path(state)
