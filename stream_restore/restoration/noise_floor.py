@@ -45,6 +45,8 @@ QUANTILES = (0.02, 0.1, 0.3, 0.6)
 """Of the moments of a minute; the first is the quietest part, in which the floor shows."""
 NEIGHBOURS = 81
 PERCENTILE = 15
+EMPTY = 1e-3
+"""Above a cut-off even the mean is so much weaker than the quietest moments below, but for images and whistles."""
 SILENCE = 1e-9
 """Mean power of a column's bins below which it is digital silence, which says nothing about noise."""
 LEAST = 1e-12
@@ -119,15 +121,28 @@ def find_floor(moments: NDArray[np.float32], whole: int) -> Floor | None:
     Args:
         whole: number of moments that a whole minute has.
     """
-    from scipy.ndimage import percentile_filter
-
     moments = moments[~np.isnan(moments[:, 0])]
     if not len(moments):
         return None
     ranks = [int(quantile * len(moments)) for quantile in QUANTILES]
     quantiles = np.maximum(np.partition(moments, sorted(set(ranks)), axis=0)[ranks], LEAST)
-    power = percentile_filter(quantiles[0], PERCENTILE, NEIGHBOURS, mode="nearest")
-    return Floor(power, np.maximum(moments.mean(axis=0), LEAST), quantiles, min(1.0, len(moments) / whole))
+    mean = np.maximum(moments.mean(axis=0), LEAST)
+    return Floor(_smoothed(quantiles[0], mean), mean, quantiles, min(1.0, len(moments) / whole))
+
+
+def _smoothed(quietest: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What most neighbours of each band fall to; just below a steep cut-off, those on its lower side."""
+    from scipy.ndimage import maximum_filter1d, percentile_filter
+
+    around = percentile_filter(quietest, PERCENTILE, NEIGHBOURS, mode="nearest")
+    below = percentile_filter(quietest, PERCENTILE, NEIGHBOURS, mode="nearest", origin=NEIGHBOURS // 2)
+    above = percentile_filter(mean, 100 - PERCENTILE, NEIGHBOURS, mode="nearest", origin=-(NEIGHBOURS // 2))
+    loudest = maximum_filter1d(below, NEIGHBOURS, mode="nearest", origin=NEIGHBOURS // 2)
+    empty = np.flatnonzero(above < EMPTY * loudest)
+    if len(empty):
+        edge = slice(max(0, empty[0] - 2 * NEIGHBOURS), empty[0])
+        around[edge] = np.maximum(around[edge], below[edge])
+    return np.asarray(around, np.float32)
 
 
 def features(powers: NDArray[np.float32], floor: Floor) -> NDArray[np.float32]:
