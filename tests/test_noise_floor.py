@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.signal import stft
+from scipy.ndimage import percentile_filter
+from scipy.signal import butter, sosfilt, stft
 
 from stream_restore.restoration.denoise import NoiseEstimate
 from stream_restore.restoration.noise_floor import (
@@ -76,6 +77,25 @@ def test_the_floor_follows_the_level_of_the_noise_and_not_of_the_music(level_db:
     expected = 3 / 8 * SIZE * 10 ** (level_db / 10)
     assert 10 * np.log10(np.median(alone.power) / expected) == pytest.approx(-5, abs=1)
     assert np.abs(10 * np.log10(under.power / alone.power)).max() < 2
+
+
+def low_passed(sound: NDArray[np.float32], hertz: float) -> NDArray[np.float32]:
+    return np.asarray(sosfilt(butter(24, hertz, fs=RATE, output="sos"), sound), np.float32)
+
+
+@pytest.mark.parametrize("hertz", [4000, 8000, 15000])
+def test_noise_is_found_up_to_a_steep_cut_off(hertz: float) -> None:
+    white = noise(30, -50)
+    cut = per_bin(floor_of(low_passed(white, hertz)).power)
+    passed = slice(20, round(0.97 * hertz * SIZE / RATE))
+    assert np.abs(10 * np.log10(cut / per_bin(floor_of(white).power)))[passed].max() < 2
+
+
+def test_music_below_a_cut_off_is_not_taken_for_noise() -> None:
+    """Its level changes, so its quiet moments next to the cut-off remain what most neighbours fall to."""
+    swelling = noise(30, -30) * np.square(np.sin(np.arange(30 * RATE) / RATE)).astype(np.float32)
+    floor = floor_of(low_passed(swelling, 8000))
+    assert (floor.power == percentile_filter(floor.quantiles[0], 15, 81, mode="nearest")).all()
 
 
 def test_a_floor_says_how_much_of_a_minute_it_was_found_in() -> None:
