@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from identity import identity
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 import stream_restore
 from stream_restore.degradation import AddNoise, Degradation, Quantise
@@ -24,7 +25,7 @@ from stream_restore.models.torch_backend import from_torch
 from stream_restore.models.treble import treble_levels
 from stream_restore.passes.peak import PeakMeter
 from stream_restore.restoration import Restoration
-from stream_restore.restoration.denoise import NoiseEstimate
+from stream_restore.restoration.denoise import CONTEXT, NoiseEstimate
 from stream_restore.restoration.repairs import Declick, Declip, Dehum, Treble
 from stream_restore.restoration.repairs.treble.treble import TrebleState
 from stream_restore.restoration.separate import Separate
@@ -35,10 +36,11 @@ MONO, STEREO = Spec(32000, 1), Spec(44100, 2)
 
 
 class QuietGains:
-    """A network of gains by the level above the floor alone."""
+    """A network of gains by the level above the floor, around each column as far as networks see."""
 
     def gains(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(1 / (1 + np.exp(-4 * (features[0] - 0.8))), np.float32)
+        level = uniform_filter1d(features[0], 2 * CONTEXT + 1, mode="nearest")
+        return np.asarray(1 / (1 + np.exp(-4 * (level - 0.8))), np.float32)
 
 
 class Clipped(Declip):

@@ -42,6 +42,10 @@ OVERLAP = SIZE // HOP - 1
 """Columns before a cell that reach into it."""
 REACH = 5
 """Cells on both sides of a cell that its floor is found in: 65 s in all."""
+BEHIND = (CONTEXT - 1) * HOP + SIZE
+"""Frames behind a cell that the network also sees."""
+FADE = 8 * HOP
+"""Frames in which what is mirrored fades out, behind the first SIZE."""
 INPUT_COLUMNS = CELL_COLUMNS + OVERLAP + 2 * CONTEXT
 """What the network is given for a cell."""
 UNTOUCHED = 0.02
@@ -50,8 +54,8 @@ SILENT, AT_FLOOR = -2.0, 0.3
 """Decades above the floor: what lies between would be noise."""
 BELIEVED = (0.2, 0.4)
 """Of what lies there, how much the network must take to be believed at all, and to be believed."""
-DOUBT, KNOWN = 0.25, 0.2
-"""By how much it must take more where there is next to nothing to look at, and the part of a minute that is enough."""
+DOUBT, KNOWN = 0.1, 0.25
+"""By how much more it must take where there is half of what is enough to look at, and the part of a minute that is."""
 BELIEVED_BANDS = 129
 REBUILT = 1.5
 """What squared Hann windows at a quarter of their length sum up to."""
@@ -92,12 +96,13 @@ class NoiseEstimate(Stage[_State]):
         profile: NoiseProfile | None = None,
         ahead: int | None = None,
     ) -> None:
-        self._network, self._reach, self._columns, self._profile = network, reach, cell_columns, profile
+        self._network, self._reach, self._profile = network, reach, profile
         if profile:
             profile.refuse_other(input.channels)
         self._cell, self._moments = cell_columns * HOP, cell_columns // COLUMNS
         self._ahead = reach if ahead is None else ahead
-        super().__init__(input, input, latency=(self._ahead + 1) * self._cell + SIZE)
+        latency = max((self._ahead + 1) * self._cell + SIZE, self._cell + BEHIND)
+        super().__init__(input, input, latency)
 
     def initial_state(self) -> _State:
         channels = self.input.channels
@@ -118,7 +123,7 @@ class NoiseEstimate(Stage[_State]):
         state.past.append(block)
         while (state.analysed + 1) * self._cell + SIZE - HOP <= state.past.stop:
             self._analyse(state, self._moments)
-        return self._cells(state, state.analysed - self._ahead)
+        return self._cells(state, min(state.analysed - self._ahead, (state.past.stop - BEHIND) // self._cell))
 
     def drain(self, state: _State) -> Audio:
         frames = state.past.stop
@@ -146,9 +151,11 @@ class NoiseEstimate(Stage[_State]):
         first = (state.cell - self._reach) * self._moments
         last = min(state.cell + self._ahead + 1, state.analysed) * self._moments
         start = state.cell * self._cell - (OVERLAP + CONTEXT) * HOP
-        frames = state.past.read(start, start + ((self._columns + OVERLAP + 2 * CONTEXT) - 1) * HOP + SIZE)
+        frames = _mirrored(state.past, start, (state.cell + 1) * self._cell + BEHIND)
+        begins = start + HOP * np.arange(CONTEXT + OVERLAP + self._moments * COLUMNS + CONTEXT)
+        inside = (begins >= 0) & (begins + SIZE <= state.past.stop)
         out = [
-            self._noise(frames[channel], self._floor(channel, moments.read(max(0, first), last).T))
+            self._noise(frames[channel], self._floor(channel, moments.read(max(0, first), last).T), inside)
             for channel, moments in enumerate(state.moments)
         ]
         state.cell += 1
@@ -161,8 +168,10 @@ class NoiseEstimate(Stage[_State]):
         found = find_floor(moments, (2 * self._reach + 1) * self._moments)
         return self._profile.floor(channel, found) if self._profile else found
 
-    def _noise(self, frames: NDArray[np.float32], floor: Floor | None) -> NDArray[np.float32]:
-        """The noise in a cell of one channel, shape (frames of a cell,)."""
+    def _noise(
+        self, frames: NDArray[np.float32], floor: Floor | None, inside: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """The noise in a cell of one channel, shape (frames of a cell,); `inside`: columns within the recording."""
         if floor is None:
             return np.zeros(self._cell, np.float32)
         columns = spectra(frames[None])[0]
@@ -170,8 +179,23 @@ class NoiseEstimate(Stage[_State]):
         gains = self._network.gains(seen)
         taken = np.maximum(1 - gains - UNTOUCHED, 0) / (1 - UNTOUCHED)
         if not self._profile:
-            taken *= _belief(gains, seen[0], floor.share)[:, None]
+            taken *= _belief(gains[:, inside], seen[0][:, inside], floor.share)[:, None]
         return _overlap_add(columns[CONTEXT:-CONTEXT] * per_bin(taken.T[CONTEXT:-CONTEXT]))
+
+
+def _mirrored(past: Window, start: int, stop: int) -> NDArray[np.float32]:
+    """Frames [start, stop), mirrored and faded out where they lie outside of the recording.
+
+    A column that begins or ends abruptly has power in all bands, as sound has and noise has not.
+    """
+    before, behind = max(0, -start), max(0, stop - past.stop)
+    inner = past.read(max(0, start), min(stop, past.stop))
+    frames = np.pad(inner, ((0, 0), (before, behind)), mode="symmetric")
+    distance = np.maximum(
+        np.arange(before, before - frames.shape[1], -1), np.arange(frames.shape[1]) - before - inner.shape[1] + 1
+    )
+    fade = np.cos(np.pi / 2 * np.clip((distance - SIZE) / FADE, 0, 1)) ** 2
+    return np.asarray(frames * fade, np.float32)
 
 
 def _belief(gains: NDArray[np.float32], over: NDArray[np.float32], share: float) -> NDArray[np.float32]:
@@ -191,7 +215,7 @@ def _belief(gains: NDArray[np.float32], over: NDArray[np.float32], share: float)
     taken = uniform_filter1d(((1 - gains) * low).sum(axis=1), BELIEVED_BANDS, mode="nearest")
     there = uniform_filter1d(low.sum(axis=1, dtype=np.float32), BELIEVED_BANDS, mode="nearest")
     least, enough = BELIEVED
-    doubt = DOUBT * max(0.0, 1 - share / KNOWN)
+    doubt = DOUBT * max(0.0, KNOWN / share - 1)
     return np.asarray(np.clip((taken / np.maximum(there, 1) - doubt - least) / (enough - least), 0, 1), np.float32)
 
 
