@@ -21,7 +21,7 @@ from stream_restore.spec import Spec
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
-    sound = np.random.default_rng(7).normal(0, 0.1, (44100, 2)).astype(np.float32)
+    sound = np.random.default_rng(7).normal(0, 0.1, (6 * 44100, 2)).astype(np.float32)
     soundfile.write(tmp_path / "in.wav", sound, 44100, "FLOAT")
     return tmp_path / "in.wav"
 
