@@ -122,8 +122,9 @@ class Branch(nn.Module):
         self.eps, self.step, self.taps = norm.eps, first.dilation[0], first.kernel_size[0]
         self.few = nn.Conv1d(first.in_channels, self.taps * first.out_channels, 1, dtype=first.weight.dtype)
         self.few.weight.copy_(first.weight.permute(2, 0, 1).reshape(self.few.weight.shape))
-        self.few.bias.zero_()  # type: ignore[union-attr]
-        self.few.bias.reshape(self.taps, -1)[self.taps // 2] = first.bias  # type: ignore[union-attr]
+        bias = torch.zeros(self.taps, first.out_channels, dtype=first.bias.dtype)
+        bias[self.taps // 2] = first.bias
+        self.few.bias = nn.Parameter(bias.flatten())
         weight, bias = last.weight[..., 0], last.bias[:, None]
         self.register_buffer("products", weight.T @ weight)
         self.register_buffer("means", torch.cat([weight, bias], 1).mean(0, keepdim=True))
@@ -132,7 +133,7 @@ class Branch(nn.Module):
         wide = nn.Conv1d(weight.shape[1] + 2, len(weight), 1, dtype=weight.dtype)
         columns = torch.cat([weight, bias, torch.ones_like(bias)], 1)
         wide.weight.copy_(((scales * norm.weight)[:, None] * columns)[..., None])
-        wide.bias.copy_(scales * norm.bias)  # type: ignore[union-attr]
+        wide.bias = nn.Parameter(scales * norm.bias)
         self.gated = Gated(wide)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

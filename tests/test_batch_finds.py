@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
@@ -25,8 +26,8 @@ def tapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(name).touch()
 
 
-def places(*words: str, **options: object) -> set[str]:
-    return {each.place.as_posix() for each in find_recordings(words, Path("out"), **options)}  # type: ignore[arg-type]
+def places(*words: str, **options: Any) -> set[str]:
+    return {each.place.as_posix() for each in find_recordings(words, Path("out"), **options)}
 
 
 def test_folders_files_and_patterns_keep_what_lies_below_them() -> None:

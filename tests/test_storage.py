@@ -223,6 +223,11 @@ def test_a_web_server_takes_no_recordings(server: Web) -> None:
         api.degrade(server.folder / "in.wav", f"{server.url}/out.wav", degradation=PLAIN)
 
 
+def test_a_folder_of_a_bucket_is_no_output(files: Path) -> None:
+    with pytest.raises(ConfigError, match="give the name of an object"):
+        api.degrade(files / "in.wav", "s3://tapes/", degradation=PLAIN)
+
+
 def test_the_command_line_takes_urls_and_writes_here_by_default(server: Web, tmp_path: Path) -> None:
     command = [*COMMAND, "degrade", f"{server.url}/in.wav?signature=1", *NOTHING]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
@@ -235,3 +240,5 @@ def test_an_upload_elsewhere_is_moved_when_it_is_complete(files: Path, monkeypat
     api.degrade(files / "in.wav", "memory://tapes/out.wav", degradation=PLAIN)
     assert (sound("memory://tapes/out.wav") == sound(files / "in.wav")).all()
     assert not Remote("memory://tapes/out.wav.part").exists()
+    api.degrade(files / "in.wav", "memory://tapes/out.wav", degradation=PLAIN, stored=Output(force=True))
+    assert (sound("memory://tapes/out.wav") == sound(files / "in.wav")).all()

@@ -25,8 +25,8 @@ corpus, export, fit, music, network, noise, scenes = (
         *("training.network", "training.noise", "training.scenes"),
     )
 )
-treble, treble_export, treble_network, treble_scenes = (
-    import_module(f"training.{name}") for name in ("treble", "treble_export", "treble_network", "treble_scenes")
+treble, treble_network, treble_scenes = (
+    import_module(f"training.{name}") for name in ("treble", "treble_network", "treble_scenes")
 )
 
 
@@ -90,7 +90,7 @@ def test_training_goes_on_where_it_was_saved(pieces: list[Any], tmp_path: Path) 
 def test_the_file_says_what_the_network_says(tmp_path: Path) -> None:
     torch.manual_seed(1)
     made = network.Gains()
-    export.export(made, tmp_path / "made.onnx")
+    export.export(made, export.COMPACT, tmp_path / "made.onnx")
     model = load(str(tmp_path / "made.onnx"))
     features = np.random.default_rng(0).normal(0, 1, (FEATURES, BANDS, INPUT_COLUMNS)).astype(np.float32)
     with torch.no_grad():
@@ -137,7 +137,7 @@ def test_levels_that_training_hears_are_those_that_the_repair_hears(pieces: list
 def test_the_file_of_treble_says_what_its_network_says(tmp_path: Path) -> None:
     torch.manual_seed(2)
     made = treble_network.Continuation()
-    assert treble_export.export(made, tmp_path / "made.onnx").parity < 1e-5
+    assert export.export(made, export.TREBLE, tmp_path / "made.onnx").parity < 1e-5
     assert read_manifest(tmp_path / "made.onnx").name == "treble"
 
 

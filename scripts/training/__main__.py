@@ -17,7 +17,7 @@ from stream_restore.models.onnx_gains import OnnxGains
 from stream_restore.models.onnx_session import Session
 
 from .corpus import gather, recordings
-from .export import export
+from .export import COMPACT, export
 from .fit import Plan, Trainer
 from .scenes import Scenes
 from .validation import validate
@@ -41,7 +41,7 @@ def main() -> None:
     trainer.run(_Progress(trainer))
     trainer.save()
     print(validate(trainer.averaged, corpus.validation), flush=True)
-    manifest = export(trainer.averaged, options.output)
+    manifest = export(trainer.averaged, COMPACT, options.output)
     print(f"wrote {options.output}, {options.output.stat().st_size / 1e3:.0f} kB, parity {manifest.parity:.1e}")
 
 

@@ -1,7 +1,7 @@
-"""A trained network as one .onnx file with its manifest."""
+"""Trained networks as .onnx files with their manifests."""
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,30 +16,62 @@ from stream_restore.models.onnx_gains import OnnxGains
 from stream_restore.models.onnx_session import Session
 from stream_restore.restoration.denoise import CELL_COLUMNS, INPUT_COLUMNS
 from stream_restore.restoration.noise_floor import BANDS, FEATURES, HOP, SIZE
+from stream_restore.restoration.repairs.treble import levels
 
-from .network import Gains
+__all__ = ["COMPACT", "TREBLE", "Form", "export", "write"]
 
-__all__ = ["export", "write"]
 
-MANIFEST = Manifest(
-    name="compact",
-    architecture=GAINS,
-    sample_rate=SAMPLE_RATE,
-    channels=1,
-    stems=("artifacts",),
-    segment_frames=CELL_COLUMNS * HOP,
-    input_frames=(INPUT_COLUMNS - 1) * HOP + SIZE,
-    stft=Stft(SIZE, HOP),
-    licence="MIT",
-    dry=1.0,
-    gains=(-1.0,),
+@dataclass(frozen=True)
+class Form:
+    """What a network is exported as: its manifest, the shape of what it sees of a cell, and what it gives."""
+
+    manifest: Manifest
+    seen: tuple[int, ...]
+    gives: str
+
+
+_COLUMN = levels.column_size(SAMPLE_RATE)
+_FRAMES = (levels.COLUMNS - 1) * _COLUMN // 4 + _COLUMN
+COMPACT = Form(
+    Manifest(
+        name="compact",
+        architecture=GAINS,
+        sample_rate=SAMPLE_RATE,
+        channels=1,
+        stems=("artifacts",),
+        segment_frames=CELL_COLUMNS * HOP,
+        input_frames=(INPUT_COLUMNS - 1) * HOP + SIZE,
+        stft=Stft(SIZE, HOP),
+        licence="MIT",
+        dry=1.0,
+        gains=(-1.0,),
+    ),
+    (FEATURES, BANDS, INPUT_COLUMNS),
+    "gains",
+)
+TREBLE = Form(
+    Manifest(
+        name="treble",
+        architecture="Continuation",
+        sample_rate=SAMPLE_RATE,
+        channels=1,
+        stems=("treble",),
+        segment_frames=_FRAMES,
+        input_frames=_FRAMES,
+        stft=Stft(_COLUMN, _COLUMN // 4),
+        licence="MIT",
+        dry=1.0,
+        gains=(1.0,),
+    ),
+    (levels.FEATURES, levels.BANDS, levels.COLUMNS),
+    "levels",
 )
 
 
-def export(network: Gains, path: Path) -> Manifest:
+def export(network: torch.nn.Module, form: Form, path: Path) -> Manifest:
     """Write the network; the manifest says how far ONNX Runtime is from PyTorch."""
     network = network.eval()
-    example = torch.randn(1, FEATURES, BANDS, INPUT_COLUMNS, generator=torch.Generator().manual_seed(0))
+    example = torch.randn(1, *form.seen, generator=torch.Generator().manual_seed(0))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -49,16 +81,16 @@ def export(network: Gains, path: Path) -> Manifest:
             dynamo=False,
             opset_version=17,
             input_names=["features"],
-            output_names=["gains"],
+            output_names=[form.gives],
         )
     proto = onnx.load(path)
     for node in proto.graph.node:
         node.ClearField("doc_string")
-    write(proto, MANIFEST, path)
+    write(proto, form.manifest, path)
     with torch.no_grad():
         expected = network(example)[0].numpy()
     found = OnnxGains(path, Session(path, "CPUExecutionProvider")).gains(example[0].numpy())
-    manifest = replace(MANIFEST, parity=float(np.abs(found - expected).max()))
+    manifest = replace(form.manifest, parity=float(np.abs(found - expected).max()))
     write(proto, manifest, path)
     return manifest
 

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from stream_restore.restoration.noise_floor import BANDS, per_bin
 
+from .checkpoint import Stateful, follow, load_checkpoint, save_checkpoint
 from .network import Gains
 from .scenes import Crop, Scenes
 
@@ -87,7 +88,7 @@ class Trainer:
     plan: Plan
     scenes: Callable[[int], Scenes]
     checkpoint: Path
-    step: int = 0
+    step: int = field(default=0, init=False)
     network: Gains = field(init=False)
     averaged: Gains = field(init=False)
 
@@ -96,8 +97,7 @@ class Trainer:
         self.network = Gains()
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self._optimisers = muon(self.network)
-        if self.checkpoint.exists():
-            self._load(torch.load(self.checkpoint, weights_only=True))
+        self.step = load_checkpoint(self.checkpoint, self._parts())
 
     def run(self, report: Callable[[int, float], None]) -> None:
         """Train the steps that are left; `report` is told each step's number and mean error in dB."""
@@ -113,35 +113,17 @@ class Trainer:
             for group in optimiser.param_groups:
                 group["lr"] = group.get("share", 1.0) * self.plan.rate_at(self.step)
             optimiser.step()
-        self._average()
+        follow(self.averaged, self.network, self.step, self.plan.average)
         self.step += 1
         return float(error.detach())
 
-    def _average(self) -> None:
-        """Exponential average whose memory grows with the steps taken, up to `average`."""
-        decay = min(self.plan.average, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for kept, new in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
-                kept.lerp_(new, 1 - decay)
-
     def save(self) -> None:
-        """Write the checkpoint; a process that is killed meanwhile leaves the one before."""
-        part = self.checkpoint.with_suffix(".part")
-        state = {
-            "step": self.step,
-            "network": self.network.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimisers": [each.state_dict() for each in self._optimisers],
-        }
-        torch.save(state, part)
-        part.replace(self.checkpoint)
+        """Write the checkpoint."""
+        save_checkpoint(self.checkpoint, self.step, self._parts())
 
-    def _load(self, state: dict[str, Any]) -> None:
-        self.step = state["step"]
-        self.network.load_state_dict(state["network"])
-        self.averaged.load_state_dict(state["averaged"])
-        for optimiser, kept in zip(self._optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(kept)
+    def _parts(self) -> dict[str, Stateful]:
+        optimisers = {f"optimiser {number}": each for number, each in enumerate(self._optimisers)}
+        return {"network": self.network, "averaged": self.averaged, **optimisers}
 
 
 class _Batches(IterableDataset[list[Crop]]):

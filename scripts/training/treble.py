@@ -9,14 +9,14 @@ import copy
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from .checkpoint import Stateful, follow, load_checkpoint, save_checkpoint
 from .corpus import gather, recordings
-from .treble_export import export
+from .export import TREBLE, export
 from .treble_network import Continuation
 from .treble_scenes import Batch, TrebleScenes, band_levels
 
@@ -51,17 +51,16 @@ class Trainer:
 
     Args:
         steps: batches in all; the learning rate falls to nothing until then.
-        checkpoint: file that is written by `save`, and read when there is one.
+        path: of the checkpoint, which is written by `save`, and read when there is one.
     """
 
-    def __init__(self, steps: int, checkpoint: Path, seed: int = 0) -> None:
+    def __init__(self, steps: int, path: Path, seed: int = 0) -> None:
         torch.manual_seed(seed)
-        self.steps, self.step, self._checkpoint, self._seed = steps, 0, checkpoint, seed
+        self.steps, self._path = steps, path
         self.network = Continuation()
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self._optimiser = torch.optim.AdamW(self.network.parameters(), lr=RATE, weight_decay=1e-2)
-        if checkpoint.exists():
-            self._load(torch.load(checkpoint, weights_only=True))
+        self.step = load_checkpoint(path, self._parts())
 
     def learn(self, batch: Batch) -> float:
         """One step; returns the error in dB."""
@@ -72,26 +71,15 @@ class Trainer:
         torch.autograd.backward(error)
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self._optimiser.step()
-        decay = min(AVERAGE, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for kept, new in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
-                kept.lerp_(new, 1 - decay)
+        follow(self.averaged, self.network, self.step, AVERAGE)
         self.step += 1
         return float(error.detach())
 
     def save(self) -> None:
-        """Write the checkpoint; a process that is killed meanwhile leaves the one before."""
-        part = self._checkpoint.with_suffix(".part")
-        states = {name: each.state_dict() for name, each in self._parts().items()}
-        torch.save({"step": self.step} | states, part)
-        part.replace(self._checkpoint)
+        """Write the checkpoint."""
+        save_checkpoint(self._path, self.step, self._parts())
 
-    def _load(self, state: dict[str, Any]) -> None:
-        self.step = state["step"]
-        for name, each in self._parts().items():
-            each.load_state_dict(state[name])
-
-    def _parts(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, Stateful]:
         return {"network": self.network, "averaged": self.averaged, "optimiser": self._optimiser}
 
 
@@ -126,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"step {trainer.step}: {told}", flush=True)
             saved, errors = time.monotonic(), []
     trainer.save()
-    manifest = export(trainer.averaged, options.output)
+    manifest = export(trainer.averaged, TREBLE, options.output)
     print(f"wrote {options.output}, {options.output.stat().st_size / 1e3:.0f} kB, parity {manifest.parity:.1e}")
 
 

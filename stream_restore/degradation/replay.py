@@ -16,7 +16,7 @@ Recorded: TypeAlias = Callable[[int, int], Audio]
 
 @dataclass
 class _ReplayState:
-    heard: int = 0
+    taken: int = 0
     given: int = 0
 
 
@@ -36,11 +36,11 @@ class Replay(Stage[_ReplayState]):
         return _ReplayState()
 
     def advance(self, state: _ReplayState, block: Audio) -> Audio:
-        state.heard += block.shape[1]
-        return self._give(state, floor(state.heard * self.ratio))
+        state.taken += block.shape[1]
+        return self._give(state, floor(state.taken * self.ratio))
 
     def drain(self, state: _ReplayState) -> Audio:
-        return self._give(state, self.output_frames(state.heard))
+        return self._give(state, self.output_frames(state.taken))
 
     def output_frames(self, frames: int) -> int:
         return self._stage.output_frames(frames)

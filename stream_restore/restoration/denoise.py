@@ -191,9 +191,7 @@ def _mirrored(past: Window, start: int, stop: int) -> NDArray[np.float32]:
     before, behind = max(0, -start), max(0, stop - past.stop)
     inner = past.read(max(0, start), min(stop, past.stop))
     frames = np.pad(inner, ((0, 0), (before, behind)), mode="symmetric")
-    distance = np.maximum(
-        np.arange(before, before - frames.shape[1], -1), np.arange(frames.shape[1]) - before - inner.shape[1] + 1
-    )
+    distance = np.concatenate([np.arange(before, 0, -1), np.zeros(inner.shape[1]), np.arange(1, behind + 1)])
     fade = np.cos(np.pi / 2 * np.clip((distance - SIZE) / FADE, 0, 1)) ** 2
     return np.asarray(frames * fade, np.float32)
 

@@ -114,11 +114,13 @@ class Remote:
         return True
 
     def refuse_unwritable(self) -> None:
-        """Refuse storage that only gives.
+        """Refuse what cannot be written.
 
         Raises:
-            ConfigError: if it is a web server.
+            ConfigError: if it is a web server, or the URL ends without the name of an object.
         """
+        if self.url.endswith("/"):
+            raise ConfigError(f"{self.name}: is a folder; give the name of an object in it")
         if self._scheme in _READ_ONLY:
             raise ConfigError(f"{self.name}: a web server takes no recordings; name a file or a bucket")
 
@@ -126,7 +128,8 @@ class Remote:
         """Store a file as this object, which appears when it is complete, and replaces one of its name.
 
         Raises:
-            OSError: if it cannot be stored; the object is then as before.
+            OSError: if it cannot be stored. The object is then as before; but on sftp, which replaces none by another,
+                it may be gone, and the new one lie beside it as NAME.part.
         """
         if self._scheme in _ATOMIC:
             self._tried(lambda: self._storage.put_file(str(file), self._path))
@@ -139,13 +142,18 @@ class Remote:
         part = f"{self._path}.part"
         try:
             self._tried(lambda: self._storage.put_file(str(file), part))
-            with suppress(FileNotFoundError):
-                self._storage.rm_file(self._path)
-            self._storage.mv(part, self._path)
         except BaseException:
             with suppress(Exception):
                 self._storage.rm_file(part)
             raise
+        self._tried(lambda: self._replaced_by(part))
+
+    def _replaced_by(self, part: str) -> None:
+        """Move a complete upload here; it may have been moved before the connection broke."""
+        if self._storage.exists(part):
+            with suppress(FileNotFoundError):
+                self._storage.rm_file(self._path)
+            self._storage.mv(part, self._path)
 
     def _info(self) -> Mapping[str, Any]:
         self._storage.invalidate_cache()
