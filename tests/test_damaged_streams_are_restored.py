@@ -226,6 +226,16 @@ def test_pages_that_are_lost_leave_silence_of_their_length(name: str, millisecon
     assert np.abs(sound[:, -RATE:] - expected[:, -RATE:]).max() < 1e-4
 
 
+def test_warnings_of_a_long_chain_are_bounded(tmp_path: Path) -> None:
+    own = encoded("ogg", tmp_path, sound=SOUND[:, : RATE // 10])
+    other = encoded("ogg", tmp_path, "-ar", "22050", sound=SOUND[:, : RATE // 10])
+    (tmp_path / "chain.ogg").write_bytes((own + other) * 60)
+    with open_source(tmp_path / "chain.ogg") as source:
+        assert read_all(source).shape[1] > 100 * RATE // 10
+        assert len(source.warnings) == 51
+        assert source.warnings[-1].endswith("more than 50 warnings; the others are left out")
+
+
 @pytest.mark.parametrize(
     ("name", "rate", "channels"),
     [("ogg", 32000, 1), ("ogg", RATE, 1), ("ogg", RATE, 2), ("ogg", 48000, 2), ("opus", 48000, 1)],

@@ -17,6 +17,8 @@ __all__ = ["MAX_CHANNELS", "MAX_RATE", "PIECE", "Film", "Source", "checked_spec"
 
 MAX_CHANNELS = 1024
 MAX_RATE = 1_536_000
+MOST_WARNINGS = 50
+"""A chain of links may have something wrong with each of them."""
 PIECE = 1 << 16
 """Maximum frames decoded at once, so that memory follows the data received, not the length requested."""
 
@@ -160,8 +162,10 @@ class Source(ABC):
 
     def _warn(self, text: str) -> None:
         message = f"{self.name}: {text}"
-        if message not in self.warnings:  # a second pass finds the same
-            self.warnings.append(message)
+        if message in self.warnings or len(self.warnings) > MOST_WARNINGS:  # a second pass finds the same
+            return
+        more = f"{self.name}: more than {MOST_WARNINGS} warnings; the others are left out"
+        self.warnings.append(message if len(self.warnings) < MOST_WARNINGS else more)
 
     def _refuse_non_finite(self, block: Audio) -> None:
         finite = np.isfinite(block)

@@ -31,14 +31,14 @@ class Readable(Protocol):
         """Release the underlying file."""
 
 
-def open_container(name: str, file: Readable) -> Any:
-    """The container at the position of a file.
+def open_container(name: str, file: Readable, **options: str) -> Any:
+    """The container at the position of a file, with further options of FFmpeg's.
 
     Raises:
         SourceError: if FFmpeg cannot open it.
     """
     try:
-        return av.open(file, options={"format_whitelist": DEMUXERS}, metadata_errors="replace")
+        return av.open(file, options={"format_whitelist": DEMUXERS, **options}, metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
         if isinstance(error, SourceError):
             raise

@@ -18,7 +18,7 @@ from av.stream import Disposition
 
 from ...errors import SourceError
 from ..source import Film
-from .names import DEMUXERS
+from .container import open_container
 
 __all__ = ["StreamCopy", "beside_sound", "describe", "is_picture"]
 
@@ -185,11 +185,10 @@ class StreamCopy:
 
 def _opened(film: Film, file: Any) -> Any:
     """Open a file that was read before; times that an AVI leaves out are made up."""
-    options = {"format_whitelist": DEMUXERS, "fflags": "+genpts"}
     try:
-        return av.open(file, options=options, metadata_errors="replace")
-    except (av.error.FFmpegError, OSError) as error:
-        raise SourceError(f"{film.name}: cannot be read a second time, for its video: {error.strerror}") from error
+        return open_container(film.name, file, fflags="+genpts")
+    except SourceError as error:
+        raise SourceError(f"{film.name}: cannot be read a second time, for its video ({error})") from error
 
 
 def beside_sound(container: Any) -> list[Any]:
