@@ -8,7 +8,6 @@ checkpoint. `scripts/bench quality` and `scripts/bench harm` then measure the ne
 import argparse
 import os
 import time
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,6 +18,7 @@ from stream_restore.models.onnx_session import Session
 from .corpus import gather, recordings
 from .export import COMPACT, export
 from .fit import Plan, Trainer
+from .network import Gains
 from .scenes import Scenes
 from .validation import validate
 
@@ -37,34 +37,36 @@ def main() -> None:
             validate(OnnxGains(options.validate, Session(options.validate, "CPUExecutionProvider")), corpus.validation)
         )
         return
-    trainer = Trainer(Plan(options.steps), partial(Scenes, corpus.training), options.work / "checkpoint.pt")
-    trainer.run(_Progress(trainer))
-    trainer.save()
+    plan = Plan(options.steps, options.scenes, options.crops)
+    torch.manual_seed(plan.seed)
+    trainer = Trainer(plan, options.work / "checkpoint.pt", Gains().to(options.device))
+    # Another beginning each time it goes on.
+    scenes = Scenes(corpus.training, plan.seed + trainer.step, plan.scenes, plan.crops, options.device)
+    _train(trainer, scenes)
+    manifest = export(trainer.averaged.cpu(), COMPACT, options.output)
     print(validate(trainer.averaged, corpus.validation), flush=True)
-    manifest = export(trainer.averaged, COMPACT, options.output)
     print(f"wrote {options.output}, {options.output.stat().st_size / 1e3:.0f} kB, parity {manifest.parity:.1e}")
 
 
-class _Progress:
-    """Prints and saves once a minute."""
-
-    def __init__(self, trainer: Trainer) -> None:
-        self._trainer, self._saved = trainer, time.monotonic()
-        self._errors: list[float] = []
-
-    def __call__(self, step: int, error_db: float) -> None:
-        self._errors.append(error_db)
-        if time.monotonic() - self._saved > SAVED_SECONDS:
-            self._trainer.save()
-            mean = sum(self._errors) / len(self._errors)
-            print(f"step {step} of {self._trainer.plan.steps}: error {mean:.2f} dB", flush=True)
-            self._errors, self._saved = [], time.monotonic()
+def _train(trainer: Trainer, scenes: Scenes) -> None:
+    """Take the steps that are left; print and save once a minute."""
+    errors, saved = [], time.monotonic()
+    while trainer.step < trainer.plan.steps:
+        errors.append(trainer.learn(scenes.batch(trainer.plan.clean_share_at(trainer.step))))
+        if time.monotonic() - saved > SAVED_SECONDS:
+            trainer.save()
+            print(f"step {trainer.step} of {trainer.plan.steps}: error {torch.stack(errors).mean():.2f} dB", flush=True)
+            errors, saved = [], time.monotonic()
+    trainer.save()
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path.home() / ".cache/stream_restore/train")
     parser.add_argument("--steps", type=int, default=Plan.steps, help="batches to learn from (default %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default %(default)s)")
+    parser.add_argument("--scenes", type=int, default=Plan.scenes, help="of a batch (default %(default)s)")
+    parser.add_argument("--crops", type=int, default=Plan.crops, help="of a scene (default %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(default: all cores)")
     parser.add_argument("--validate", type=Path, metavar="FILE", help="only measure this network on held-out pieces")
     parser.add_argument("-o", "--output", type=Path, default=MODEL, help="(default %(default)s)")

@@ -1,26 +1,21 @@
 """Training that can be stopped at any time: the same command goes on from the last checkpoint."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset
-
-from stream_restore.restoration.noise_floor import BANDS, per_bin
+from torch import Tensor
 
 from .checkpoint import Stateful, follow, load_checkpoint, save_checkpoint
 from .network import Gains
-from .scenes import Crop, Scenes
+from .scenes import Batch
 
-__all__ = ["Plan", "Trainer", "error_db"]
+__all__ = ["Plan", "Trainer", "error_db", "errors_db"]
 
 HARMLESS_DB, HARM_DB = -45.0, 30.0
 """Nothing wrong: losses below the first are as good as none; the second says how fast the weight of others grows."""
-BAND_OF_BIN = torch.from_numpy(per_bin(np.arange(BANDS, dtype=np.float32)).astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -29,6 +24,8 @@ class Plan:
 
     Attributes:
         steps: batches.
+        scenes: of each batch.
+        crops: of each scene.
         rate: largest learning rate, after `warmup` steps; it falls linearly to nothing (Bergsma et al., "Straight to
             Zero", ICLR 2025).
         noisy_steps: in the beginning all scenes are noisy: a network that first meets clean ones learns to do nothing.
@@ -38,7 +35,9 @@ class Plan:
         seed: of scenes and weights.
     """
 
-    steps: int = 4000
+    steps: int = 2122
+    scenes: int = 8
+    crops: int = 6
     rate: float = 3e-3
     warmup: int = 100
     noisy_steps: int = 300
@@ -50,6 +49,10 @@ class Plan:
     def rate_at(self, step: int) -> float:
         """Linear warm-up, then linearly down to 0."""
         return self.rate * min(1.0, (step + 1) / self.warmup) * (1 - step / self.steps)
+
+    def clean_share_at(self, step: int) -> float:
+        """Of scenes with nothing wrong."""
+        return self.clean_share if step >= self.noisy_steps else 0.0
 
     def floor_at(self, step: int) -> float:
         """Relative energy of an error that is good enough."""
@@ -83,29 +86,24 @@ class Trainer:
 
     Attributes:
         checkpoint: file that is written by `save`, and read when there is one.
+        network: what learns.
+        averaged: its averaged weights, which are what is used.
     """
 
     plan: Plan
-    scenes: Callable[[int], Scenes]
     checkpoint: Path
+    network: Gains = field(default_factory=Gains)
     step: int = field(default=0, init=False)
-    network: Gains = field(init=False)
     averaged: Gains = field(init=False)
 
     def __post_init__(self) -> None:
-        torch.manual_seed(self.plan.seed)
-        self.network = Gains()
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self._optimisers = muon(self.network)
         self.step = load_checkpoint(self.checkpoint, self._parts())
 
-    def run(self, report: Callable[[int, float], None]) -> None:
-        """Train the steps that are left; `report` is told each step's number and mean error in dB."""
-        for crops in DataLoader(_Batches(self), batch_size=None, num_workers=1, collate_fn=_unchanged):
-            report(self.step + 1, self._learn(crops))
-
-    def _learn(self, crops: Sequence[Crop]) -> float:
-        error = error_db(self.network, crops, self.plan.floor_at(self.step))
+    def learn(self, batch: Batch) -> Tensor:
+        """One step; returns the mean error in dB."""
+        error = error_db(self.network, batch, self.plan.floor_at(self.step))
         self.network.zero_grad()
         torch.autograd.backward(error)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 50.0)
@@ -115,7 +113,7 @@ class Trainer:
             optimiser.step()
         follow(self.averaged, self.network, self.step, self.plan.average)
         self.step += 1
-        return float(error.detach())
+        return error.detach()
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -126,40 +124,27 @@ class Trainer:
         return {"network": self.network, "averaged": self.averaged, **optimisers}
 
 
-class _Batches(IterableDataset[list[Crop]]):
-    """The batches of the steps that are left, made in another process while the last ones are used."""
+def errors_db(gains: Tensor, batch: Batch, floor: float = 0.0) -> Tensor:
+    """Of each crop the energy of the error relative to the clean sound, in dB, shape (crops,).
 
-    def __init__(self, trainer: Trainer) -> None:
-        self._plan, self._scenes, self._first = trainer.plan, trainer.scenes, trainer.step
-
-    def __iter__(self) -> Iterator[list[Crop]]:
-        scenes = self._scenes(self._plan.seed + self._first)  # another beginning each time it goes on
-        for step in range(self._first, self._plan.steps):
-            yield scenes.batch(self._plan.clean_share if step >= self._plan.noisy_steps else 0.0)
-
-
-def _unchanged(crops: list[Crop]) -> list[Crop]:
-    return crops
-
-
-def error_db(network: Gains, crops: Sequence[Crop], floor: float = 0.0) -> torch.Tensor:
-    """Mean over crops of the error relative to the clean sound, in dB.
-
-    A logarithm asks for the same gain in dB at every SNR; a plain error would see the noisiest crops only. Where
-    nothing was wrong, what was lost weighs more the more it is: half a loss taken back in the worst crop is worth more
-    than in one that hardly lost anything.
+    The sum over bands and columns of |gain * (clean + noise) - clean|^2.
 
     Args:
         floor: relative energy of an error that is good enough.
     """
-    gains = network(torch.from_numpy(np.stack([crop.features for crop in crops])))
-    return torch.stack([_crop_db(each, crop, floor) for each, crop in zip(gains, crops, strict=True)]).mean()
+    taken = gains - 1
+    error = taken.square() * batch.clean + gains.square() * batch.noise + 2 * gains * taken * batch.cross
+    relative = error.sum(dim=(1, 2)).clamp(min=0) / (batch.clean.sum(dim=(1, 2)) + 1e-6)
+    return 10 * torch.log10(relative + floor + 1e-12)
 
 
-def _crop_db(gains: torch.Tensor, crop: Crop, floor: float) -> torch.Tensor:
-    noisy, clean = (torch.view_as_real(torch.from_numpy(part.copy())) for part in (crop.noisy, crop.clean))
-    error = gains[BAND_OF_BIN].T[..., None] * noisy - clean
-    lost = 10 * torch.log10(error.square().sum() / (clean.square().sum() + 1e-6) + floor + 1e-12)
-    if crop.noisy is not crop.clean:
-        return lost
-    return lost + (lost - HARMLESS_DB).clamp(min=0).square() / HARM_DB
+def error_db(network: Gains, batch: Batch, floor: float = 0.0) -> Tensor:
+    """Mean over crops of their errors in dB.
+
+    A logarithm asks for the same gain in dB at every SNR; a plain error would see the noisiest crops only. Where
+    nothing was wrong, what was lost weighs more the more it is: half a loss taken back in the worst crop is worth more
+    than in one that hardly lost anything.
+    """
+    lost = errors_db(network(batch.features), batch, floor)
+    harm = (lost - HARMLESS_DB).clamp(min=0).square() / HARM_DB
+    return (lost + batch.harmless * harm).mean()

@@ -1,48 +1,57 @@
 """Steady noise of any smooth spectrum, as tapes, records, amplifiers, quantisation and rooms make it."""
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from passes import SAMPLE_RATE
-from scipy.fft import irfft, rfft, rfftfreq
+from torch import Tensor
 
-from stream_restore.spec import Audio
-
-__all__ = ["steady_noise"]
+__all__ = ["along", "steady_noise"]
 
 LOWEST_HZ = 20.0
-OCTAVES = np.linspace(-6, 5, 12)
+OCTAVES = np.arange(-6, 6)
 """Octaves from 1 kHz at which a random spectrum turns."""
 LEVEL_SECONDS = 10.0
 """Time in which the level of some noises changes by a decibel or two."""
 
 
-def steady_noise(rng: np.random.Generator, frames: int) -> Audio:
-    """Two channels of noise with unit mean square, shape (2, frames)."""
-    gain = 10 ** (_spectrum_db(rng, rfftfreq(frames, 1 / SAMPLE_RATE)) / 20)
-    noise = np.stack([irfft(rfft(rng.standard_normal(frames)) * gain, frames) for _ in range(2)])
+def steady_noise(rng: np.random.Generator, frames: int, channels: int = 2, device: str = "cpu") -> Tensor:
+    """Noise with unit mean square, shape (channels, frames)."""
+    generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+    hertz = torch.arange(frames // 2 + 1, device=device) * (SAMPLE_RATE / frames)
+    white = torch.fft.rfft(torch.randn(channels, frames, generator=generator, device=device))
+    noise = torch.fft.irfft(white * 10 ** (_spectrum_db(rng, hertz) / 20), n=frames)
     if rng.random() < 0.3:
-        noise *= _slow_level(rng, frames)
-    if rng.random() < 0.15:
+        noise *= _slow_level(rng, frames, device)
+    if channels > 1 and rng.random() < 0.15:
         noise[1] = noise[0]
-    return np.asarray(noise / np.sqrt(np.mean(noise**2)), np.float32)
+    return noise / noise.double().square().mean().sqrt()
 
 
-def _spectrum_db(rng: np.random.Generator, hertz: NDArray[np.float64]) -> NDArray[np.float64]:
+def along(places: Tensor, values: NDArray[np.float64]) -> Tensor:
+    """`values` at 0, 1, 2, ..., interpolated linearly; the first and the last go on."""
+    table = torch.from_numpy(values.astype(np.float32)).to(places.device)
+    inner = places.clamp(0, len(values) - 1)
+    below = inner.floor().clamp(max=len(values) - 2)
+    return torch.lerp(table[below.long()], table[below.long() + 1], inner - below)
+
+
+def _spectrum_db(rng: np.random.Generator, hertz: Tensor) -> Tensor:
     """White, falling (pink to brown and beyond), rising (tape hiss), or a random walk; some with an end."""
-    octaves = np.log2(np.maximum(hertz, LOWEST_HZ) / 1000)
+    octaves = torch.log2(hertz.clamp(min=LOWEST_HZ) / 1000)
     kind = rng.integers(6)
     if kind < 3:
         slope = (0.0, -3.01 * rng.uniform(0.5, 2.2), 3.0 * rng.uniform(0, 1.5))[kind]
         decibels = slope * octaves
     else:
         walk = np.cumsum(rng.normal(0, 3, len(OCTAVES)))
-        decibels = np.interp(octaves, OCTAVES, walk - walk.mean()) - rng.uniform(0, 3) * octaves
+        decibels = along(octaves - OCTAVES[0], walk - walk.mean()) - rng.uniform(0, 3) * octaves
     if rng.random() < 0.35:
-        decibels = decibels - np.where(hertz > rng.uniform(3000, 16000), rng.choice([40, 90]), 0)
-    return np.asarray(np.maximum(decibels - decibels.max(), -120))
+        decibels = decibels - float(rng.choice([40, 90])) * (hertz > rng.uniform(3000, 16000))
+    return (decibels - decibels.max()).clamp(min=-120)
 
 
-def _slow_level(rng: np.random.Generator, frames: int) -> NDArray[np.float64]:
-    places = np.arange(0, frames / SAMPLE_RATE + LEVEL_SECONDS, LEVEL_SECONDS)
-    decibels = np.interp(np.arange(frames) / SAMPLE_RATE, places, rng.normal(0, 1.5, len(places)))
-    return np.asarray(10 ** (decibels / 20))
+def _slow_level(rng: np.random.Generator, frames: int, device: str) -> Tensor:
+    seconds = torch.arange(frames, device=device) / SAMPLE_RATE
+    turns = rng.normal(0, 1.5, int(frames / SAMPLE_RATE / LEVEL_SECONDS) + 2)
+    return 10 ** (along(seconds / LEVEL_SECONDS, turns) / 20)

@@ -77,7 +77,8 @@ def _figures(stage: NoiseEstimate, piece: Piece) -> list[float]:
     power = np.sqrt(np.mean(clean**2, dtype=np.float64))
     found, ideal = [level(clean - apply(stage, clean))], []
     for snr in SNRS:
-        noisy = clean + steady_noise(rng, frames) * np.float32(power * 10 ** (-snr / 20))
+        noise = steady_noise(rng, frames).numpy() * np.float32(power * 10 ** (-snr / 20))
+        noisy = clean + noise.astype(np.float32)
         found.append(level(noisy - apply(stage, noisy)) - level(noisy))
         ideal.append(level(oracle(clean, noisy)) - level(noisy))
     return [*found, *ideal]

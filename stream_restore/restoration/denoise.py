@@ -13,6 +13,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from ..engine.stage import Stage, Start
+from ..engine.threads import each
 from ..engine.window import Window
 from ..models.model import GainNetwork
 from ..spec import Audio, Spec, empty
@@ -44,8 +45,6 @@ REACH = 5
 """Cells on both sides of a cell that its floor is found in: 65 s in all."""
 BEHIND = (CONTEXT - 1) * HOP + SIZE
 """Frames behind a cell that the network also sees."""
-FADE = 8 * HOP
-"""Frames in which what is mirrored fades out, behind the first SIZE."""
 INPUT_COLUMNS = CELL_COLUMNS + OVERLAP + 2 * CONTEXT
 """What the network is given for a cell."""
 UNTOUCHED = 0.02
@@ -137,10 +136,13 @@ class NoiseEstimate(Stage[_State]):
         """Take the next cell into the moments; those from number `whole` on lie beyond the end."""
         start = state.analysed * self._cell
         frames = state.past.read(start, start + self._cell + SIZE - HOP)
-        for channel, moments in zip(frames, state.moments, strict=True):
-            found = quiet_moments(band_powers(spectra(channel[None])[0]))
+
+        def analyse(channel: int) -> None:
+            found = quiet_moments(band_powers(spectra(frames[channel][None])[0]))
             found[whole:] = np.nan
-            moments.append(found.T)
+            state.moments[channel].append(found.T)
+
+        each(analyse, len(frames))
         state.analysed += 1
 
     def _cells(self, state: _State, stop: int) -> Audio:
@@ -154,10 +156,12 @@ class NoiseEstimate(Stage[_State]):
         frames = _mirrored(state.past, start, (state.cell + 1) * self._cell + BEHIND)
         begins = start + HOP * np.arange(CONTEXT + OVERLAP + self._moments * COLUMNS + CONTEXT)
         inside = (begins >= 0) & (begins + SIZE <= state.past.stop)
-        out = [
-            self._noise(frames[channel], self._floor(channel, moments.read(max(0, first), last).T), inside)
-            for channel, moments in enumerate(state.moments)
-        ]
+
+        def noise(channel: int) -> NDArray[np.float32]:
+            moments = state.moments[channel].read(max(0, first), last)
+            return self._noise(frames[channel], self._floor(channel, moments.T), inside)
+
+        out = each(noise, len(frames))
         state.cell += 1
         state.past.forget(state.cell * self._cell - (OVERLAP + CONTEXT) * HOP)
         for moments in state.moments:
@@ -184,16 +188,14 @@ class NoiseEstimate(Stage[_State]):
 
 
 def _mirrored(past: Window, start: int, stop: int) -> NDArray[np.float32]:
-    """Frames [start, stop), mirrored and faded out where they lie outside of the recording.
+    """Frames [start, stop), mirrored where they lie outside of the recording.
 
-    A column that begins or ends abruptly has power in all bands, as sound has and noise has not.
+    A column that begins or ends abruptly has power in all bands, as sound has and noise has not; and silence beyond the
+    ends is nothing that the network has learnt from.
     """
     before, behind = max(0, -start), max(0, stop - past.stop)
     inner = past.read(max(0, start), min(stop, past.stop))
-    frames = np.pad(inner, ((0, 0), (before, behind)), mode="symmetric")
-    distance = np.concatenate([np.arange(before, 0, -1), np.zeros(inner.shape[1]), np.arange(1, behind + 1)])
-    fade = np.cos(np.pi / 2 * np.clip((distance - SIZE) / FADE, 0, 1)) ** 2
-    return np.asarray(frames * fade, np.float32)
+    return np.pad(inner, ((0, 0), (before, behind)), mode="symmetric")
 
 
 def _belief(gains: NDArray[np.float32], over: NDArray[np.float32], share: float) -> NDArray[np.float32]:

@@ -125,13 +125,14 @@ def find_floor(moments: NDArray[np.float32], whole: int) -> Floor | None:
     Args:
         whole: number of moments that a whole minute has.
     """
-    moments = moments[~np.isnan(moments[:, 0])]
-    if not len(moments):
+    count = int(np.count_nonzero(~np.isnan(moments[:, 0])))
+    if not count:
         return None
-    ranks = [int(quantile * len(moments)) for quantile in QUANTILES]
-    quantiles = np.maximum(np.partition(moments, sorted(set(ranks)), axis=0)[ranks], LEAST)
-    mean = np.maximum(moments.mean(axis=0), LEAST)
-    return Floor(_smoothed(quantiles, mean), mean, quantiles, min(1.0, len(moments) / whole))
+    # NumPy sorts rows ten times as fast as it partitions columns; silent moments, NaN, come last.
+    ordered = np.sort(np.ascontiguousarray(moments.T), axis=1)[:, :count]
+    quantiles = np.maximum(ordered[:, [int(quantile * count) for quantile in QUANTILES]].T, LEAST)
+    mean = np.maximum(ordered.mean(axis=1), LEAST)
+    return Floor(_smoothed(quantiles, mean), mean, quantiles, min(1.0, count / whole))
 
 
 def _smoothed(quantiles: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -163,7 +164,8 @@ def features(powers: NDArray[np.float32], floor: Floor) -> NDArray[np.float32]:
 
     All are decades above the floor, but for the share of a minute that was there.
     """
-    over = np.log10(np.maximum(powers, LEAST).T / floor.power[:, None])
-    steady = np.log10(np.vstack([floor.mean, floor.quantiles]) / floor.power)
-    constant = np.broadcast_to(steady[..., None], (*steady.shape, len(powers)))
-    return np.concatenate([over[None], constant, np.full((1, *over.shape), floor.share)]).astype(np.float32)
+    seen = np.empty((FEATURES, BANDS, len(powers)), np.float32)
+    np.log10(np.maximum(powers, LEAST).T / floor.power[:, None], out=seen[0])
+    seen[1:-1] = np.log10(np.vstack([floor.mean, floor.quantiles]) / floor.power)[..., None]
+    seen[-1] = floor.share
+    return seen
