@@ -26,13 +26,13 @@ from .pcm.wav_header import is_wav
 from .sniff import Kind, sniff
 from .source import Source, refuse_track
 from .spool import spool_bytes
-from .storage import Remote, is_url
+from .storage import Remote, failures, is_url
 from .tags.source_extras import add_extras, leading_tags
 
 if TYPE_CHECKING:
     from .ffmpeg.container import Readable
 
-__all__ = ["open_source"]
+__all__ = ["open_source", "refuse_loss"]
 
 File: TypeAlias = Path | Remote
 """What can be opened again."""
@@ -64,13 +64,25 @@ def open_source(
     """
     checked(on_damage)
     stream = _stream(target)
+    failed = failures(stream.name)
     try:
         source = _opened(stream, raw, _located(target), Reading(on_damage, track))
         refuse_track(source.name, track, source.tracks)
+        refuse_loss(source.name, failed)
         return source
     except BaseException:
         stream.close()
         raise
+
+
+def refuse_loss(name: str, failed: int) -> None:
+    """Refuse to go on after the storage of an object failed more than `failed` times, see `failures`.
+
+    Raises:
+        SourceError: if it did: libraries take that for the end of a file, or leave tags out.
+    """
+    if failures(name) > failed:
+        raise SourceError(f"{name}: its storage failed while it was read, so something would be missing; try again")
 
 
 def _stream(target: str | Path | BinaryIO) -> ByteStream:
