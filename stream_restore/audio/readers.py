@@ -121,6 +121,14 @@ def _file(path: Path) -> ByteStream:
         raise SourceError(f"{path}: cannot be opened: {reason}") from error
 
 
+def _bytes(path: File) -> BinaryIO:
+    """The bytes from the start, once more."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be opened: {error.strerror or error}") from error
+
+
 def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None, how: Reading) -> Source:
     if raw is not None:
         return _codec(stream, raw, path) if raw.encoding in CODECS else open_pcm(stream, raw)
@@ -132,7 +140,7 @@ def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None, how: R
         if wav is not None:
             return wav
     if stream.seekable and path:
-        return add_extras(_foreign_file(stream, path, how), lambda: path.open("rb"))
+        return add_extras(_foreign_file(stream, path, how), lambda: _bytes(path))
     return _foreign_pipe(stream, how)
 
 
@@ -140,7 +148,7 @@ def _codec(stream: ByteStream, raw: RawFormat, path: File | None) -> Source:
     """Headerless data of a codec; from a pipe by way of a temporary file."""
     if stream.seekable and path:
         stream.close()
-        return _by_libsndfile(stream.name, path.open("rb"), rereadable=True, raw=raw)
+        return _by_libsndfile(stream.name, _bytes(path), rereadable=True, raw=raw)
     with spool_bytes(stream) as file:
         stream.close()
         return _by_libsndfile(stream.name, _again(file), rereadable=False, raw=raw)
@@ -151,7 +159,7 @@ def _foreign_file(stream: ByteStream, path: File, how: Reading) -> Source:
     stream.close()
     if isinstance(path, Path) and path.suffix.lower() == ".sd2":
         return _sound_designer(path)
-    return _foreign(stream.name, lambda: path.open("rb"), kind, exact, True, how)
+    return _foreign(stream.name, lambda: _bytes(path), kind, exact, True, how)
 
 
 def _exact(stream: ByteStream) -> bool:

@@ -26,7 +26,6 @@ from ..spec import Spec
 from .cluster import Cluster, restored_on_cluster
 from .item import Item, outcome_of
 from .log import BatchLog
-from .meter import Meter
 from .pieces import clear
 from .recordings import Recording, find_recordings, output_name, suffix_of
 from .report import Row, row_of
@@ -123,8 +122,11 @@ class Batch:
         Raises:
             RestoreError: as `api.restore`.
         """
+        begun = time.monotonic()
         self._log.begin(item, self._resume)
-        return self._restorer(item, self._resume)
+        report = self._restorer(item, self._resume)
+        self._log.end(item, row_of(item, report, 1, time.monotonic() - begun))
+        return report
 
     def run(
         self,
@@ -146,14 +148,15 @@ class Batch:
                 restored in a process with a copy of the model, which is started as multiprocessing's "spawn" does, so a
                 script must begin under `if __name__ == "__main__"`. The bytes of the outputs do not depend on it.
             cluster: where Ray runs, if that restores them.
-            retries: how often one is tried again whose storage was busy or cut off: after all others, and 10 s, 30 s, ...
+            retries: how often one is tried again whose storage was busy or cut off, when the others are done, and 10 s,
+                30 s, 90 s, ... have passed.
             again: called when one is to be tried again.
 
         Raises:
             ConfigError: see `in_rounds`, `restored_on_cluster`.
         """
         items = [item for item in self.items if not item.finished]
-        meter = Meter(items, progress)
+        meter = _Meter(items, progress)
         begun: dict[Place, float] = {}
         rows: dict[Place, Row] = {}
 
@@ -188,7 +191,7 @@ class Batch:
         summary.rows = [rows.get(item.target) or self._log.earlier_row(item) for item in self.items]
         return summary
 
-    def _restored_here(self, items: Sequence[Item], resume: bool, begin: Begin, meter: Meter) -> Iterator[Outcome]:
+    def _restored_here(self, items: Sequence[Item], resume: bool, begin: Begin, meter: "_Meter") -> Iterator[Outcome]:
         def restored(number: int, item: Item) -> Report:
             begin(number, item)
             return self._restorer(item, resume, partial(meter.share, item))
@@ -208,6 +211,48 @@ class Batch:
         stored = {name: value for name, value in asdict(how.stored).items() if name != "force"}
         work = {"restoration": asdict(replace(how.restoration, jobs=1)), "normalise": how.normalise}
         return {"stored": stored, "work": work | how.model.facts() | how.restoration.facts(), "versions": versions()}
+
+
+class _Meter:
+    """One progress over all recordings, by the bytes of the inputs: lengths of sound are not known before.
+
+    An object whose size is not known before it begins counts as the mean of those whose is.
+    """
+
+    def __init__(self, items: Sequence[Item], progress: Progress | None) -> None:
+        self._progress = progress
+        sizes = {item.source: _size(item) for item in items}
+        self._known = {source: size for source, size in sizes.items() if size is not None}
+        self._total, self._unknown = sum(self._known.values()), len(sizes) - len(self._known)
+        self._shares: dict[Place, float] = {}
+        self._whole, self._number = 0, len(sizes)
+
+    def weigh(self, item: Item, size: int | None) -> None:
+        """Note the size of an item that begins."""
+        if size is not None and item.source not in self._known:
+            self._known[item.source] = size
+            self._total += size
+            self._unknown -= 1
+
+    def share(self, item: Item, share: float) -> None:
+        """This part of an item is done; at 1.0 it is whole."""
+        self._shares[item.source] = share
+        usual = self._total / max(1, self._number - self._unknown)
+        if share >= 1:
+            del self._shares[item.source]
+            self._whole += self._known.get(item.source, 0)
+        if self._progress:
+            under_way = sum(self._known.get(source, 0) * part for source, part in self._shares.items())
+            self._progress(self._whole + int(under_way), self._total + int(usual * self._unknown))
+
+
+def _size(item: Item) -> int | None:
+    if isinstance(item.source, Remote):
+        return item.source.listed.get("size") if item.source.listed else None
+    try:
+        return item.source.stat().st_size
+    except OSError:  # restoring it says what is wrong with it
+        return 0
 
 
 def _named(place: Path, container: str | None, name: str) -> Path:

@@ -59,7 +59,7 @@ class BatchLog:
             raise ConfigError(f"{path}: a batch was made here; --resume goes on with it, --force starts again")
         self._steps = StepLog(path, about, resume)
         try:
-            self._stored = _stored(outputs) if resume and self._steps.done else {}
+            self._stored = _stored(outputs) if resume and self._steps.done else set()
         except BaseException:
             self.close()
             raise
@@ -83,21 +83,24 @@ class BatchLog:
         Raises:
             SourceError: if the input, or the storage of the output, cannot be reached.
         """
-        name, about = self._name(item), file_facts(item.source)
+        name, about = self._name(item), file_facts(item.source, fresh=False)
         if not resume or self._steps.done.get(name, {}).get("input") != about:
             clear(item)
             item.discard_made()
-        self._steps.note(name, {"input": about, "before": input_facts(item.target)})
+        before = input_facts(item.target) if isinstance(item.target, Path) else None
+        self._steps.note(name, {"input": about, "before": before})
         return about
 
     def end(self, item: Item, row: Row) -> None:
-        """Note what became of it."""
-        name = self._name(item)
-        if name not in self._steps.done and row["status"] == "restored":  # its storage failed when it began
+        """Note what became of it; only then is it not needed any more what is left of a result that was stored."""
+        name, restored = self._name(item), row["status"] == "restored"
+        if name not in self._steps.done and restored:  # its storage failed when it began
             with suppress(SourceError):
                 self._steps.note(name, {"input": file_facts(item.source), "before": None})
         if name in self._steps.done:  # else its input was gone before it began
             self._steps.note(name, {**self._steps.done[name], "row": row})
+        if restored:
+            item.discard_made()
 
     def earlier_row(self, item: Item) -> Row:
         """What became of a finished item in the run that restored it, unless that was stopped before it noted this."""
@@ -113,18 +116,15 @@ class BatchLog:
                 return False
         except SourceError:  # restoring it says what is wrong with it
             return False
-        # An object that is stored again may look as before: its version is a function of its bytes.
-        restored = about.get("row", {}).get("status") == "restored"
-        return bool(restored or about["before"] != self._facts(item.target))
+        if isinstance(item.target, Path):
+            return bool(about["before"] != file_facts(item.target))
+        return bool(about.get("row", {}).get("status") == "restored")
 
     def _is_complete(self, target: Place) -> bool:
         if isinstance(target, Remote):
-            return target.url in self._stored
+            return target in self._stored
         parts = (target.with_name(target.name + end) for end in (".part", ".journal"))
         return target.is_file() and not any(part.exists() for part in parts)
-
-    def _facts(self, target: Place) -> Facts:
-        return file_facts(self._stored[target.url] if isinstance(target, Remote) else target, fresh=False)
 
     def _name(self, item: Item) -> str:
         if isinstance(self._outputs, Path):
@@ -144,13 +144,13 @@ def default_state(outputs: Remote) -> Path:
     return home / "stream-restore" / f"{words}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
 
 
-def _stored(outputs: Place) -> dict[str, Remote]:
-    """The objects among the results, by URL."""
+def _stored(outputs: Place) -> set[Remote]:
+    """The objects among the results."""
     if isinstance(outputs, Path):
-        return {}
+        return set()
     try:
-        return {each.url: each for each in below(outputs)}
+        return set(below(outputs))
     except FileNotFoundError:
-        return {}
+        return set()
     except OSError as error:
         raise SinkError(f"{outputs}: cannot be reached: {error.strerror or error}") from error

@@ -15,16 +15,15 @@ import numpy as np
 from .. import api
 from ..audio import RawFormat, Source, open_source
 from ..audio.outputs.atomic_file import make_folder
-from ..audio.storage import Remote, target_of
+from ..audio.storage import target_of
 from ..engine.loop import BLOCK
 from ..errors import SourceError
 from ..passes.job import Output, Report
 from ..passes.journal import Facts, changes, file_facts
 from ..ranges import Range
 from ..spec import Audio
-from .item import Item
+from .item import Item, refuse_existing_result, store
 from .restorer import Restorer
-from .uploads import refuse_existing_result, store
 
 __all__ = ["Cut", "clear", "cut", "join", "restore_piece"]
 
@@ -105,8 +104,7 @@ def join(restorer: Restorer, whole: Cut) -> Report:
                 report.peak = max(report.peak or 0.0, float(np.abs(block).max()))
         report.warnings = [*source.warnings, *sink.warnings]
         report.clipped = {sink.name: sink.clipped} if sink.clipped else {}
-    if isinstance(item.target, Remote):
-        store(item, restorer.stored.force, again=True)
+    store(item, report, restorer.stored.force, again=True)
     clear(item)
     return report
 

@@ -18,8 +18,7 @@ from ..audio.storage import Remote, target_of
 from ..models import Model
 from ..passes.job import Output, Report
 from ..restoration.restoration import Restoration
-from .item import Item, outcome_of
-from .uploads import keep, kept, refuse_existing_result, store
+from .item import Item, keep, kept, outcome_of, refuse_existing_result, store
 
 __all__ = ["Restorer", "Share", "work"]
 
@@ -63,7 +62,7 @@ class Restorer:
             make_folder(item.local.parent)
             report = self._restored(item, resume, share)
             keep(item, report)
-        store(item, self.stored.force, again=resume)
+        store(item, report, self.stored.force, again=resume)
         return report
 
     def stored_for(self, item: Item) -> Output:

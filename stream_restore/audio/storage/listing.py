@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from glob import has_magic
 from typing import Any
 
-from .remote import Remote
+from .remote import VERSIONS, Remote
 
 __all__ = ["below", "matching"]
 
@@ -36,4 +36,8 @@ def _named(base: Remote, found: Mapping[str, Mapping[str, Any]]) -> list[Remote]
     """The objects of a list, by URLs: its names lack host and user."""
     above = base.ask(lambda storage, path: path.rstrip("/"))
     files = {name: info for name, info in found.items() if info.get("type") == "file" and name.startswith(f"{above}/")}
-    return [Remote(f"{base.url}{name[len(above) :]}", files[name]) for name in sorted(files) if not name.endswith("/")]
+    return [
+        Remote(f"{base.url}{name[len(above) :]}", {key: files[name].get(key) for key in ("size", *VERSIONS)})
+        for name in sorted(files)
+        if not name.endswith("/")
+    ]

@@ -19,7 +19,7 @@ from .retry import Result, retried
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-__all__ = ["Remote", "is_url"]
+__all__ = ["VERSIONS", "Remote", "is_url"]
 
 BLOCK = 1 << 22
 """Bytes of one request."""
@@ -112,7 +112,7 @@ class Remote:
             OSError: if it does not exist or cannot be reached.
         """
         info = self._info() if fresh or self.listed is None else self.listed
-        version = next((str(info[key]) for key in _VERSIONS if info.get(key)), "")
+        version = next((str(info[key]) for key in VERSIONS if info.get(key)), "")
         return {"url": self.name, "bytes": info.get("size"), "version": version}
 
     def open(self, mode: str = "rb") -> BinaryIO:
@@ -300,5 +300,5 @@ class Remote:
             raise ConfigError(f"{self.name}: {error}; s3, gs, sftp, https and others can be used") from error
 
 
-_VERSIONS = ("ETag", "etag", "LastModified", "Last-Modified", "mtime", "created")
+VERSIONS = ("ETag", "etag", "LastModified", "Last-Modified", "mtime", "created")
 """Names under which storages say which version of an object it is."""

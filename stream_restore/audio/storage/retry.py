@@ -37,16 +37,18 @@ def retried(attempt: Callable[[], Result], name: str = "") -> Result:
     for wait in WAITS:
         try:
             return attempt()
-        except Exception as error:  # each library below fsspec raises exceptions of its own
+        except Exception as raised:  # each library below fsspec raises exceptions of its own
+            error = _first(raised)
             if _lasts(error):
-                raise _as_os_error(error) from error
+                raise _as_os_error(error) from raised
         time.sleep(wait)
     try:
         return attempt()
-    except Exception as error:
+    except Exception as raised:
+        error = _first(raised)
         if not _lasts(error) and not isinstance(error, ValueError) and _number(error) not in _LASTING_NUMBERS:
             _remember(name)
-        raise _as_os_error(error) from error
+        raise _as_os_error(error) from raised
 
 
 def failures(name: str) -> int:
@@ -71,6 +73,15 @@ def _as_os_error(error: Exception) -> OSError:
         words = error.strerror or str(error) or (os.strerror(error.errno) if error.errno else "")
         return type(error)(error.errno or errno.EIO, words or "the storage gives no reason")
     return OSError(errno.EIO, f"{error}" or type(error).__name__)
+
+
+def _first(error: Exception) -> Exception:
+    """The error itself, or what it was made of: to fsspec all that a web server does not tell of does not exist."""
+    cause = error.__cause__
+    if isinstance(error, FileNotFoundError) and (isinstance(cause, OSError) or hasattr(cause, "status")):
+        assert isinstance(cause, Exception)
+        return cause
+    return error
 
 
 def _number(error: Exception) -> int | None:
