@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+from fsspec import get_filesystem_class
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
@@ -22,13 +23,14 @@ class Buckets:
 
     Attributes:
         bucket: by another client.
-        busy: what of a request, as "PUT /tapes/a.wav", is answered 503.
+        busy: what of a request, as "PUT /tapes/a.wav", is answered 503; and `forbidden`, 403.
         held: what of one waits until `released`.
         requests: so far.
     """
 
     bucket: Any
     busy: str | None = None
+    forbidden: str | None = None
     held: str | None = None
     released: Event = field(default_factory=Event)
     requests: list[str] = field(default_factory=list)
@@ -44,7 +46,7 @@ class Buckets:
     def empty(self) -> None:
         """Forget all objects and faults."""
         self.bucket.objects.all().delete()
-        self.busy = self.held = None
+        self.busy = self.forbidden = self.held = None
         self.released.clear()
         self.requests.clear()
 
@@ -63,6 +65,9 @@ def buckets() -> Iterator[Buckets]:
         if about.busy and about.busy in request:
             start("503 Service Unavailable", [("Content-Type", "application/xml")])
             return [b"<Error><Code>ServiceUnavailable</Code><Message>come back later</Message></Error>"]
+        if about.forbidden and about.forbidden in request:
+            start("403 Forbidden", [("Content-Type", "application/xml")])
+            return [b"<Error><Code>AccessDenied</Code><Message>not for you</Message></Error>"]
         answered: Iterable[bytes] = moto(environ, start)
         return answered
 
@@ -81,6 +86,8 @@ def buckets() -> Iterator[Buckets]:
         about.bucket = boto3.resource("s3").Bucket("tapes")
         about.bucket.create()
         about.empty()
+        # fsspec keeps its clients, and takes one of an earlier server for one of this.
+        get_filesystem_class("s3").clear_instance_cache()
         yield about
     about.released.set()
     server.shutdown()

@@ -316,6 +316,18 @@ def test_tries_have_an_end(s3: Buckets, tapes: Path, model: Model, restored: dic
         work("s3://tapes/in", tmp_path / "none", model, retries=-1)
 
 
+def test_what_is_forbidden_is_tried_once(s3: Buckets, tapes: Path, model: Model, tmp_path: Path) -> None:
+    put(s3, tapes, "in")
+    s3.forbidden = "/in/a.wav"
+    summary = work("s3://tapes/in", "s3://tapes/out", model)
+    assert [row["attempts"] for row in summary.rows] == [1, 1, 1]
+    assert [str(path) for path in summary.failed] == ["s3://tapes/in/a.wav"]
+    s3.forbidden = "PUT /tapes/out"
+    summary = work("s3://tapes/in", "s3://tapes/out", model, resume=True)
+    assert (len(summary.skipped), len(summary.failed), summary.rows[0]["attempts"]) == (2, 1, 1)
+    assert "not for you; the finished sound is kept as" in str(summary.failed)
+
+
 PARTS = "import s3fs.core; s3fs.core.calculate_chunksize = lambda size, **about: 5 << 20;"
 """Uploads in parts from 10 MiB on, where s3fs begins at 100 MiB."""
 
@@ -377,7 +389,7 @@ def test_a_recording_of_a_web_server_that_cuts_off_is_whole(
         server.ranges, server.busy = ranges, 1000
 
         def cure(item: Item, error: str, seconds: float) -> None:
-            server.busy, server.cuts = 0, 2
+            server.busy, server.cuts = 0, 1
 
         found = find_recordings([f"{server.url}/a.wav", f"{server.url}/side/b.flac"], tmp_path / "out")
         summary = work(found, tmp_path / "out", model, again=cure, resume=True)

@@ -196,7 +196,7 @@ def test_what_cannot_be_stored_is_kept(
     assert kept.read_bytes() == (tmp_path / "out.wav").read_bytes()
 
 
-class Resetting(MemoryFileSystem):
+class Resetting(MemoryFileSystem):  # type: ignore[misc]
     """Storage that takes nothing."""
 
     protocol = "resetting"
