@@ -111,8 +111,8 @@ def test_a_server_that_stays_busy_is_named_without_its_secrets(server: Web) -> N
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("kind", ["flac", "mp3", "m4a", "caf", "aiff"])
-def test_a_server_that_fails_for_good_at_any_request_makes_no_output_that_lacks_something(
+@pytest.mark.parametrize("kind", ["flac", "mp3", "caf"])
+def test_a_server_that_fails_at_any_request_makes_no_output_that_lacks_something(
     kind: str, server: Web, tmp_path: Path
 ) -> None:
     """Libraries take an error for the end of a file, as libsndfile, to which it cannot be told; or leave tags out."""
@@ -121,12 +121,15 @@ def test_a_server_that_fails_for_good_at_any_request_makes_no_output_that_lacks_
     api.degrade(given, tmp_path / "whole.flac", degradation=PLAIN)
     for good in range(100):
         server.good, out = good, tmp_path / f"{good}.flac"
+        server.bad = 2 * (1 + len(retry.WAITS))  # each try asks twice
         with suppress(SourceError):
             api.degrade(f"{server.url}/{given.name}", out, degradation=PLAIN)
         if out.exists():
             assert out.read_bytes() == (tmp_path / "whole.flac").read_bytes()
+        if server.good >= 0:  # it was asked less often
             break
     assert 2 < good < 99
+    assert out.exists()
 
 
 def test_what_is_not_there_is_said_at_once(bucket: Any, server: Web) -> None:
