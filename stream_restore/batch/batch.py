@@ -101,7 +101,7 @@ class Batch:
         _refuse_twins(pairs)
         self._log = BatchLog(outputs, state, self._facts(), resume, self._restorer.stored.force)
         try:
-            self.items = tuple(self._log.item(source, target) for source, target in pairs)
+            self.items = self._log.items(pairs)
         except BaseException:
             self.close()
             raise

@@ -7,7 +7,10 @@ has no files that grow.
 import hashlib
 import os
 import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import starmap
 from pathlib import Path
 
 from ..audio.outputs.atomic_file import make_folder
@@ -22,6 +25,8 @@ from .report import Row
 
 __all__ = ["BatchLog", "default_state"]
 
+ASKED_AT_ONCE = 16
+"""Objects that storage is asked for at a time."""
 _WORDS = 40
 
 
@@ -68,8 +73,14 @@ class BatchLog:
         """Release the lock. May be called repeatedly."""
         self._steps.close()
 
-    def item(self, source: Place, target: Place) -> Item:
-        """An item of the batch; it is finished if its output is complete and its input has not changed since."""
+    def items(self, pairs: Sequence[tuple[Place, Place]]) -> tuple[Item, ...]:
+        """Items of sources and targets; finished if the output is complete and the input has not changed since."""
+        if not self._steps.done:
+            return tuple(starmap(self._item, pairs))
+        with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:  # each object of a list must be asked for
+            return tuple(pool.map(lambda pair: self._item(*pair), pairs))
+
+    def _item(self, source: Place, target: Place) -> Item:
         made = None
         if isinstance(target, Remote):
             made = self.folder / hashlib.sha256(target.url.encode("utf-8", "surrogateescape")).hexdigest()[:16]
