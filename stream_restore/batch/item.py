@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from ..audio.outputs import refuse_existing_object
 from ..audio.outputs.atomic_file import write_atomic
@@ -19,6 +20,8 @@ from ..errors import ConfigError, SinkError
 from ..passes.job import Report
 
 __all__ = ["Item", "Passing", "keep", "kept", "outcome_of", "refuse_existing_result", "store"]
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Passing(str):
     __slots__ = ()
 
 
-def outcome_of(item: Item, work: Callable[[], Report]) -> Report | str:
+def outcome_of(item: Item, work: Callable[[], Result]) -> Result | str:
     """What `work` gives for this item, or the message of its error: `Passing` if it may pass.
 
     One recording must not take the others with it, whatever is wrong.
