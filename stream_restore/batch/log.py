@@ -147,7 +147,7 @@ def default_state(outputs: Remote) -> Path:
     """The folder for the state of a batch whose results go to a URL: below the user's, with a name of its own.
 
     >>> default_state(Remote("s3://archive/restored/")).name
-    's3-archive-restored-3d6fca1f'
+    's3-archive-restored-44931a2c'
     """
     home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     url = outputs.url.rstrip("/")
