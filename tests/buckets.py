@@ -62,12 +62,15 @@ def buckets() -> Iterator[Buckets]:
         about.requests.append(request)
         if about.held and about.held in request:
             about.released.wait(60)
-        if about.busy and about.busy in request:
-            start("503 Service Unavailable", [("Content-Type", "application/xml")])
-            return [b"<Error><Code>ServiceUnavailable</Code><Message>come back later</Message></Error>"]
-        if about.forbidden and about.forbidden in request:
-            start("403 Forbidden", [("Content-Type", "application/xml")])
-            return [b"<Error><Code>AccessDenied</Code><Message>not for you</Message></Error>"]
+        for what, status, code in (
+            (about.busy, "503 Service Unavailable", "ServiceUnavailable"),
+            (about.forbidden, "403 Forbidden", "AccessDenied"),
+        ):
+            if what and what in request:
+                environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+                said = f"<Error><Code>{code}</Code><Message>told to be bad</Message></Error>".encode()
+                start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(said)))])
+                return [] if environ["REQUEST_METHOD"] == "HEAD" else [said]
         answered: Iterable[bytes] = moto(environ, start)
         return answered
 

@@ -325,7 +325,7 @@ def test_what_is_forbidden_is_tried_once(s3: Buckets, tapes: Path, model: Model,
     s3.forbidden = "PUT /tapes/out"
     summary = work("s3://tapes/in", "s3://tapes/out", model, resume=True)
     assert (len(summary.skipped), len(summary.failed), summary.rows[0]["attempts"]) == (2, 1, 1)
-    assert "not for you; the finished sound is kept as" in str(summary.failed)
+    assert "told to be bad; the finished sound is kept as" in str(summary.failed)
 
 
 PARTS = "import s3fs.core; s3fs.core.calculate_chunksize = lambda size, **about: 5 << 20;"
