@@ -2,13 +2,12 @@
 
 import errno
 import io
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePath, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from ...errors import ConfigError
@@ -19,26 +18,16 @@ from .retry import Result, retried
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-__all__ = ["VERSIONS", "Remote", "is_url"]
+__all__ = ["VERSIONS", "Remote"]
 
 BLOCK = 1 << 22
 """Bytes of one request."""
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory"})
 """Where an object appears when its upload is complete; elsewhere it is uploaded under another name, then moved."""
 _WEB = frozenset({"http", "https"})
 _VERBATIM = frozenset({"s3", "s3a", "gs", "gcs", "memory"})
 """Whose names may hold ? and #, which elsewhere begin a query or a fragment."""
-
-
-def is_url(target: object) -> TypeGuard[str]:
-    """Whether a target is the URL of an object, not the path of a file.
-
-    >>> is_url("s3://archive/tape.wav"), is_url("tape.wav"), is_url("-")
-    (True, False, False)
-    """
-    return isinstance(target, str) and _URL.match(target) is not None
 
 
 @dataclass(frozen=True, order=True)
