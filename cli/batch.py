@@ -25,16 +25,17 @@ Patterns = list[str] | None
 
 def command(
     places: Annotated[
-        list[Path],
-        typer.Argument(metavar="[IN...] OUT_DIR", parser=paths.existing,
+        list[str],
+        typer.Argument(metavar="[IN...] OUT_DIR", parser=paths.anywhere,
                        help="Folders of recordings, at any depth; recordings; patterns in quotes, as 'tapes/**/*.wav'. "
-                       "Last the folder that gets the results, in the same folders."),
+                       "Last the folder that gets the results, in the same folders. Each may be a URL, as "
+                       "s3://archive/tapes/."),
     ],
     listed: Annotated[
         str | None,
         typer.Option("--list", metavar="FILE", parser=paths.file_or_stream,
-                     help="A file of paths, one a line, or as find -print0 writes them; - is stdin. The results "
-                     "have the same paths below OUT_DIR."),
+                     help="A file of paths or URLs, one a line, or as find -print0 writes them; - is stdin. The "
+                     "results have the same paths below OUT_DIR; those of URLs begin with the host or bucket."),
     ] = None,
     include: Annotated[
         Patterns, typer.Option(metavar="PATTERN", help="Only names, or paths below IN, like this; repeatable.")
@@ -48,6 +49,17 @@ def command(
         typer.Option(metavar="FILE", parser=paths.file_on_disk,
                      help="What became of each recording, as .jsonl (a JSON object a line) or .csv."),
     ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", parser=paths.folder_on_disk, show_default=False,
+                     help="With a URL as OUT_DIR: the folder of the journal that --resume needs, and of results that "
+                     "are not yet stored.  [default: one for this URL in ~/.local/state/stream-restore]"),
+    ] = None,
+    retries: Annotated[
+        int,
+        typer.Option(min=0, max=100, metavar="N", help="How often a recording is tried again whose storage was busy or "
+                     "cut off: after 10 s, 30 s, 90 s, ..., when the others are done."),
+    ] = 3,
     name: network.Name = "compact",
     repo: network.Repo = None,
     backend: network.Backend = "auto",
@@ -103,7 +115,7 @@ def command(
 
     if report:
         refuse_other_report(report)
-    outputs = paths.folder_on_disk(str(places.pop()))
+    outputs = paths.folder_anywhere(places.pop())
     if not places and listed is None:
         raise ConfigError("name what is to be restored, and then the folder that gets the results")
     recordings = find_recordings(places, outputs, listed=_listed(listed), include=include or (), exclude=exclude or ())
@@ -126,10 +138,13 @@ def command(
         on_damage=on_damage,
         resume=resume,
         name=output_name,
+        state=state,
     ) as batch:
         messages = _Messages(quiet, progress == "json", sum(not item.finished for item in batch.items))
         with meter(progress, quiet, "bytes") as shown:
-            summary = batch.run(messages.begin, messages.end, shown, jobs, spread)
+            summary = batch.run(
+                messages.begin, messages.end, shown, jobs, spread, retries=retries, again=messages.again
+            )
         if report:
             write_report(report, summary.rows)
     messages.sum_up(summary)
@@ -167,6 +182,12 @@ class _Messages:
             print_message(json.dumps({"input": str(item.source), "error": outcome}))
         else:
             self._print(f"stream-restore: {outcome}")
+
+    def again(self, item: "Item", error: str, seconds: float) -> None:
+        if self._json:
+            print_message(json.dumps({"input": str(item.source), "warning": error, "again_in_seconds": seconds}))
+        elif not self._quiet:
+            self._print(f"stream-restore: warning: {error}; tried again after the others, in {seconds:g} s or later")
 
     def sum_up(self, summary: "Summary") -> None:
         counts = {name: len(getattr(summary, name)) for name in ("restored", "skipped", "failed")}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["existing", "file_on_disk", "file_or_stream", "folder_on_disk"]
+__all__ = ["anywhere", "existing", "file_on_disk", "file_or_stream", "folder_anywhere", "folder_on_disk"]
 
 
 def file_or_stream(text: str) -> str:
@@ -41,6 +41,25 @@ def folder_on_disk(text: str) -> Path:
         BadParameter: if it is empty, a URL, or -.
     """
     return existing(_no_stream(text))
+
+
+def anywhere(text: str) -> str:
+    """A file or folder, or the URL of one.
+
+    Raises:
+        BadParameter: if it is empty.
+    """
+    _named(text)
+    return text
+
+
+def folder_anywhere(text: str) -> str:
+    """A folder to write, or the URL of one.
+
+    Raises:
+        BadParameter: if it is empty, or -.
+    """
+    return anywhere(_no_stream(text))
 
 
 def existing(text: str) -> Path:

@@ -78,7 +78,7 @@ def test_a_recording_that_is_short_or_measured_as_a_whole_is_not_cut(recording: 
     assert cut(restorer(normalise=True), item, 1) is None
     with pytest.raises(SourceError, match="is gone"):
         cut(restorer(), replace(item, source=tmp_path / "gone.wav"), 1)
-    item.target.touch()
+    item.local.touch()
     with pytest.raises(SinkError, match="exists"):
         cut(restorer(), item, 1)
     assert cut(restorer(Output(force=True)), item, 1)
@@ -108,7 +108,7 @@ def test_pieces_are_kept_for_a_batch_that_goes_on_while_their_recording_is_the_s
         with Batch(tmp_path / "in", out, model=model, resume=resume) as batch:
             piece.parent.mkdir(exist_ok=True)
             piece.touch()
-            batch._note_begin(batch.items[0])
+            batch._log.begin(batch.items[0], resume)
         return piece.exists()
 
     assert not begun(resume=False)

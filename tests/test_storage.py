@@ -1,17 +1,20 @@
 """Recordings in a bucket or on a web server come back as files do, and appear there when they are complete."""
 
+import errno
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import boto3
 import numpy as np
 import pytest
 from audio_helpers import ffmpeg, read_all, tape
-from moto.server import ThreadedMotoServer
+from buckets import buckets
+from fsspec import register_implementation
+from fsspec.implementations.memory import MemoryFileSystem
 from stopping import StoppedError, stop_after
 from web import Web, web
 
@@ -19,7 +22,7 @@ from stream_restore import api
 from stream_restore.audio import open_source
 from stream_restore.audio.storage import Remote, retry
 from stream_restore.degradation import Degradation
-from stream_restore.errors import ConfigError, SinkError, SourceError
+from stream_restore.errors import ClosedPipeError, ConfigError, SinkError, SourceError
 from stream_restore.passes.job import Output
 
 COMMAND = [sys.executable, "-m", "stream_restore"]
@@ -37,22 +40,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[Any]:
     """A bucket of a real S3 server on loopback, s3://tapes, which child processes find, too."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    given = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in given.items():
-            patch.setenv(name, value)
-        found = boto3.resource("s3").Bucket("tapes")
-        found.create()
-        yield found
-    server.stop()
+    with buckets() as found:
+        yield found.bucket
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +110,28 @@ def test_a_server_that_stays_busy_is_named_without_its_secrets(server: Web) -> N
     assert len(server.paths) < 30
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("kind", ["flac", "mp3", "caf"])
+def test_a_server_that_fails_at_any_request_makes_no_output_that_lacks_something(
+    kind: str, server: Web, tmp_path: Path
+) -> None:
+    """Libraries take an error for the end of a file, as libsndfile, to which it cannot be told; or leave tags out."""
+    given, codec = server.folder / f"tagged.{kind}", ["-c:a", "alac"] if kind == "caf" else []
+    ffmpeg("-i", str(server.folder / "in.wav"), "-metadata", "title=Side A", *codec, str(given))
+    api.degrade(given, tmp_path / "whole.flac", degradation=PLAIN)
+    for good in range(100):
+        server.good, out = good, tmp_path / f"{good}.flac"
+        server.bad = 2 * (1 + len(retry.WAITS))  # each try asks twice
+        with suppress(SourceError):
+            api.degrade(f"{server.url}/{given.name}", out, degradation=PLAIN)
+        if out.exists():
+            assert out.read_bytes() == (tmp_path / "whole.flac").read_bytes()
+        if server.good >= 0:  # it was asked less often
+            break
+    assert 2 < good < 99
+    assert out.exists()
+
+
 def test_what_is_not_there_is_said_at_once(bucket: Any, server: Web) -> None:
     with pytest.raises(SourceError, match=r"s3://tapes/none\.wav: cannot be opened: "):
         sound("s3://tapes/none.wav")
@@ -186,6 +197,27 @@ def test_what_cannot_be_stored_is_kept(
     kept = Path(str(caught.value).rpartition("kept as ")[2])
     api.degrade(files / "in.wav", tmp_path / "out.wav", degradation=PLAIN)
     assert kept.read_bytes() == (tmp_path / "out.wav").read_bytes()
+
+
+class Resetting(MemoryFileSystem):  # type: ignore[misc]
+    """Storage that takes nothing."""
+
+    protocol = "resetting"
+
+    def put_file(self, *about: object, **more: object) -> None:
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+
+def test_a_connection_that_breaks_is_no_reader_that_went_away(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of whom would be no error."""
+    register_implementation("resetting", Resetting, clobber=True)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(SinkError, match="Connection reset by peer; the finished sound is kept as") as caught:
+        api.degrade(files / "in.wav", "resetting://tapes/out.wav", degradation=PLAIN)
+    assert not isinstance(caught.value, ClosedPipeError)
+    assert Path(str(caught.value).rpartition("kept as ")[2]).is_file()
 
 
 def test_a_stopped_run_from_a_url_goes_on(server: Web, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ class Web:
         url: of the folder.
         ranges: whether parts of a file can be asked for.
         busy: so many of the next requests for a file's bytes are answered 503.
+        good: after so many more answers `bad` requests are answered 503; None: never.
         cuts: of so many of the next answers only half is sent.
         sent: bytes of files sent so far.
     """
@@ -28,6 +29,8 @@ class Web:
     url: str = ""
     ranges: bool = True
     busy: int = 0
+    good: int | None = None
+    bad: int = 0
     cuts: int = 0
     sent: int = 0
     paths: list[str] = field(default_factory=list)
@@ -55,6 +58,10 @@ def web(folder: Path) -> Iterator[Web]:
             path = folder / self.path.partition("?")[0].lstrip("/")
             if not path.is_file():
                 return self._head(404, 0)
+            if about.good is not None:
+                about.good -= 1
+                if -about.bad <= about.good < 0:
+                    return self._head(503, 0)
             if body and about.busy:
                 about.busy -= 1
                 return self._head(503, 0)

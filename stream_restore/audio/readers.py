@@ -26,13 +26,13 @@ from .pcm.wav_header import is_wav
 from .sniff import Kind, sniff
 from .source import Source, refuse_track
 from .spool import spool_bytes
-from .storage import Remote, is_url
+from .storage import Remote, failures, is_url
 from .tags.source_extras import add_extras, leading_tags
 
 if TYPE_CHECKING:
     from .ffmpeg.container import Readable
 
-__all__ = ["open_source"]
+__all__ = ["open_source", "refuse_loss"]
 
 File: TypeAlias = Path | Remote
 """What can be opened again."""
@@ -64,13 +64,25 @@ def open_source(
     """
     checked(on_damage)
     stream = _stream(target)
+    failed = failures(stream.name)
     try:
         source = _opened(stream, raw, _located(target), Reading(on_damage, track))
         refuse_track(source.name, track, source.tracks)
+        refuse_loss(source.name, failed)
         return source
     except BaseException:
         stream.close()
         raise
+
+
+def refuse_loss(name: str, failed: int) -> None:
+    """Refuse to go on after the storage of an object failed more than `failed` times, see `failures`.
+
+    Raises:
+        SourceError: if it did: libraries take that for the end of a file, or leave tags out.
+    """
+    if failures(name) > failed:
+        raise SourceError(f"{name}: its storage failed while it was read, so something would be missing; try again")
 
 
 def _stream(target: str | Path | BinaryIO) -> ByteStream:
@@ -109,6 +121,14 @@ def _file(path: Path) -> ByteStream:
         raise SourceError(f"{path}: cannot be opened: {reason}") from error
 
 
+def _bytes(path: File) -> BinaryIO:
+    """The bytes from the start, once more."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be opened: {error.strerror or error}") from error
+
+
 def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None, how: Reading) -> Source:
     if raw is not None:
         return _codec(stream, raw, path) if raw.encoding in CODECS else open_pcm(stream, raw)
@@ -120,7 +140,7 @@ def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None, how: R
         if wav is not None:
             return wav
     if stream.seekable and path:
-        return add_extras(_foreign_file(stream, path, how), lambda: path.open("rb"))
+        return add_extras(_foreign_file(stream, path, how), lambda: _bytes(path))
     return _foreign_pipe(stream, how)
 
 
@@ -128,7 +148,7 @@ def _codec(stream: ByteStream, raw: RawFormat, path: File | None) -> Source:
     """Headerless data of a codec; from a pipe by way of a temporary file."""
     if stream.seekable and path:
         stream.close()
-        return _by_libsndfile(stream.name, path.open("rb"), rereadable=True, raw=raw)
+        return _by_libsndfile(stream.name, _bytes(path), rereadable=True, raw=raw)
     with spool_bytes(stream) as file:
         stream.close()
         return _by_libsndfile(stream.name, _again(file), rereadable=False, raw=raw)
@@ -139,7 +159,7 @@ def _foreign_file(stream: ByteStream, path: File, how: Reading) -> Source:
     stream.close()
     if isinstance(path, Path) and path.suffix.lower() == ".sd2":
         return _sound_designer(path)
-    return _foreign(stream.name, lambda: path.open("rb"), kind, exact, True, how)
+    return _foreign(stream.name, lambda: _bytes(path), kind, exact, True, how)
 
 
 def _exact(stream: ByteStream) -> bool:

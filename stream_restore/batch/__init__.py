@@ -2,9 +2,9 @@
 
 from .batch import Batch, Summary
 from .cluster import Cluster
+from .item import Item
 from .recordings import SUFFIXES, Recording, find_recordings, read_list
 from .report import write_report
-from .restorer import Item
 
 __all__ = [
     "SUFFIXES",

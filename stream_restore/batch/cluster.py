@@ -17,8 +17,9 @@ from typing import Any
 
 from ..errors import ConfigError, RestoreError
 from ..passes.job import Report
+from .item import Item, outcome_of
 from .pieces import Cut, clear, cut, join, restore_piece
-from .restorer import Item, Restorer
+from .restorer import Restorer
 from .workers import ATTEMPTS
 
 __all__ = ["Cluster", "restored_on_cluster"]
@@ -83,12 +84,11 @@ class _Actor:
 
     def run(self, item: Item, whole: Cut | None, part: int | None, resume: bool) -> Report | str:
         """Do a task; errors come back as their messages."""
-        try:
-            if whole is None or part is None:
-                return self._restorer(item, resume)
-            return join(self._restorer, whole) if part == _JOIN else restore_piece(self._restorer, whole, part, resume)
-        except Exception as error:  # one recording must not take the others with it, whatever is wrong
-            return str(error) or repr(error)
+        if whole is None or part is None:
+            return outcome_of(item, lambda: self._restorer(item, resume))
+        if part == _JOIN:
+            return outcome_of(item, lambda: join(self._restorer, whole))
+        return outcome_of(item, lambda: restore_piece(self._restorer, whole, part, resume))
 
 
 def restored_on_cluster(
@@ -165,7 +165,7 @@ def _taken(
     elif work.whole is None or task.part == _JOIN:
         # What pieces say of the recording; not what they say of themselves.
         said = dict.fromkeys(warning for report in work.reports for warning in report.warnings)
-        outcome.warnings += [warning for warning in said if warning.startswith(f"{work.item.source.absolute()}: ends")]
+        outcome.warnings += [warning for warning in said if warning.startswith(f"{work.item.absolute().source}: ends")]
         if work.attempts > 1:
             outcome.warnings.append(f"{work.item.source}: a worker died of it; it was tried again and is whole")
         yield work.item, outcome, work.attempts
@@ -209,7 +209,7 @@ class _Actors:
         actor = self._idle.pop() if self._idle else self._make(self._restorer)
         work = task.work
         # An actor may be in another folder.
-        item = Item(work.item.source.absolute(), work.item.target.absolute(), work.item.finished)
+        item = work.item.absolute()
         future = actor.run.remote(
             item, replace(work.whole, item=item) if work.whole else None, task.part, resume or task.attempt > 1
         )

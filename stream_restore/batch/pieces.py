@@ -15,14 +15,15 @@ import numpy as np
 from .. import api
 from ..audio import RawFormat, Source, open_source
 from ..audio.outputs.atomic_file import make_folder
-from ..audio.outputs.output import refuse_existing
+from ..audio.storage import target_of
 from ..engine.loop import BLOCK
 from ..errors import SourceError
 from ..passes.job import Output, Report
 from ..passes.journal import Facts, changes, file_facts
 from ..ranges import Range
 from ..spec import Audio
-from .restorer import Item, Restorer
+from .item import Item, refuse_existing_result, store
+from .restorer import Restorer
 
 __all__ = ["Cut", "clear", "cut", "join", "restore_piece"]
 
@@ -48,12 +49,12 @@ def cut(restorer: Restorer, item: Item, longest_seconds: float) -> Cut | None:
         SinkError: if its output exists and is not to be replaced.
     """
     facts = file_facts(item.source)
-    with open_source(item.source, on_damage=restorer.on_damage) as source:
+    with open_source(target_of(item.source), on_damage=restorer.on_damage) as source:
         frames, step = source.frames, max(1, source.spec.frames(longest_seconds))
     if restorer.normalise or frames is None or frames <= step:
         return None
     if not restorer.stored.force:
-        refuse_existing(item.target)
+        refuse_existing_result(item)
     stops = [*range(step, frames, step), None]
     return Cut(item, tuple(map(Range, range(0, frames, step), stops)), facts)
 
@@ -69,7 +70,7 @@ def restore_piece(restorer: Restorer, whole: Cut, number: int, resume: bool) -> 
         return Report()
     make_folder(path.parent)
     return api.restore(
-        whole.item.source,
+        target_of(whole.item.source),
         path,
         model=restorer.model,
         restoration=restorer.restoration,
@@ -92,9 +93,10 @@ def join(restorer: Restorer, whole: Cut) -> Report:
     item = whole.item
     if changed := changes(dict(whole.facts), dict(file_facts(item.source))):
         raise SourceError(f"{item.source}: was changed while it was restored: {', '.join(changed)}; start again")
-    with open_source(item.source, on_damage=restorer.on_damage) as source:
+    with open_source(target_of(item.source), on_damage=restorer.on_damage) as source:
         report = Report(sample_rate=source.spec.sample_rate, peak=0.0)
-        sink = restorer.stored.open(item.target, source.spec, source.format, source.frames, None, film=source.film)
+        stored = restorer.stored_for(item)
+        sink = stored.open(item.local, source.spec, source.format, source.frames, None, film=source.film)
         with sink:
             for block in _blocks(whole, source):
                 sink.write(block)
@@ -102,6 +104,7 @@ def join(restorer: Restorer, whole: Cut) -> Report:
                 report.peak = max(report.peak or 0.0, float(np.abs(block).max()))
         report.warnings = [*source.warnings, *sink.warnings]
         report.clipped = {sink.name: sink.clipped} if sink.clipped else {}
+    store(item, report, restorer.stored.force, again=True)
     clear(item)
     return report
 
@@ -120,7 +123,7 @@ def _blocks(whole: Cut, source: Source) -> Iterator[Audio]:
 
 
 def _folder(item: Item) -> Path:
-    return item.target.with_name(f"{item.target.name}.pieces")
+    return item.local.with_name(f"{item.local.name}.pieces")
 
 
 def _path(whole: Cut, number: int) -> Path:

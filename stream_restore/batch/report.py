@@ -11,7 +11,7 @@ from typing import Any
 from ..audio.outputs.atomic_file import write_atomic
 from ..errors import ConfigError
 from ..passes.job import Report
-from .restorer import Item
+from .item import Item
 
 __all__ = ["Row", "refuse_other_report", "row_of", "write_report"]
 

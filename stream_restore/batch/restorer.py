@@ -5,20 +5,22 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
-from pathlib import Path
 from types import FrameType
 
 from .. import api
-from ..audio import OnDamage
+from ..audio import OnDamage, refuse_same_file
 from ..audio.outputs.atomic_file import make_folder
+from ..audio.storage import Remote, target_of
 from ..models import Model
 from ..passes.job import Output, Report
 from ..restoration.restoration import Restoration
+from .item import Item, keep, kept, outcome_of, refuse_existing_result, store
 
-__all__ = ["Item", "Restorer", "Share", "work"]
+__all__ = ["Restorer", "Share", "work"]
 
 Share = Callable[[float], None]
 """Called with the part of a recording that is done, 0 to 1."""
@@ -26,15 +28,6 @@ Share = Callable[[float], None]
 
 EVERY_SECONDS = 0.2
 """Between two messages of progress."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One recording and its output; `finished` if an earlier run completed it."""
-
-    source: Path
-    target: Path
-    finished: bool
 
 
 @dataclass(frozen=True)
@@ -58,22 +51,53 @@ class Restorer:
             RestoreError: as `api.restore`.
         """
 
+        if not isinstance(item.target, Remote):
+            make_folder(item.target.parent)
+            return self._restored(item, resume, share)
+        refuse_same_file(target_of(item.source), item.target.url)
+        report = kept(item) if resume else None
+        if report is None:
+            if not self.stored.force:
+                refuse_existing_result(item)
+            make_folder(item.local.parent)
+            report = self._restored(item, resume, share)
+            keep(item, report)
+        store(item, report, self.stored.force, again=resume)
+        return report
+
+    def stored_for(self, item: Item) -> Output:
+        """How the file is stored that is written; one that is uploaded is this batch's own."""
+        return replace(self.stored, force=self.stored.force or item.made is not None)
+
+    def _restored(self, item: Item, resume: bool, share: Share | None) -> Report:
         def progress(done: int, total: int | None) -> None:
             if share and total:
                 share(min(1.0, done / total))
 
-        make_folder(item.target.parent)
-        return api.restore(
-            item.source,
-            item.target,
+        report = api.restore(
+            target_of(item.source),
+            item.local,
             model=self.model,
             restoration=self.restoration,
             normalise=self.normalise,
-            stored=self.stored,
+            stored=self.stored_for(item),
             on_damage=self.on_damage,
-            resume=resume,
+            resume=resume and _can_go_on(item),
             progress=progress,
         )
+        if item.made is not None:
+            made, target = str(item.made), str(item.target)
+            report.clipped = {name.replace(made, target): samples for name, samples in report.clipped.items()}
+            report.warnings = [warning.replace(made, target) for warning in report.warnings]
+        return report
+
+
+def _can_go_on(item: Item) -> bool:
+    """Whether a recording can be read from the middle; if not, it begins again."""
+    try:
+        return not isinstance(item.source, Remote) or item.source.seekable
+    except OSError:  # restoring it says what is wrong with it
+        return True
 
 
 def work(restorer: Restorer, connection: Connection) -> None:
@@ -88,18 +112,10 @@ def work(restorer: Restorer, connection: Connection) -> None:
     try:
         while (task := connection.recv()) is not None:
             item, resume = task
-            connection.send(_outcome(restorer, item, resume, _rarely(connection.send)))
+            share = _rarely(connection.send)
+            connection.send(outcome_of(item, partial(restorer, item, resume, share)))
     except (EOFError, KeyboardInterrupt, BrokenPipeError):
         return
-
-
-def _outcome(restorer: Restorer, item: Item, resume: bool, share: Share) -> Report | str:
-    try:
-        return restorer(item, resume, share)
-    except BrokenPipeError:  # of the connection
-        raise
-    except Exception as error:  # one recording must not take the others with it, whatever is wrong
-        return str(error) or repr(error)
 
 
 def _rarely(share: Share) -> Share:

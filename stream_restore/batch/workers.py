@@ -14,7 +14,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from ..passes.job import Report
-from .restorer import Item, Restorer, work
+from .item import Item
+from .restorer import Restorer, work
 
 __all__ = ["ATTEMPTS", "restored_by_workers"]
 

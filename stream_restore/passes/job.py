@@ -9,6 +9,8 @@ from typing import Any, BinaryIO, Protocol, TypeAlias, TypeGuard
 from ..audio import Film, Format, Position, Sink, Source, is_url, open_sink, refuse_same_file
 from ..audio.outputs import refuse_busy, refuse_existing_object
 from ..audio.outputs.output import claimed, part_of, refuse_existing
+from ..audio.readers import refuse_loss
+from ..audio.storage import failures, place_of
 from ..engine.loop import run, skip
 from ..engine.stage import Stage
 from ..errors import ClosedPipeError, ConfigError, SinkError, SourceError
@@ -156,9 +158,11 @@ class Job:
                 if journal and whole:
                     self._begin_anew(whole)
                     journal.remove()
+            failed = failures(source.name)
             state = stage.initial_state()
             for (block,) in run_pass([source], [state, accumulator], journal, progress=ticker, settle=settle):
                 accumulator.add(stage.advance(state, block))
+            refuse_loss(source.name, failed)
             accumulator.add(stage.drain(state))
         source.rewind()
 
@@ -179,6 +183,7 @@ class Job:
         """
         self._refuse_clashes()
         facts = self._input_facts(source)
+        failed = failures(source.name)
         journal = self._journal(facts)
         checkpoint = self._checkpoint(journal)
         with ExitStack() as stack:
@@ -189,6 +194,7 @@ class Job:
                     self._process(source, stage, sinks, journal, checkpoint, report, ticker)
                 except ClosedPipeError as error:
                     raise self._if_others_wait(error) from error
+            refuse_loss(source.name, failed)
             report.found = stage.findings()
             report.warnings = source.warnings + self._changes_of_input(facts)
             report.clipped = {sink.name: sink.clipped for sink in sinks if sink.clipped}
@@ -259,7 +265,8 @@ class Job:
         now = input_facts(str(self.input)) if before else None
         if before is None or now is None or now == before:  # a file that was deleted is read to its end
             return []
-        change = f"{self.input}: was changed while it was read, from {before['bytes']} to {now['bytes']} bytes"
+        sizes = f"from {before['bytes']} to {now['bytes']} bytes"
+        change = f"{place_of(str(self.input))}: was changed while it was read, {sizes}"
         if now["bytes"] < before["bytes"]:
             raise SourceError(f"{change}; start again when it is complete")
         return [f"{change}; the result is of what was there at each moment"]

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..audio import Position, Sink, is_url
-from ..audio.storage import Remote
+from ..audio import Position, Sink
+from ..audio.storage import Place, Remote, place_of
 from ..engine.state import Arrays
 from ..errors import ConfigError, SinkError, SourceError
 
@@ -178,33 +178,35 @@ def _array(data: bytes) -> NDArray[Any]:
     return values.reshape(shape, order="F" if fortran else "C")
 
 
-def file_facts(path: Path) -> Facts:
-    """What identifies a file without reading it.
+def file_facts(place: Place, fresh: bool = True) -> Facts:
+    """What identifies a file or an object without reading it; unless `fresh`, as the list of its folder said.
 
     Raises:
-        SourceError: if it does not exist.
+        SourceError: if it does not exist or cannot be reached.
     """
     try:
-        found = path.stat()
+        if isinstance(place, Remote):
+            return place.facts(fresh)
+        found = place.stat()
     except OSError as error:
-        raise SourceError(f"{path}: is gone: {error.strerror}") from error
-    return {"path": str(path.resolve()), "bytes": found.st_size, "modified": found.st_mtime_ns}
+        what = "is gone" if isinstance(place, Path) or isinstance(error, FileNotFoundError) else "cannot be reached"
+        raise SourceError(f"{place}: {what}: {error.strerror or error}") from error
+    return {"path": str(place.resolve()), "bytes": found.st_size, "modified": found.st_mtime_ns}
 
 
-def input_facts(target: str | Path) -> Facts | None:
+def input_facts(target: str | Path | Remote) -> Facts | None:
     """What identifies a file or an object without reading it; None if it is gone.
 
     Raises:
         SourceError: if it cannot be reached.
     """
-    if not is_url(target):
-        path = Path(target)
-        return file_facts(path) if path.exists() else None
-    remote = Remote(target)
+    place = place_of(target)
     try:
-        return remote.facts() if remote.exists() else None
-    except OSError as error:
-        raise SourceError(f"{remote.name}: cannot be reached: {error.strerror or error}") from error
+        return file_facts(place)
+    except SourceError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            return None
+        raise
 
 
 def versions() -> Facts:

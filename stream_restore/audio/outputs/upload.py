@@ -24,13 +24,16 @@ class Upload(Output):
         self._remote = remote
 
     def _publish(self, part: Path, replace: bool) -> None:
-        if not replace and self._remote.exists():
-            self._came_to_exist(part)
         try:
-            self._remote.upload(part)
+            there = not replace and self._remote.exists()
+            if not there:
+                self._remote.upload(part)
         except OSError as error:
             self._release()
-            raise OSError(error.errno, f"{error.strerror or error}; the finished sound is kept as {part}") from error
+            # Without its number: by that of a broken connection it would be taken for a reader that went away.
+            raise OSError(f"{error.strerror or error}; the finished sound is kept as {part}") from error
+        if there:
+            self._came_to_exist(part)
         shutil.rmtree(part.parent)
 
     def discard(self) -> None:

@@ -2,53 +2,63 @@
 
 import errno
 import io
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard, cast
+from pathlib import Path, PurePath, PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from ...errors import ConfigError
+from .multipart import end_unfinished
+from .object_bytes import ObjectBytes
 from .retry import Result, retried
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-__all__ = ["Remote", "is_url"]
+__all__ = ["VERSIONS", "Remote"]
 
 BLOCK = 1 << 22
 """Bytes of one request."""
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory"})
 """Where an object appears when its upload is complete; elsewhere it is uploaded under another name, then moved."""
-_READ_ONLY = frozenset({"http", "https"})
+_WEB = frozenset({"http", "https"})
+_VERBATIM = frozenset({"s3", "s3a", "gs", "gcs", "memory"})
+"""Whose names may hold ? and #, which elsewhere begin a query or a fragment."""
 
 
-def is_url(target: object) -> TypeGuard[str]:
-    """Whether a target is the URL of an object, not the path of a file.
-
-    >>> is_url("s3://archive/tape.wav"), is_url("tape.wav"), is_url("-")
-    (True, False, False)
-    """
-    return isinstance(target, str) and _URL.match(target) is not None
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Remote:
-    """An object in storage. Credentials are those that its library finds: environment variables, configuration files.
+    """An object in storage, or a folder. Credentials are those that its library finds: environment variables,
+    configuration files.
 
     Attributes:
         url: s3://, gs://, sftp://, https://, ...
+        listed: what the list of its folder said of it, if it was found there.
 
     Raises:
         ConfigError: by all methods, if the scheme is unknown, or its library is not installed.
     """
 
     url: str
+    listed: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __truediv__(self, place: PurePath | str) -> "Remote":
+        """What lies below a folder.
+
+        >>> print(Remote("s3://archive/tapes/") / "side a/1.wav")
+        s3://archive/tapes/side a/1.wav
+        """
+        return Remote(f"{self.url.rstrip('/')}/{PurePosixPath(place)}")
+
+    def __reduce__(self) -> tuple[type["Remote"], tuple[str]]:
+        return Remote, (self.url,)  # not the open connections
 
     @property
     def name(self) -> str:
@@ -57,17 +67,41 @@ class Remote:
         >>> Remote("https://me:secret@archive.org/tape.wav?signature=1").name
         'https://archive.org/tape.wav'
         """
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return f"{self._scheme}://{self.place}"
 
-    def facts(self) -> Mapping[str, Any]:
-        """What changes when the object does, serialisable as JSON.
+    @property
+    def place(self) -> str:
+        """Host or bucket, and path.
+
+        >>> Remote("https://me:secret@archive.org/tape.wav?signature=1").place, Remote("s3://archive/take #1.wav").place
+        ('archive.org/tape.wav', 'archive/take #1.wav')
+        """
+        if self._scheme in _VERBATIM:
+            return self.url.partition("://")[2]
+        parts = urlsplit(self.url)
+        return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    @property
+    def is_web(self) -> bool:
+        """Whether it is on a web server, which gives what it is asked for by its whole name, and takes nothing."""
+        return self._scheme in _WEB
+
+    def holds(self, other: "Remote") -> bool:
+        """Whether another lies in this folder, at any depth.
+
+        >>> Remote("s3://archive/tapes").holds(Remote("s3://archive/tapes/1.wav"))
+        True
+        """
+        return other.url.startswith(f"{self.url.rstrip('/')}/")
+
+    def facts(self, fresh: bool = True) -> Mapping[str, Any]:
+        """What changes when the object does, serialisable as JSON; unless `fresh`, what the list of its folder said.
 
         Raises:
             OSError: if it does not exist or cannot be reached.
         """
-        info = self._info()
-        version = next((str(info[key]) for key in _VERSIONS if info.get(key)), "")
+        info = self._info() if fresh or self.listed is None else self.listed
+        version = next((str(info[key]) for key in VERSIONS if info.get(key)), "")
         return {"url": self.name, "bytes": info.get("size"), "version": version}
 
     def open(self, mode: str = "rb") -> BinaryIO:
@@ -77,7 +111,7 @@ class Remote:
             OSError: if it does not exist or cannot be reached.
         """
         open_at = self._from if self.seekable else self._through
-        raw = _Object(open_at, self._info().get("size"), self.seekable, self._tried)
+        raw = ObjectBytes(open_at, self._info().get("size"), self.seekable, self._tried)
         return cast("BinaryIO", io.BufferedReader(raw, 1 << 16))
 
     @cached_property
@@ -99,7 +133,15 @@ class Remote:
         >>> Remote("https://archive.org/tape.WAV?signature=1.2").suffix
         '.WAV'
         """
-        return PurePosixPath(urlsplit(self.url).path).suffix
+        return PurePosixPath(self.place).suffix
+
+    def is_folder(self) -> bool:
+        """Whether it names a folder, or the part of a name that objects begin with up to a slash.
+
+        Raises:
+            OSError: if it does not exist or cannot be reached.
+        """
+        return self.url.endswith("/") or self._info().get("type") == "directory"
 
     def exists(self) -> bool:
         """Whether there is an object.
@@ -121,22 +163,43 @@ class Remote:
         """
         if self.url.endswith("/"):
             raise ConfigError(f"{self.name}: is a folder; give the name of an object in it")
-        if self._scheme in _READ_ONLY:
+        if self.is_web:
             raise ConfigError(f"{self.name}: a web server takes no recordings; name a file or a bucket")
 
-    def upload(self, file: Path) -> None:
+    def upload(self, file: Path, again: bool = False) -> None:
         """Store a file as this object, which appears when it is complete, and replaces one of its name.
+
+        Args:
+            again: an earlier upload of it may have been cut off, and is ended first.
 
         Raises:
             OSError: if it cannot be stored. The object is then as before; but on sftp, which replaces none by another,
                 it may be gone, and the new one lie beside it as NAME.part.
         """
+        if again:
+            end_unfinished(self._storage, self._path)
         if self._scheme in _ATOMIC:
-            self._tried(lambda: self._storage.put_file(str(file), self._path))
+            self._upload_whole(file)
         else:
             self._upload_and_move(file)
         if self._info().get("size") != file.stat().st_size:
             raise OSError(errno.EIO, "is not as long as what was uploaded")
+
+    def ask(self, question: "Callable[[AbstractFileSystem, str], Result]") -> Result:
+        """What the storage answers, which is given to `question` with the object's name there; as all requests.
+
+        Raises:
+            OSError: if it does not exist or cannot be reached.
+        """
+        self._storage.invalidate_cache()
+        return self._tried(lambda: question(self._storage, self._path))
+
+    def _upload_whole(self, file: Path) -> None:
+        try:
+            self._tried(lambda: self._storage.put_file(str(file), self._path))
+        except BaseException:
+            end_unfinished(self._storage, self._path)
+            raise
 
     def _upload_and_move(self, file: Path) -> None:
         part = f"{self._path}.part"
@@ -156,12 +219,12 @@ class Remote:
             self._storage.mv(part, self._path)
 
     def _info(self) -> Mapping[str, Any]:
-        self._storage.invalidate_cache()
-        return cast("Mapping[str, Any]", self._tried(lambda: self._storage.info(self._path)))
+        info: Mapping[str, Any] = self.ask(lambda storage, path: storage.info(path))
+        return info
 
     def _tried(self, attempt: Callable[[], Result]) -> Result:
         try:
-            return retried(attempt)
+            return retried(attempt, self.name)
         except OSError as error:
             parts = urlsplit(self.url)
             words = str(error.strerror)
@@ -171,12 +234,19 @@ class Remote:
 
     def _gives_last_byte(self, size: int) -> bool:
         """Whether a range can be read; servers do not say so reliably."""
+
+        def read() -> bool:
+            try:
+                with self._from(size - 1) as file:
+                    return len(file.read(1)) == 1
+            except ValueError:  # so fsspec says that a web server has no ranges
+                return False
+
         try:
-            with self._from(size - 1) as file:
-                return len(file.read(1)) == 1
+            return self._tried(read)
         except FileNotFoundError:
             raise
-        except Exception:  # one that fails for another reason fails again in `_through`
+        except OSError:  # `_through` fails again, or does without
             return False
 
     def _from(self, position: int) -> BinaryIO:
@@ -219,72 +289,5 @@ class Remote:
             raise ConfigError(f"{self.name}: {error}; s3, gs, sftp, https and others can be used") from error
 
 
-_VERSIONS = ("ETag", "etag", "LastModified", "Last-Modified", "mtime", "created")
+VERSIONS = ("ETag", "etag", "LastModified", "Last-Modified", "mtime", "created")
 """Names under which storages say which version of an object it is."""
-
-
-class _Object(io.RawIOBase):
-    """The bytes of an object, opened anew where a request failed."""
-
-    def __init__(
-        self,
-        open_at: Callable[[int], BinaryIO],
-        size: int | None,
-        ranges: bool,
-        tried: Callable[[Callable[[], bytes]], bytes],
-    ) -> None:
-        self._open_at = open_at
-        self._size = size
-        self._ranges = ranges
-        self._tried = tried
-        self._file: BinaryIO | None = None
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return self._ranges
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if not self._ranges:
-            raise io.UnsupportedOperation("seek")
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size or 0}[whence]
-        self._position = max(0, base + offset)
-        if self._file is not None:
-            self._file.seek(self._position)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._tried(lambda: self._next(len(buffer)))
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-    def close(self) -> None:
-        self._let_go()
-        super().close()
-
-    def _next(self, size: int) -> bytes:
-        if self._size is not None:
-            size = min(size, self._size - self._position)
-        if size <= 0:
-            return b""
-        try:
-            self._file = self._file or self._open_at(self._position)
-            data = self._file.read(size)
-            if not data and self._size is not None:
-                raise OSError(errno.EIO, f"was cut off at byte {self._position} of {self._size}")
-        except BaseException:
-            self._let_go()
-            raise
-        return data
-
-    def _let_go(self) -> None:
-        if self._file is not None:
-            with suppress(Exception):
-                self._file.close()
-            self._file = None
