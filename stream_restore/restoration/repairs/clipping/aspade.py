@@ -19,7 +19,7 @@ REDUNDANCY = 2
 FIRST, GROWTH = 2, 1 / 16
 """Coefficients that are kept first and at least more in each iteration, and later, as a share of those there are."""
 EARLY_GROWTH = 1 / 12
-"""The same share while there are few: what consists of one note is found then, or never."""
+"""The same share while there are few, in long frames: what is one note is found then, or never."""
 ACCURATE = 0.025
 """Of a frame's norm: how near the sparse spectrum must come to one that agrees with the samples."""
 
@@ -32,7 +32,7 @@ def solve(frames: Frames, clipped: NDArray[np.bool_], steps: int = FIRST) -> Fra
     Args:
         frames: windowed, shape (count, size).
         clipped: where samples only say what the sound exceeds, the same shape.
-        steps: coefficients that are kept more each time as soon as these are less than `EARLY_GROWTH`.
+        steps: the most coefficients by which their number grows at `EARLY_GROWTH`.
     """
     size = frames.shape[1]
     result, left = frames.copy(), np.arange(len(frames))
@@ -64,7 +64,7 @@ def more(kept: int, steps: int) -> int:
     """By how many coefficients `kept` grows.
 
     >>> more(2, 16), more(16, 16), more(100, 16), more(1000, 16)
-    (2, 4, 16, 50)
+    (2, 2, 8, 62)
     """
     return max(FIRST, min(steps, int(kept * EARLY_GROWTH)), int(kept * GROWTH))
 

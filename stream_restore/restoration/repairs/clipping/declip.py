@@ -47,9 +47,11 @@ class Declip(CellRepair):
         mean over 2048 to 16384, overlapping by half     +9.8 (+5.2)   +10.2 (+1.6)   1.5
         the same, and reweighted least squares           +9.9 (+5.0)   +10.4 (+1.6)   1.5
 
-    What is here is the last with faster growth, and 1024 for 2048, which serves short sounds. To weight the mean by
-    the sparsity that each frame reached, or by how near it is to the others, changed it by -0.1 to +0.03 dB. To
-    interpolate short runs by other means would add little: those of up to 16 samples hold a quarter of what is left.
+    What is here is the last with faster growth, and 1024 for 2048, which serves short sounds. On 4 s of each of twelve
+    other pieces it gains +8.9 (+3.2) and +9.7 (+4.5), frames of 2048 alone +7.9 (+2.0) and +9.1 (+4.9): one piece, of
+    short sounds, loses 0.4 of 3.6 and 0.5 of 5.0 dB, another 0.1 of 13.4. To weight the mean by the sparsity that each
+    frame reached, or by how near it is to the others, changed it by -0.1 to +0.03 dB. To interpolate short runs by
+    other means would add little: those of up to 16 samples hold a quarter of what is left.
 
     Raises:
         ConfigError: a strength outside 0 to 1.
