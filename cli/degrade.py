@@ -32,6 +32,12 @@ def command(
                      "file, and what comes before the noise is kept on the disk meanwhile."),
     ] = None,
     seed: chain.Seed = 0,
+    range: Annotated[
+        str | None,
+        typer.Option(metavar="START:END", help="Degrade only this part, to the very samples that all of it would give: "
+                     "times as 90, 1:30 or 0:01:30, or frames as 44100f; one may be missing.  [default: all]",
+                     show_default=False),
+    ] = None,
     float32: options.Float32 = False,
     int24: options.Int24 = False,
     int16: options.Int16 = False,
@@ -47,6 +53,7 @@ def command(
 ) -> None:  # fmt: skip
     """Degrade a recording: low-pass, down-sampling, quantisation, noise, up-sampling. `none` leaves a step out."""
     from .. import api
+    from ..ranges import Range
 
     degradation = chain.degradation(cutoff=cutoff, order=order, phase=phase, rate=rate, bits=bits, snr=snr, seed=seed)
     target = options.default_output(input, output, "degraded")
@@ -57,6 +64,7 @@ def command(
             target,
             degradation=degradation,
             power=_mean_square(power) if power is not None else None,
+            range=Range.parse(range) if range is not None else None,
             raw=options.parsed_raw(raw),
             on_damage=on_damage,
             track=track,

@@ -45,6 +45,16 @@ def command(
     repair: network.Repair = None,
     strength: network.Strength = None,
     max_reduction: network.MaxReduction = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Spread the clips over the Ray cluster at this address, or with local "
+                     "over one of its own. All nodes must see the same files.", show_default=False),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("-j", "--jobs", min=1, max=1024, metavar="N", help="Clips at once on a cluster.  [default: as "
+                     "many as it has CPUs]", show_default=False),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was stopped.")] = False,
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -64,6 +74,8 @@ def command(
         raise ConfigError("evaluate reads files, more than once, and not stdin: name a file instead of -")
     if not chosen:
         raise ConfigError("name the clips to evaluate, or add --librosa")
+    if jobs and cluster is None:
+        raise ConfigError("-j takes clips side by side on a cluster: add --cluster local")
     names = names or ["compact"]
     labels = list(map(_label, names))
     if twice := {label for label in labels if labels.count(label) > 1}:
@@ -74,7 +86,7 @@ def command(
     experiment = Experiment(options.whole_or_none(sample_rate, "--sample-rate"), not stereo, degradation, restoration)
     prepare(output, force or resume, "go on with --resume, or start again with --force")
     with meter(progress, quiet) as shown:
-        found = evaluate(chosen, output, models, experiment, resume=resume, progress=shown)
+        found = evaluate(chosen, output, models, experiment, resume=resume, progress=shown, cluster=cluster, jobs=jobs)
         page = write_report(output, found)
     print_path(page)
 

@@ -12,7 +12,7 @@ from ..errors import ModelError
 from ..spec import Audio
 from .manifest import Edges, Manifest
 
-__all__ = ["GAINS", "Backend", "GainNetwork", "Member", "Model", "Stems", "Voice"]
+__all__ = ["GAINS", "Backend", "Batching", "GainNetwork", "Member", "Model", "Stems", "Voice", "batch_of"]
 
 Stems = NDArray[np.float32]
 """Sources of one segment, shape (stems, channels, frames)."""
@@ -49,6 +49,24 @@ class Backend(Protocol):
             ModelError: if the network does not take the shape.
         """
         ...
+
+
+class Batching(Backend, Protocol):
+    """A network that is given several segments in one call, as a GPU wants them."""
+
+    @property
+    def batch(self) -> int:
+        """Segments in a call."""
+        ...
+
+    def separate_batch(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `separate`, shape (batch, channels, frames) -> (batch, stems, channels, frames)."""
+        ...
+
+
+def batch_of(backend: Backend) -> int:
+    """Segments that a backend takes in one call; 1 where it is not `Batching`."""
+    return int(getattr(backend, "batch", 1))
 
 
 GAINS = "Gains"

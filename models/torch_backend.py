@@ -2,19 +2,23 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import demucs
+import numpy as np
 import torch
 from demucs.apply import BagOfModels
 from demucs.demucs import Demucs
 from demucs.hdemucs import HDemucs
 from demucs.htdemucs import HTDemucs
+from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..spec import Audio, duration
 from .manifest import Edges, Lengths, Manifest, Stft, recombination
 from .model import Member, Model, Stems
+from .torch_cpu import Cpu
+from .torch_cuda import BATCH, Gpu, require_gpu
 
 __all__ = ["Network", "TorchBackend", "as_bag", "from_torch", "lengths_of", "stft_of"]
 
@@ -58,6 +62,8 @@ class TorchBackend:
         self.edges: Edges = "silence"  # as demucs, which gives networks of any length nothing beyond the ends
         network.eval()
         network.to(device)
+        self._runner = Gpu(network) if device == "cuda" else Cpu(network, self.threads)
+        self.batch = BATCH if device == "cuda" else 1
 
     def input_frames(self, frames: int) -> int:
         """Input length that `demucs.apply.apply_model` uses for a chunk of `frames`.
@@ -76,25 +82,26 @@ class TorchBackend:
         Raises:
             ModelError: if the number of channels is wrong; if there are no frames.
         """
-        if segment.ndim != 2 or segment.shape[0] != self.channels or not segment.shape[1]:
-            raise ModelError(f"the network takes ({self.channels}, 1 or more) frames, got {segment.shape}")
-        if torch.get_num_threads() != self.threads:
-            torch.set_num_threads(self.threads)  # per thread; new threads of the caller have the default
-        mix = torch.tensor(segment, dtype=torch.float32, device=self._device)[None]  # a copy
-        with torch.no_grad():
-            stems: Stems = self._network(mix)[0].cpu().numpy()
+        if segment.ndim != 2:
+            self._refuse(segment)
+        stems: Stems = self.separate_batch(segment[None])[0]
         return stems
+
+    def separate_batch(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `separate`, shape (batch, channels, frames) -> (batch, stems, channels, frames)."""
+        if segments.shape[1] != self.channels or not segments.shape[2]:
+            self._refuse(segments[0])
+        return self._runner.run(np.ascontiguousarray(segments, np.float32))
+
+    def _refuse(self, segment: Audio) -> NoReturn:
+        raise ModelError(f"the network takes ({self.channels}, 1 or more) frames, got {segment.shape}")
 
 
 def _require_device(device: str) -> None:
     if device not in ("cpu", "cuda"):
         raise ModelError(f"device must be cpu or cuda, got {device!r}")
     if device == "cuda":
-        if not torch.cuda.is_available():
-            raise ModelError(f"device cuda asked for, but PyTorch {torch.__version__} finds none; use cpu")
-        torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.deterministic = True
-        torch.backends.cudnn.allow_tf32 = False
+        require_gpu()
 
 
 def _segment_frames(network: Network, segment: float | None) -> int:

@@ -188,6 +188,7 @@ def degrade(
     *,
     degradation: Degradation | None = None,
     power: float | None = None,
+    range: Range | None = None,
     raw: RawFormat | None = None,
     on_damage: OnDamage = "conceal",
     track: int | None = None,
@@ -204,6 +205,7 @@ def degrade(
     sample_rate: float,
     degradation: Degradation | None = None,
     power: float | None = None,
+    range: Range | None = None,
     progress: Progress | None = None,
 ) -> Audio: ...
 
@@ -215,6 +217,7 @@ def degrade(
     sample_rate: float,
     degradation: Degradation | None = None,
     power: float | None = None,
+    range: Range | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Audio]: ...
 
@@ -226,6 +229,7 @@ def degrade(
     sample_rate: float | None = None,
     degradation: Degradation | None = None,
     power: float | None = None,
+    range: Range | None = None,
     raw: RawFormat | None = None,
     on_damage: OnDamage = "conceal",
     track: int | None = None,
@@ -240,13 +244,16 @@ def degrade(
     Noise at an SNR needs the power of the signal it is added to. Unless `power`, a mean square, is given, a first pass
     measures it, exactly, and keeps the signal on the disk; a pipe is spooled to a temporary file for that.
 
+    With `range`, only this part is degraded, to the very samples that degrading all of it would give. What is measured
+    first is the whole recording all the same, and the low-pass, which forgets nothing, runs from the start.
+
     Raises:
         RestoreError: if a step fails, see `stream_restore.errors`; no output then has its final name.
     """
     degradation = degradation or Degradation()
     if is_sound(input):
         _refuse_files(output=output, raw=raw, track=track, stored=stored, resume=resume)
-        return degraded(input, sample_rate, degradation, power, progress)
+        return degraded(input, sample_rate, degradation, power, range, progress)
     output, stored = _output(output, sample_rate), stored or Output()
     with ExitStack() as stack:
         source = stack.enter_context(open_source(input, raw=raw, on_damage=on_damage, track=track))
@@ -254,15 +261,22 @@ def degrade(
         if two_passes:
             source = stack.enter_context(spool(source))
         ticker = Ticker(progress, source.estimate, passes=2 if two_passes else 1)
-        work = {"degradation": asdict(degradation), "power": power, **_chosen(track)}
-        job = Job(input, [output], stored, work, resume)
+        first, last = range.frames(source.spec.sample_rate) if range else (0, None)
+        work = {"degradation": asdict(degradation), "power": power, "range": [first, last], **_chosen(track)}
+        job = Job(input, [output], stored, work, resume, first)
+        recorded = None
         if two_passes:
             before = degradation.before_noise(source.spec)
             recording = stack.enter_context(job.recording(source, before.output.channels))
             job.first_pass(source, before, recording, ticker, recording.settle)
-            stage = degradation.stage(source.spec, power_of(recording.mean_square), recording.read)
-            return job.run(source, stage, ticker)
-        return job.run(source, degradation.stage(source.spec, power), ticker)
+            power, recorded = power_of(recording.mean_square), recording.read
+        stage = degradation.stage(source.spec, power, recorded)
+        if range:
+            source, stage = restrict(source, stage, range)
+            ticker.expect(source.estimate)
+        report = job.run(source, stage, ticker)
+        report.frames = stage.output_frames(report.frames)
+        return report
 
 
 def compare(

@@ -89,7 +89,12 @@ def restored(
 
 
 def degraded(
-    sound: Sound, sample_rate: float | None, degradation: Degradation, power: float | None, progress: Progress | None
+    sound: Sound,
+    sample_rate: float | None,
+    degradation: Degradation,
+    power: float | None,
+    range: Range | None,
+    progress: Progress | None,
 ) -> Audio | Iterator[Audio]:
     """`api.degrade` of sound in memory."""
     measured = degradation.snr_db is not None and power is None
@@ -99,7 +104,8 @@ def degraded(
         if measured:
             signal_power = mean_power(stream(source, degradation.before_noise(source.spec), ticker))
             source.rewind()
-        return source, degradation.stage(source.spec, signal_power)
+        stage = degradation.stage(source.spec, signal_power)
+        return restrict(source, stage, range) if range else (source, stage)
 
     return _processed(sound, sample_rate, prepare, 2 if measured else 1, progress)
 

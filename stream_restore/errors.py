@@ -9,6 +9,7 @@
     │   └── FinishedError             process or flush after flush; `reset` starts again
     ├── SourceError (OSError)         an input that cannot be read to its end: path, frame, time
     ├── SinkError (OSError)           an output that cannot be written: disk full, read-only, exists
+    │   ├── BusyError                 another run is writing it
     │   └── ClosedPipeError           the reader of a pipe went away
     └── ModelError                    unknown name, missing extra, wrong checksum, absent provider
 
@@ -16,6 +17,7 @@ Each message carries the offending value and the cure.
 """
 
 __all__ = [
+    "BusyError",
     "ClosedPipeError",
     "ConfigError",
     "FinishedError",
@@ -54,6 +56,10 @@ class SourceError(RestoreError, OSError):
 
 class SinkError(RestoreError, OSError):
     """An output that cannot be written."""
+
+
+class BusyError(SinkError):
+    """Another run is writing the output."""
 
 
 class ClosedPipeError(SinkError):

@@ -1,5 +1,6 @@
 """A network whose answer is known: what it hears."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from stream_restore.models.manifest import Edges, Manifest
 from stream_restore.models.model import Member, Model
 from stream_restore.spec import Audio
 
-__all__ = ["Identity", "identity"]
+__all__ = ["Identity", "Together", "identity", "together"]
 
 
 class Identity:
@@ -32,6 +33,20 @@ class Identity:
         if self.poison is not None:
             out[np.isclose(out, self.poison)] = np.nan
         return out
+
+
+class Together(Identity):
+    """One that hears three segments in a call, and whose answer tells the place in it."""
+
+    batch = 3
+
+    def separate_batch(self, segments: NDArray[np.float32]) -> NDArray[np.float32]:
+        answers = [self.separate(segment) + np.float32(0.01 * place) for place, segment in enumerate(segments, 1)]
+        return np.stack(answers)
+
+
+def together() -> Model:
+    return replace(identity(), members=(Member(Together(), (1.0,)),))
 
 
 def identity(*, dry: float = 0.0, gain: float = 1.0, **options: Any) -> Model:

@@ -9,7 +9,7 @@ from typing import Any
 import networks
 import numpy as np
 import pytest
-from identity import identity
+from identity import identity, together
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
@@ -111,6 +111,12 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
     ),
     "Separate": (lambda: Separate(Spec(1000, 2), identity()), 75, 0),
     "Separate, mono, one job more": (lambda: Separate(Spec(1000, 1), identity(), jobs=2), 75, 0),
+    "Separate, three segments in a call": (lambda: Separate(Spec(1000, 2), together()), 225, None),
+    "Separate, three segments in a call, begun late": (
+        lambda: RangeStage(Separate(Spec(1000, 2), together()), 1234, None),
+        225,
+        None,
+    ),
     "Separate, shifted, with context": (
         lambda: Separate(Spec(1000, 6), identity(), shifts=2, context_seconds=0.01, overlap=0.6),
         32,

@@ -14,7 +14,8 @@ from plucked_notes import RATE, SECONDS, TIME, Samples, music, run, sdr
 from stream_restore.errors import ConfigError
 from stream_restore.restoration import Restoration
 from stream_restore.restoration.repairs import Declip
-from stream_restore.restoration.repairs.clipping.aspade import ACCURATE, FIRST, GROWTH, solve
+from stream_restore.restoration.repairs.clipping.aspade import ACCURATE, FIRST, more, solve
+from stream_restore.restoration.repairs.clipping.likeliest import FLOOR, likeliest
 from stream_restore.spec import Audio, Spec
 from stream_restore.testing import partitions
 
@@ -62,7 +63,7 @@ def test_it_is_ahead_of_ffmpegs_filter(tmp_path: Path) -> None:
     assert sdr(clean, declipped(clipped)) > sdr(clean, theirs[:, : clean.shape[1]]) + 6
 
 
-def solved_alone(frame: Samples, clipped: NDArray[np.bool_]) -> Samples:
+def solved_alone(frame: Samples, clipped: NDArray[np.bool_], steps: int) -> Samples:
     """A-SPADE as the paper has it, one frame, in float64."""
     size = len(frame)
 
@@ -80,18 +81,41 @@ def solved_alone(frame: Samples, clipped: NDArray[np.bool_]) -> Samples:
         error = analysed(estimate) - sparse
         if np.linalg.norm(error) <= ACCURATE * np.linalg.norm(frame):
             break
-        dual, kept = dual + error, kept + max(FIRST, int(kept * GROWTH))
+        dual, kept = dual + error, kept + more(kept, steps)
     return estimate
 
 
-def test_frames_are_solved_as_the_paper_has_it() -> None:
+@pytest.mark.parametrize("steps", [2, 8])
+def test_frames_are_solved_as_the_paper_has_it(steps: int) -> None:
     window = np.sqrt(np.hanning(257)[:-1])
     frames = np.stack([music()[0, at : at + 256].clip(-0.15, 0.15) * window for at in range(0, 25600, 1280)])
     level = 0.15 * window * (1 - 1e-6)
     clipped = (np.abs(frames) >= level) & (window > 0)
-    ours = solve(frames.astype(np.float32), clipped)
+    ours = solve(frames.astype(np.float32), clipped, steps)
     for our, frame, mask in zip(ours, frames, clipped, strict=True):
-        assert our == pytest.approx(solved_alone(frame, mask), abs=5e-3)
+        assert our == pytest.approx(solved_alone(frame, mask, steps), abs=5e-3)
+
+
+def test_missing_samples_are_the_likeliest_for_the_spectrum() -> None:
+    size, rng = 64, np.random.default_rng(0)
+    frames = music()[0, 20000 : 20000 + 20 * size].reshape(20, size) * np.hanning(size)
+    missing = np.zeros(frames.shape, bool)
+    for row in missing:
+        row[rng.choice(size, 10, replace=False)] = True
+    guess = np.where(missing, frames + 0.02 * rng.standard_normal(frames.shape), frames)
+    ours = likeliest(frames.astype(np.float32), missing, guess.astype(np.float32))
+    analysis = np.fft.rfft(np.eye(size), 2 * size, axis=0, norm="ortho")
+    # Each coefficient counts twice but for the first and the middle one, which are their own mirror images.
+    twice = np.full(size + 1, 2.0)
+    twice[[0, -1]] = 1.0
+    for our, frame, mask, first in zip(ours, frames, missing, guess, strict=True):
+        power = np.pad(np.abs(analysis @ first) ** 2, 1, mode="edge")
+        variance = np.convolve(power, np.ones(3) / 3, mode="valid")
+        weights = twice / (variance + FLOOR * variance.mean())
+        normal = (analysis.conj().T * weights @ analysis).real
+        wanted = np.linalg.solve(normal[np.ix_(mask, mask)], -normal[np.ix_(mask, ~mask)] @ frame[~mask])
+        assert our[mask] == pytest.approx(wanted, abs=1e-3 * np.abs(frame).max())
+        assert (our[~mask] == frame[~mask].astype(np.float32)).all()
 
 
 STORED = {

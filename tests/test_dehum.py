@@ -154,8 +154,24 @@ def test_a_bass_note_at_100_hz_stays_where_hum_goes() -> None:
     assert sdr(clean, out) > 28
 
 
-def test_a_recording_shorter_than_twenty_seconds_is_left_alone() -> None:
-    heard = with_hum(music(), COURSES["50 Hz, steady"], 15.0)[:, : 19 * RATE]
+@pytest.mark.parametrize("seconds", [5, 12])
+def test_hum_of_a_short_recording_is_taken_away(seconds: int) -> None:
+    clean = music()[:, : seconds * RATE]
+    heard = with_hum(music(), COURSES["50 Hz, steady"], 15.0)[:, : seconds * RATE]
+    assert sdr(clean, run(Dehum(Spec(RATE, 1)), heard)) > sdr(clean, heard) + 8
+
+
+@pytest.mark.parametrize("name", NO_HUM)
+@pytest.mark.parametrize("seconds", [5, 12])
+def test_what_is_no_hum_in_a_short_recording_comes_back_bit_for_bit(seconds: int, name: str) -> None:
+    added = NO_HUM[name]
+    sound = np.zeros((1, len(TIME)), np.float32) if added is None else (music() + 0.03 * added).astype(np.float32)
+    sound = sound[:, : seconds * RATE]
+    assert (run(Dehum(Spec(RATE, 1)), sound) == sound).all()
+
+
+def test_a_recording_of_three_seconds_is_left_alone() -> None:
+    heard = with_hum(music(), COURSES["50 Hz, steady"], 15.0)[:, : 3 * RATE]
     assert (run(Dehum(Spec(RATE, 1)), heard) == heard).all()
 
 

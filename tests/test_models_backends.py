@@ -15,8 +15,8 @@ from identity import identity
 from numpy.typing import NDArray
 
 from stream_restore.errors import ModelError
-from stream_restore.models import Backend, Member, Model, Voice, load, openvino_backend
-from stream_restore.models.torch_backend import from_torch
+from stream_restore.models import Backend, Member, Model, Voice, load, openvino_backend, torch_cpu
+from stream_restore.models.torch_backend import TorchBackend, from_torch
 
 ARCHITECTURES = tuple(networks.MAKERS)
 FILES = ("onnx", "openvino")
@@ -158,6 +158,26 @@ def test_an_impossible_segment_is_refused(segment: float) -> None:
 def test_an_absent_provider_is_named_with_those_there() -> None:
     with pytest.raises(ModelError, match=r"'NoSuchProvider'.*CPUExecutionProvider"):
         load(str(networks.exported("Demucs")), provider="NoSuchProvider")
+
+
+def test_several_segments_in_a_call_are_answered_each_as_if_alone() -> None:
+    for architecture in ARCHITECTURES:
+        backend = model("torch", architecture).members[0].backend
+        assert isinstance(backend, TorchBackend)
+        segments = np.stack([sound(backend, seed) for seed in range(3)])
+        alone = np.stack([backend.separate(segment) for segment in segments])
+        assert np.abs(backend.separate_batch(segments) - alone).max() <= 1e-5 * np.abs(alone).max()
+
+
+def test_the_network_that_is_given_stays_as_it_is() -> None:
+    """Its weights are not copied, nor are its layers changed for others who use it."""
+    network = networks.MAKERS["HTDemucs"]()
+    layers = [type(module) for module in network.modules()]
+    faster = torch_cpu.suited(network)
+    assert [type(module) for module in network.modules()] == layers
+    assert [type(module) for module in faster.modules()] != layers
+    places = {weight.data_ptr() for weight in network.parameters()}
+    assert {weight.data_ptr() for weight in faster.parameters()} == places
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")

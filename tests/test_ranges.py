@@ -20,7 +20,7 @@ import stream_restore
 from stream_restore import Chain, Range, Restoration, Spec
 from stream_restore.audio import open_source
 from stream_restore.cli.network_options import restoration
-from stream_restore.degradation import CausalLowPass
+from stream_restore.degradation import CausalLowPass, Degradation
 from stream_restore.errors import ConfigError, SourceError
 from stream_restore.models import load
 from stream_restore.passes.job import Output
@@ -156,12 +156,47 @@ def test_what_forgets_nothing_runs_from_the_start_and_the_network_does_not() -> 
 
 def test_all_that_restores_has_a_bound_of_what_it_looks_back_at() -> None:
     unbounded = {name for name, (factory, _, _) in STAGES.items() if factory().lookback is None}
-    known = ("LowPass", "Chain", "WithInput", "Replay", "RangeStage")  # the last begins late by itself
+    known = ("LowPass", "Chain", "WithInput", "RangeStage")  # the last begins late by itself
     assert all(any(each in name for each in known) for name in unbounded)
     spec = Spec(48000, 2)
     lookback = Restoration().stage(spec, load("compact")).lookback
     assert lookback is not None
     assert 30 < lookback / spec.sample_rate < 90
+
+
+@pytest.mark.parametrize("power", [None, 0.03])
+@pytest.mark.parametrize("phase", ["zero", "causal"])
+@pytest.mark.parametrize("rate", [16000, 1500, None])
+def test_ranges_of_degradation_joined_are_the_whole(
+    power: float | None, phase: Any, rate: int | None, tmp_path: Path
+) -> None:
+    sound, chain = 0.5 * example_signal(2, 60_000, seed=4), Degradation(700, phase=phase, sample_rate=rate, seed=3)
+    soundfile.write(tmp_path / "in.wav", sound.T, 4000, subtype="FLOAT")
+
+    def degraded(part: Range | None) -> bytes:
+        out = BytesIO()
+        report = stream_restore.degrade(
+            tmp_path / "in.wav", out, degradation=chain, power=power, range=part, stored=Output("raw", "s16")
+        )
+        assert 4 * report.frames == len(out.getvalue())
+        return out.getvalue()
+
+    whole = degraded(None)
+    marks = [0, 1, 20_000, 20_001, 59_000, None]
+    assert b"".join(degraded(Range(start or 0, stop)) for start, stop in pairwise(marks)) == whole
+    part = Range(10_000, 20_000)
+    array = stream_restore.degrade(sound, sample_rate=4000, degradation=chain, power=power, range=part)
+    assert (
+        array == stream_restore.degrade(sound, sample_rate=4000, degradation=chain, power=power)[:, 10_000:20_000]
+    ).all()
+
+
+def test_the_command_degrades_a_range(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", 0.5 * example_signal(1, 30_000).T, 4000, subtype="PCM_16")
+    for name, words in (("whole", []), ("part", ["--range", "2:3.5"])):
+        run("degrade", tmp_path / "in.wav", "-o", tmp_path / f"{name}.wav", "--cutoff", 700, "--rate", 1500, *words)
+    whole, part = (soundfile.read(tmp_path / f"{name}.wav", dtype="int16")[0] for name in ("whole", "part"))
+    assert (part == whole[8000:14_000]).all()
 
 
 @pytest.mark.parametrize("kind", ["flac", "mp3", "ogg", "a pipe"])

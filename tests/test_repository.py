@@ -143,7 +143,7 @@ ROOMS["arrays"] = {"errors", "spec", "engine", "audio", "models", "degradation",
 ROOMS["ranges"] = {"errors", "spec", "engine", "audio"}
 ROOMS["arrays"] |= {"ranges"}
 ROOMS["api"] |= {"arrays", "measure", "ranges"}
-ROOMS["experiment"] |= {"degradation", "restoration"}
+ROOMS["experiment"] |= {"degradation", "restoration", "batch"}
 """Each room below the package and what it may import, besides itself: arrows go one way."""
 
 

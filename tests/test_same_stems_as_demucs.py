@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from stream_restore.errors import ConfigError, ModelError, SpecError
 from stream_restore.models import Model, load
 from stream_restore.models.torch_backend import from_torch
-from stream_restore.restoration.separate import Separate, channel_groups
+from stream_restore.restoration.channel_groups import channel_groups
+from stream_restore.restoration.separate import Separate
 from stream_restore.spec import Audio, Spec
 from stream_restore.testing import example_signal
 

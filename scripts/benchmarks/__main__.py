@@ -7,12 +7,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import harm, memory, overlap, parity, quality, repair, soak, speed, treble, viewer
+from . import batch, harm, kills, memory, overlap, parity, quality, repair, soak, speed, treble, viewer
 
 __all__ = ["main"]
 
 SUBJECTS: dict[str, Callable[[argparse.Namespace, Path], str]] = {
+    "batch": batch.measure,
     "harm": harm.measure,
+    "kills": kills.measure,
     "memory": memory.measure,
     "overlap": overlap.measure,
     "parity": parity.measure,
@@ -36,6 +38,11 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     subjects = parser.add_subparsers(dest="subject", required=True, metavar="SUBJECT")
+    of_batch = subjects.add_parser("batch", help="batches in one process, in several, on Ray; what a file costs")
+    of_batch.add_argument("--recordings", type=int, default=4, help="(default %(default)d)")
+    of_batch.add_argument("--seconds", type=float, default=60.0, help="of each (default %(default)g)")
+    of_batch.add_argument("--files", type=int, default=100_000, help="that take no time (default %(default)d)")
+    of_batch.add_argument("--only", choices=batch.PARTS, help="one part")
     of_harm = subjects.add_parser("harm", help="what repairs do to released music that has nothing wrong")
     of_harm.add_argument("recordings", type=Path, nargs="*", help="(default: free music from Debian's packages)")
     of_harm.add_argument("-n", "--name", default="compact", help="of the model (default %(default)s)")
@@ -45,6 +52,11 @@ def _options() -> argparse.Namespace:
     of_harm.add_argument("--excerpts", type=int, default=60, help="(default %(default)d)")
     of_harm.add_argument("--seconds", type=float, default=10.0, help="of each (default %(default)g)")
     of_harm.add_argument("--json", type=Path, help="also write the figures to this file")
+    of_kills = subjects.add_parser("kills", help="a batch on a cluster whose workers and nodes are killed at random")
+    of_kills.add_argument("--kills", type=int, default=20, help="(default %(default)d)")
+    of_kills.add_argument("--recordings", type=int, default=100, help="of noise (default %(default)d)")
+    of_kills.add_argument("--within", type=float, default=4.0, help="seconds until a kill (default %(default)g)")
+    of_kills.add_argument("--seed", type=int, default=0, help="of what is killed, and when (default %(default)d)")
     of_memory = subjects.add_parser("memory", help="peak resident memory against duration, beside demucs")
     of_memory.add_argument("--minutes", type=int, nargs="+", default=[1, 10, 60], help="(default 1 10 60)")
     of_overlap = subjects.add_parser("overlap", help="what the overlap of segments is worth, and what it costs")

@@ -18,7 +18,7 @@ from stream_restore.models.manifest import Manifest
 from . import child
 from .table import table
 
-__all__ = ["measure"]
+__all__ = ["Kind", "measure", "write_network"]
 
 HOUR_SECONDS = 3600
 SEGMENT_SECONDS = 7.8
@@ -50,7 +50,18 @@ class Kind:
 def measure(options: argparse.Namespace, folder: Path) -> str:
     """A table with one row per hour of sound."""
     kind = Kind(options.rate, options.channels)
-    words = ["restore", "-", "-n", _network(folder / "identity.onnx", kind), "--threads", 1, "-o", "-", "-f", "raw"]
+    words = [
+        "restore",
+        "-",
+        "-n",
+        write_network(folder / "identity.onnx", kind),
+        "--threads",
+        1,
+        "-o",
+        "-",
+        "-f",
+        "raw",
+    ]
     command = [
         str(word) for word in [child.BIN / "stream-restore", *words, "--raw", f"s16le:{kind.rate}:{kind.channels}"]
     ]
@@ -69,7 +80,7 @@ def measure(options: argparse.Namespace, folder: Path) -> str:
     return f"{said}; the network gives back what it hears.\n\n" + table(head, rows)
 
 
-def _network(path: Path, kind: Kind) -> Path:
+def write_network(path: Path, kind: Kind) -> Path:
     """A sealed model on the grid of htdemucs whose one stem is what it hears."""
     frames = int(SEGMENT_SECONDS * kind.rate)
     shape = [1, kind.channels, frames]

@@ -1,26 +1,23 @@
 """The workers of a batch as actors of Ray, on this machine or on many.
 
 Each actor loads the model once. Recordings are spread over them; a long one is cut into ranges that different actors
-restore, see `pieces`. Inputs and outputs are paths, so all nodes must see the same files. An actor that dies, or leaves
-with its node, is replaced, and what it was doing is tried again, `ATTEMPTS` times in all.
+restore, see `pieces`. Inputs and outputs are paths, so all nodes must see the same files. What a worker was doing that
+dies, or leaves with its node, is tried again, see `actors`.
 """
 
-import os
-import signal
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
-from importlib import import_module
-from typing import Any
+from functools import partial
+from pathlib import Path
 
-from ..errors import ConfigError, RestoreError
+from ..audio import open_source
+from ..errors import BusyError, ConfigError
 from ..passes.job import Report
+from .actors import Actors, Death, connected
 from .item import Item, outcome_of
 from .pieces import Cut, clear, cut, join, restore_piece
 from .restorer import Restorer
-from .workers import ATTEMPTS
 
 __all__ = ["Cluster", "restored_on_cluster"]
 
@@ -51,6 +48,10 @@ class _Work:
     """One recording under way: its cut if it is restored in pieces, and what has come of them."""
 
     item: Item
+    longest_seconds: float | None
+    """Of what is not cut; None: nothing is."""
+    new: bool
+    """Whether its output did not exist before: if it does, it was made here."""
     whole: Cut | None = None
     reports: list[Report] = field(default_factory=list)
     attempts: int = 1
@@ -66,14 +67,6 @@ class _Task:
 
     work: _Work
     part: int | None = None
-    attempt: int = 1
-
-
-@dataclass(frozen=True)
-class _Death:
-    """The end of an actor with its task."""
-
-    cause: str
 
 
 class _Actor:
@@ -82,13 +75,27 @@ class _Actor:
     def __init__(self, restorer: Restorer) -> None:
         self._restorer = restorer
 
-    def run(self, item: Item, whole: Cut | None, part: int | None, resume: bool) -> Report | str:
-        """Do a task; errors come back as their messages."""
-        if whole is None or part is None:
-            return outcome_of(item, lambda: self._restorer(item, resume))
-        if part == _JOIN:
-            return outcome_of(item, lambda: join(self._restorer, whole))
-        return outcome_of(item, lambda: restore_piece(self._restorer, whole, part, resume))
+    def run(self, task: _Task, resume: bool, again: bool) -> Report | Cut | str | Death:
+        """Do a task; errors come back as their messages. A recording that is long comes back with its cut."""
+        return outcome_of(task.work.item, partial(self._done, task, resume or again, again))
+
+    def _done(self, task: _Task, resume: bool, again: bool) -> Report | Cut | Death:
+        work = task.work
+        try:
+            if again and work.new and task.part in (None, _JOIN) and _is_complete(work.item):
+                return _late_report(work.item)
+            if work.whole is None:
+                longest = work.longest_seconds
+                whole = cut(self._restorer, work.item, longest) if longest is not None else None
+                return whole or self._restorer(work.item, resume)
+            if task.part == _JOIN:
+                return join(self._restorer, work.whole)
+            return restore_piece(self._restorer, work.whole, task.part or 0, resume)
+        except BusyError as error:
+            if not resume:
+                raise
+            # A worker that was lost may live on where it cannot be reached, until it notices.
+            return Death(str(error), lost=True)
 
 
 def restored_on_cluster(
@@ -108,57 +115,55 @@ def restored_on_cluster(
         jobs: actors; None: as many as there are CPUs, or GPUs if they need one.
 
     Raises:
-        ConfigError: if Ray is not installed, or there is no cluster at the address.
+        ConfigError: if Ray is not installed, there is no cluster at the address, or it has no worker for a long time.
     """
-    with _ray(cluster.address) as ray:
-        actors = _Actors(ray, restorer, jobs, cluster.gpus)
+    with connected(cluster.address) as ray:
+        actors: Actors[_Task] = Actors(ray, _Actor, restorer, jobs=jobs, gpus=cluster.gpus)
         waiting: deque[_Task] = deque()
         coming = enumerate(items, 1)
         while True:
-            while actors.any_free and (waiting or (new := next(coming, None))):
+            while actors.has_room and (waiting or (new := next(coming, None))):
                 if not waiting and new:
                     begin(*new)
-                    waiting.extend(_planned(restorer, new[1], cluster.longest_seconds))
-                if waiting[0].work.failed:
-                    waiting.popleft()
-                else:
-                    waiting[0].work.running += 1
-                    actors.submit(waiting.popleft(), resume)
+                    waiting.append(_Task(_Work(new[1], cluster.longest_seconds, _is_new(new[1]))))
+                task = waiting.popleft()
+                if not task.work.failed:
+                    task.work.running += 1
+                    actors.submit(task, _sent(task), resume)
             if not actors.busy:
                 return
-            task, outcome = actors.next_outcome()
+            task, outcome, attempts = actors.next_outcome()
             task.work.running -= 1
-            if isinstance(outcome, _Death) and task.attempt < ATTEMPTS:
-                task.work.attempts += 1
-                waiting.appendleft(_Task(task.work, task.part, task.attempt + 1))
-            elif not task.work.failed:
+            task.work.attempts += attempts - 1
+            if not task.work.failed:
                 yield from _taken(task, outcome, waiting, share)
             if task.work.uncut and not task.work.running:
                 clear(task.work.item)
-                waiting.appendleft(_Task(_Work(task.work.item, attempts=task.work.attempts)))
+                waiting.appendleft(_Task(_Work(task.work.item, None, task.work.new, attempts=task.work.attempts)))
 
 
-def _planned(restorer: Restorer, item: Item, longest_seconds: float) -> list[_Task]:
-    """The tasks of a recording, but for the last, which joins pieces."""
-    try:
-        whole = cut(restorer, item, longest_seconds)
-    except (RestoreError, OSError):
-        whole = None  # restoring it says what is wrong with it
-    work = _Work(item, whole)
-    return [_Task(work, number) for number in range(len(whole.ranges))] if whole else [_Task(work)]
+def _sent(task: _Task) -> _Task:
+    """What an actor gets to see of a task. It may be in another folder."""
+    item = task.work.item.absolute()
+    whole = replace(task.work.whole, item=item) if task.work.whole else None
+    return _Task(_Work(item, task.work.longest_seconds, task.work.new, whole), task.part)
 
 
 def _taken(
-    task: _Task, outcome: "Report | str | _Death", waiting: deque[_Task], share: Callable[[Item, float], None]
+    task: _Task, outcome: Report | Cut | str | Death, waiting: deque[_Task], share: Callable[[Item, float], None]
 ) -> Iterator[tuple[Item, Report | str, int]]:
     """Take in what came of a task; yield what became of its recording, once that is known."""
     work = task.work
+    if isinstance(outcome, Cut):
+        work.whole = replace(outcome, item=work.item)
+        waiting.extendleft(_Task(work, number) for number in reversed(range(len(outcome.ranges))))
+        return
     if isinstance(outcome, str) and work.whole and task.part != _JOIN:
         # Pieces trust the length in its header: one that is shorter is restored as one, which also says what is wrong.
         work.failed = work.uncut = True
         return
-    if isinstance(outcome, _Death):
-        outcome = f"{work.item.source}: its worker died {task.attempt} times, at last: {outcome.cause}"
+    if isinstance(outcome, Death):
+        outcome = f"{work.item.source}: its workers died or left {work.attempts} times, at last: {outcome.cause}"
     if isinstance(outcome, str):
         work.failed = True
         yield work.item, outcome, work.attempts
@@ -167,7 +172,9 @@ def _taken(
         said = dict.fromkeys(warning for report in work.reports for warning in report.warnings)
         outcome.warnings += [warning for warning in said if warning.startswith(f"{work.item.absolute().source}: ends")]
         if work.attempts > 1:
-            outcome.warnings.append(f"{work.item.source}: a worker died of it; it was tried again and is whole")
+            outcome.warnings.append(
+                f"{work.item.source}: workers died or left {work.attempts - 1} times; it was tried again and is whole"
+            )
         yield work.item, outcome, work.attempts
     else:
         work.reports.append(outcome)
@@ -176,75 +183,22 @@ def _taken(
             waiting.appendleft(_Task(work, _JOIN))
 
 
-class _Actors:
-    """Actors of Ray, each with one task at most."""
-
-    def __init__(self, ray: Any, restorer: Restorer, jobs: int | None, gpus: int) -> None:
-        resources = ray.cluster_resources()
-        most = int(resources.get("GPU", 0) // gpus if gpus else resources.get("CPU", 1))
-        if not most:
-            raise ConfigError("the cluster has no GPU; leave out --device cuda")
-        self._ray, self._most = ray, min(jobs or most, most)
-        self._restorer = ray.put(restorer)
-        # One thread of BLAS, as the command line has it: the last bits may depend on their number.
-        environment = {"env_vars": {"OPENBLAS_NUM_THREADS": "1"}}
-        self._make = (
-            ray.remote(_Actor).options(num_cpus=1, num_gpus=gpus, max_restarts=0, runtime_env=environment).remote
-        )
-        self._idle: list[Any] = []
-        self._tasks: dict[Any, tuple[Any, _Task]] = {}
-
-    @property
-    def any_free(self) -> bool:
-        """Whether another task can be submitted."""
-        return len(self._tasks) < self._most
-
-    @property
-    def busy(self) -> bool:
-        """Whether a task is under way."""
-        return bool(self._tasks)
-
-    def submit(self, task: _Task, resume: bool) -> None:
-        """Begin a task; what is tried again is resumed."""
-        actor = self._idle.pop() if self._idle else self._make(self._restorer)
-        work = task.work
-        # An actor may be in another folder.
-        item = work.item.absolute()
-        future = actor.run.remote(
-            item, replace(work.whole, item=item) if work.whole else None, task.part, resume or task.attempt > 1
-        )
-        self._tasks[future] = actor, task
-
-    def next_outcome(self) -> "tuple[_Task, Report | str | _Death]":
-        """What came of the task that ends first."""
-        (future,), _ = self._ray.wait(list(self._tasks), num_returns=1)
-        actor, task = self._tasks.pop(future)
-        try:
-            outcome: Report | str = self._ray.get(future)
-        except self._ray.exceptions.RayError as error:
-            return task, _Death(" ".join(str(error).split())[:300])
-        self._idle.append(actor)
-        return task, outcome
+def _is_new(item: Item) -> bool:
+    """Whether there is no output yet. One at a URL counts as old: its storing looks after itself."""
+    return isinstance(item.target, Path) and not item.target.exists()
 
 
-@contextmanager
-def _ray(address: str) -> Iterator[Any]:
-    """Ray, connected until the context ends; one that is local ends with it."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        ray: Any = import_module("ray")
-    except ImportError as error:
-        raise ConfigError(f"--cluster needs Ray ({error}): pip install 'stream_restore[cluster]'") from error
-    local = {"include_dashboard": False} if address == "local" else {}
-    on_end = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"there is no cluster of Ray at {address}: {error}") from error
-    finally:
-        signal.signal(signal.SIGTERM, on_end)  # Ray's own handler would end the process without tidying up
-    try:
-        with redirect_stdout(sys.stderr):  # Ray says there that a worker died
-            yield ray
-    finally:
-        ray.shutdown()
+def _is_complete(item: Item) -> bool:
+    """Whether the output of an earlier try has its name, and nothing of a try that is under way is left."""
+    rest = (item.local.with_name(item.local.name + end) for end in (".part", ".journal"))
+    return item.local.exists() and not any(path.exists() for path in rest)
+
+
+def _late_report(item: Item) -> Report:
+    """Of a recording whose worker died when its output had its name, but nobody knew."""
+    clear(item)
+    with open_source(item.local) as done:
+        return Report(done.frames or 0, sample_rate=done.spec.sample_rate, warnings=[f"{item.source}: {_UNKNOWN}"])
+
+
+_UNKNOWN = "its worker died when it was complete, and what it had found was lost"

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
 from typing import Any, TypeAlias
 
-from ..engine.stage import Stage
+from ..engine.stage import Stage, Start
 from ..spec import Audio
 
 __all__ = ["Recorded", "Replay"]
@@ -34,6 +34,15 @@ class Replay(Stage[_ReplayState]):
 
     def initial_state(self) -> _ReplayState:
         return _ReplayState()
+
+    @property
+    def lookback(self) -> int:
+        return ceil(1 / self.ratio)
+
+    def start_at(self, frame: int) -> Start[_ReplayState]:
+        taken = floor(frame / self.ratio)
+        given = floor(taken * self.ratio)
+        return Start(_ReplayState(taken, given), taken, given)
 
     def advance(self, state: _ReplayState, block: Audio) -> Audio:
         state.taken += block.shape[1]

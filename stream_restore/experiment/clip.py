@@ -93,6 +93,10 @@ class Clip:
             remove(journal)  # as long as it is ours: the next run may have one of its own
         return found
 
+    def is_begun(self) -> bool:
+        """Whether a run was stopped within this clip."""
+        return (self.folder / "clip.journal").exists()
+
     def _work(self) -> dict[str, Any]:
         models = {label: model.facts() for label, model in self.models.items()}
         work = {"clip": file_facts(self.source), "experiment": asdict(self.experiment), "models": models}

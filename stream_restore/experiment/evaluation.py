@@ -15,6 +15,7 @@ from ..errors import ConfigError
 from ..models import Model
 from ..show.picture import check
 from .clip import Clip, Experiment, Steps, work_of
+from .cluster import results_on_cluster
 
 __all__ = ["Experiment", "evaluate"]
 
@@ -27,6 +28,8 @@ def evaluate(
     *,
     resume: bool = False,
     progress: Progress | None = None,
+    cluster: str | None = None,
+    jobs: int | None = None,
 ) -> list[dict[str, Any]]:
     """Run the experiment on every clip; return the contents of each `clip.json`.
 
@@ -40,10 +43,13 @@ def evaluate(
         models: by label, which becomes part of file names.
         resume: keep the results of an earlier run with the same parameters.
         progress: told (done, total), in thousandths of a second of work.
+        cluster: the address of a cluster of Ray, whose nodes see the same files, or "local": clips are spread over it.
+        jobs: clips at once on a cluster; None: as many as it has CPUs.
 
     Raises:
         ConfigError: if there are no clips or no models, a label is taken, matplotlib is missing, or a run to resume had
-            another clip, experiment or model; the message says what changed.
+            another clip, experiment or model; the message says what changed. With `cluster`, also if Ray is missing, or
+            there is no cluster.
         RestoreError: if a step fails, see `stream_restore.errors`.
     """
     if not clips or not models:
@@ -53,10 +59,13 @@ def evaluate(
     check()
     experiment = experiment or Experiment()
     meter = _Meter(progress, clips, len(models))
-    return [
-        Clip(clip, folder / name, name, experiment, models, meter.clip(clip)).result(resume)
+    work = [
+        Clip(clip, folder / name, name, experiment, models, meter.clip())
         for name, clip in zip(_names(clips), clips, strict=True)
     ]
+    if cluster is not None:
+        return results_on_cluster(work, cluster, jobs, resume)
+    return [clip.result(resume) for clip in work]
 
 
 def _names(clips: Sequence[Path]) -> list[str]:
@@ -77,7 +86,7 @@ class _Meter:
         self._progress, self._done = progress, 0.0
         self._total = sum(map(_seconds, clips)) * work_of(models)
 
-    def clip(self, clip: Path) -> Steps:
+    def clip(self) -> Steps:
         def step(seconds: float) -> None:
             self._done += seconds
             if self._progress:

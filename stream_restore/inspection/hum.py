@@ -19,10 +19,12 @@ FADED_DB = 1.76
 
 
 class _NowAndThen(Dehum):
-    """Looks at every eighth hop only."""
+    """Looks at every eighth hop only, and once at a recording that ends before the first of them."""
 
     def estimate(self, state: DehumState) -> HumEstimate | None:
-        return super().estimate(state) if state.hop % EVERY == EVERY // 2 else None
+        # Where more is to come, much more than eight hops are there already.
+        last = -(-state.audio.stop // self._hop) - 1
+        return super().estimate(state) if state.hop % EVERY == min(EVERY // 2, last - 1) else None
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ the stems equal Demucs' own to float tolerance, in memory that does not grow wit
 """
 
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,42 +16,15 @@ from numpy.typing import NDArray
 from ..engine.stage import Stage, Start
 from ..engine.window import Window
 from ..errors import ConfigError, ModelError, SpecError
-from ..models.model import Backend, Model
+from ..models.model import Backend, Batching, Model, Stems, batch_of
 from ..spec import Audio, Spec
+from .channel_groups import channel_groups
 from .segments import Piece, Segments
 
-__all__ = ["Separate", "channel_groups"]
+__all__ = ["Separate"]
 
 SHIFT_SECONDS = 0.5
 """Longest shift of the grid, as in Demucs."""
-
-_LAYOUTS = {3: ((0, 1), (2,)), 5: ((0, 1), (2,), (3, 4)), 6: ((0, 1), (2,), (3,), (4, 5))}
-_LAYOUTS |= {7: ((0, 1), (2,), (3,), (4,), (5, 6)), 8: ((0, 1), (2,), (3,), (4, 5), (6, 7))}
-
-
-def channel_groups(channels: int, network_channels: int) -> tuple[tuple[int, ...], ...]:
-    """Which channels of a recording a network is given together.
-
-    A network of one channel is given each channel alone. A network of two is given left and right pairs: of a
-    stereo recording, and of the usual surround layouts (front pair, centre, low-frequency effects, then side
-    and back pairs); single channels, and all channels of other layouts, go alone, as two equal channels
-    whose answers are averaged. Four channels are two pairs.
-
-    Raises:
-        ConfigError: a network of more than two channels whose number is not the recording's.
-
-    >>> channel_groups(6, 2)
-    ((0, 1), (2,), (3,), (4, 5))
-    """
-    if channels == network_channels:
-        return (tuple(range(channels)),)
-    if network_channels > 2:
-        raise ConfigError(f"the network takes {network_channels} channels, the recording has {channels}")
-    if network_channels == 2 and channels in _LAYOUTS:
-        return _LAYOUTS[channels]
-    if network_channels == 2 and channels == 4:
-        return ((0, 1), (2, 3))
-    return tuple((channel,) for channel in range(channels))
 
 
 @dataclass(frozen=True)
@@ -77,7 +51,7 @@ class _Track:
     """Number of the next piece."""
 
 
-_Job = tuple[int, Piece, "Future[NDArray[np.float32]]"]
+_Job = tuple[int, tuple[Piece, ...], "Future[list[NDArray[np.float32]]]"]
 
 
 @dataclass
@@ -98,7 +72,8 @@ class Separate(Stage[_State]):
         context_seconds: sound computed and thrown away on both sides of a segment.
         shifts: average over this many grids, each moved by up to half a second; 0 is one unmoved grid.
         seed: draws the shifts.
-        jobs: segments computed at once, in threads. The output does not depend on it.
+        jobs: calls of networks at once, in threads. The output does not depend on it. Where calls take a batch of
+            segments, as on a GPU, at least two, so that it computes while another result is added.
         mean, gain: the networks are given (x - mean)*gain; stems are divided by gain, and are without the mean.
 
     Raises:
@@ -128,7 +103,8 @@ class Separate(Stage[_State]):
             )
         if shifts < 0 or jobs < 1:
             raise ConfigError(f"shifts must be at least 0 and jobs at least 1, got {shifts} and {jobs}")
-        self.model, self.jobs, self.mean, self.gain = model, jobs, mean, gain
+        batches = any(batch_of(member.backend) > 1 for member in model.members)
+        self.model, self.jobs, self.mean, self.gain = model, max(jobs, 2 if batches else 1), mean, gain
         self.groups = channel_groups(input.channels, model.manifest.channels)
         context = input.frames(context_seconds)
         anchors = _anchors(len(model.members), shifts, input.frames(SHIFT_SECONDS), seed)
@@ -141,8 +117,11 @@ class Separate(Stage[_State]):
             for number, (member, row) in enumerate(zip(model.members, anchors, strict=True))
             for anchor in row
         ]
-        self._pool = ThreadPoolExecutor(jobs) if jobs > 1 else None
-        latency = max(v.segments.latency + (jobs - 1) * v.segments.stride for v in self._members)
+        self._pool = ThreadPoolExecutor(self.jobs) if self.jobs > 1 else None
+        latency = max(
+            member.segments.latency + (self.jobs * batch_of(member.backend) - 1) * member.segments.stride
+            for member in self._members
+        )
         output = Spec(input.sample_rate, len(model.manifest.stems) * input.channels)
         super().__init__(input, output, latency)
 
@@ -159,10 +138,15 @@ class Separate(Stage[_State]):
 
     @property
     def lookback(self) -> int:
-        return max(member.segments.lookback for member in self._members)
+        return max(
+            member.segments.lookback + (batch_of(member.backend) - 1) * member.segments.stride
+            for member in self._members
+        )
 
     def start_at(self, frame: int) -> Start[_State]:
-        numbers = [member.segments.first_over(frame) for member in self._members]
+        # Batches are anchored at piece 0, because a result may depend on its place in a batch.
+        firsts = [(member.segments.first_over(frame), batch_of(member.backend)) for member in self._members]
+        numbers = [first - first % batch for first, batch in firsts]
         pairs = list(zip(self._members, numbers, strict=True))
         first = max(0, min(member.segments.oldest(number) for member, number in pairs))
         tracks = [self._track(member, number) for member, number in pairs]
@@ -179,16 +163,18 @@ class Separate(Stage[_State]):
         # Normalised before it is cut into windows: outside of the recording networks are given silence, not its mean.
         state.past.append((block - self.mean) * self.gain)
         for index, member in enumerate(self._members):
-            track = state.tracks[index]
-            while (piece := member.segments.piece(track.number)).stop <= state.past.stop:
-                self._submit(state, index, piece)
+            while (pieces := self._next(member, state.tracks[index]))[-1].stop <= state.past.stop:
+                self._submit(state, index, pieces)
         state.past.forget(min(v.segments.oldest(t.number) for v, t in zip(self._members, state.tracks, strict=True)))
         return self._mixed(state)
+
+    def _next(self, member: _Member, track: _Track) -> tuple[Piece, ...]:
+        return tuple(map(member.segments.piece, range(track.number, track.number + batch_of(member.backend))))
 
     def drain(self, state: _State) -> Audio:
         for index, member in enumerate(self._members):
             for piece in member.segments.last(state.tracks[index].number, state.past.stop):
-                self._submit(state, index, piece)
+                self._submit(state, index, (piece,))
         self.settle(state)
         return self._mixed(state)
 
@@ -196,17 +182,17 @@ class Separate(Stage[_State]):
         while state.pending:
             self._collect(state)
 
-    def _submit(self, state: _State, index: int, piece: Piece) -> None:
-        """Begin one piece; wait for the oldest where as many as `jobs` are under way."""
-        state.tracks[index].number += 1
-        window = self._window(state.past, index, piece)
-        future: Future[NDArray[np.float32]]
+    def _submit(self, state: _State, index: int, pieces: tuple[Piece, ...]) -> None:
+        """Begin one call of a network; wait for the oldest where as many as `jobs` are under way."""
+        state.tracks[index].number += len(pieces)
+        windows = [self._window(state.past, index, piece) for piece in pieces]
+        future: Future[list[NDArray[np.float32]]]
         if self._pool is None:
             future = Future()
-            future.set_result(self._estimate(index, piece, window))
+            future.set_result(self._estimates(index, pieces, windows))
         else:
-            future = self._pool.submit(self._estimate, index, piece, window)
-        state.pending.append((index, piece, future))
+            future = self._pool.submit(self._estimates, index, pieces, windows)
+        state.pending.append((index, pieces, future))
         if len(state.pending) >= self.jobs:
             self._collect(state)
 
@@ -219,11 +205,15 @@ class Separate(Stage[_State]):
         return np.pad(past.read(start, stop), ((0, 0), missing), mode="symmetric")
 
     def _collect(self, state: _State) -> None:
-        """Add the oldest estimate to its track; what no later piece reaches becomes final."""
-        index, piece, future = state.pending.popleft()
-        track, segments = state.tracks[index], self._members[index].segments
+        """Add the oldest estimates to their track."""
+        index, pieces, future = state.pending.popleft()
+        for piece, estimate in zip(pieces, future.result(), strict=True):
+            self._add(state.tracks[index], self._members[index].segments, piece, estimate)
+
+    def _add(self, track: _Track, segments: Segments, piece: Piece, estimate: NDArray[np.float32]) -> None:
+        """Add an estimate to its track; what no later piece reaches becomes final."""
         weight = segments.weight[: piece.frames]
-        track.total[:, : piece.frames] += weight * future.result()
+        track.total[:, : piece.frames] += weight * estimate
         track.weight[: piece.frames] += weight
         ready = min(segments.stride, piece.frames)
         final = track.total[:, :ready] / track.weight[:ready]
@@ -242,17 +232,22 @@ class Separate(Stage[_State]):
             track.final.forget(stop)
         return out.astype(np.float32)
 
-    def _estimate(self, index: int, piece: Piece, window: Audio) -> NDArray[np.float32]:
-        """What one network says of one window, without its margins; shape (stems * channels, piece.frames)."""
+    def _estimates(self, index: int, pieces: tuple[Piece, ...], windows: list[Audio]) -> list[NDArray[np.float32]]:
+        """What one network says of windows, without their margins; each of shape (stems * channels, piece.frames)."""
         backend = self._members[index].backend
-        out = np.empty((len(backend.stems), self.input.channels, piece.frames), np.float32)
+        shape = len(backend.stems), self.input.channels
+        out = [np.empty((*shape, piece.frames), np.float32) for piece in pieces]
         for group in self.groups:
-            pair = window[[group[k % len(group)] for k in range(backend.channels)]]
-            stems = backend.separate(pair)[..., piece.margin : piece.margin + piece.frames]
+            chosen = [group[k % len(group)] for k in range(backend.channels)]
             alone = len(group) < backend.channels
-            out[:, list(group)] = stems.mean(axis=1, keepdims=True, dtype=np.float64) if alone else stems
-        self._check_finite(out, piece)
-        return (out / np.float32(self.gain)).reshape(self.output.channels, piece.frames)
+            answers = _separate(backend, [window[chosen] for window in windows])
+            for piece, estimate, answer in zip(pieces, out, answers, strict=True):
+                stems = answer[..., piece.margin : piece.margin + piece.frames]
+                estimate[:, list(group)] = stems.mean(axis=1, keepdims=True, dtype=np.float64) if alone else stems
+        for piece, estimate in zip(pieces, out, strict=True):
+            self._check_finite(estimate, piece)
+            estimate /= np.float32(self.gain)
+        return [estimate.reshape(self.output.channels, -1) for estimate in out]
 
     def _check_finite(self, stems: NDArray[np.float32], piece: Piece) -> None:
         wrong = np.flatnonzero(~np.isfinite(stems).all(axis=(0, 1)))
@@ -262,6 +257,12 @@ class Separate(Stage[_State]):
                 f"model {self.model.manifest.name} gave a sample that is not finite at frame {frame}"
                 f" ({self.input.seconds(frame):.3f} s)"
             )
+
+
+def _separate(backend: Backend, segments: list[Audio]) -> Sequence[Stems]:
+    if len(segments) == 1:
+        return [backend.separate(segments[0])]
+    return list(cast(Batching, backend).separate_batch(np.stack(segments)))
 
 
 def _anchors(members: int, shifts: int, longest: int, seed: int) -> list[list[int]]:

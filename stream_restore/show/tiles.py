@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 
 from ..audio.outputs.atomic_file import make_folder, remove, sync, write_atomic
+from ..engine.threads import each
 from ..errors import ConfigError, SpecError, StreamError
 from ..spec import Audio, Spec
 from . import mel
@@ -176,9 +177,16 @@ class Tiles:
     def _powers(self, sound: NDArray[np.float32]) -> NDArray[np.float64]:
         """Power of each band, shape (rows, CELL)."""
         cut = sliding_window_view(sound, self.size, axis=1)[:, :: self.hop]
-        spectra = rfft(cut * self._window)
-        power = (np.square(spectra.real) + np.square(spectra.imag)).sum(axis=0)
+        power, *others = each(lambda channel: _power(cut[channel] * self._window), len(cut))
+        for other in others:
+            power += other
         return np.asarray(self._bank @ power.T)
+
+
+def _power(windowed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared magnitudes of the bins of real rows."""
+    spectra = rfft(windowed)
+    return np.asarray(np.square(spectra.real) + np.square(spectra.imag))
 
 
 class _Level:

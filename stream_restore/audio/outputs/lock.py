@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
-from ...errors import SinkError
+from ...errors import BusyError, SinkError
 
 if sys.platform != "win32":
     import fcntl
@@ -24,7 +24,7 @@ class Lock:
         create: create it if it does not exist.
 
     Raises:
-        SinkError: if another run holds it.
+        BusyError: if another run holds it.
         OSError: if it cannot be opened; FileNotFoundError: if it does not exist.
     """
 
@@ -40,7 +40,7 @@ class Lock:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 self.release()
-                raise SinkError(f"{path}: another run is writing it; wait for its end, or give another name") from error
+                raise BusyError(f"{path}: another run is writing it; wait for its end, or give another name") from error
             except OSError:  # no locks here
                 return
 
@@ -54,7 +54,7 @@ def refuse_busy(path: Path) -> None:
     """Refuse a file that another run is writing; it need not exist.
 
     Raises:
-        SinkError: if another run holds it.
+        BusyError: if another run holds it.
     """
     try:
         Lock(path, create=False).release()

@@ -10,48 +10,63 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from .consistency import Frames, bounds
+
 __all__ = ["solve"]
 
 REDUNDANCY = 2
 """Frames are padded with zeros to so many times their length: a tight frame of that redundancy."""
-FIRST, GROWTH = 2, 1 / 32
-"""Coefficients that are kept more in each iteration: a number, later a share of those there are."""
-ACCURATE = 0.02
+FIRST, GROWTH = 2, 1 / 16
+"""Coefficients that are kept first and at least more in each iteration, and later, as a share of those there are."""
+EARLY_GROWTH = 1 / 12
+"""The same share while there are few, in long frames: what is one note is found then, or never."""
+ACCURATE = 0.025
 """Of a frame's norm: how near the sparse spectrum must come to one that agrees with the samples."""
 
-Frames = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
 
 
-def solve(frames: Frames, clipped: NDArray[np.bool_]) -> Frames:
+def solve(frames: Frames, clipped: NDArray[np.bool_], steps: int = FIRST) -> Frames:
     """Frames that keep their samples but for those that are clipped, which become larger or stay.
 
     Args:
         frames: windowed, shape (count, size).
         clipped: where samples only say what the sound exceeds, the same shape.
+        steps: the most coefficients by which their number grows at `EARLY_GROWTH`.
     """
     size = frames.shape[1]
     result, left = frames.copy(), np.arange(len(frames))
-    goal = ACCURATE**2 * np.square(frames).sum(axis=1)
-    held = frames
-    spectra = _analysed(frames)
-    dual = np.zeros_like(spectra)
+    # A real signal's spectrum is symmetric: half of it holds half of the energy.
+    goal = ACCURATE**2 / 2 * np.square(frames).sum(axis=1)
+    held, within = frames, bounds(frames, clipped)
+    spectra = _analysed(held)
+    # The paper's sparse spectrum less its dual variable: what is left of it is all that the next iteration needs.
+    free = spectra.copy()
     kept = FIRST
     while len(left) and kept < spectra.shape[1]:
-        sparse = _largest(spectra + dual, kept)
-        held = _agreeing(_synthesised(sparse - dual, size), frames, clipped)
+        sparse = _largest(2 * spectra - free, kept)
+        free += sparse
+        free -= spectra
+        held = within.nearest(_synthesised(free, size))
         spectra = _analysed(held)
-        error = spectra - sparse
-        dual += error
-        # A real signal's spectrum is symmetric: half of it holds half of the energy.
-        going = 2 * (error.real**2 + error.imag**2).sum(axis=1) > goal
+        error = np.subtract(spectra, sparse, out=sparse).view(np.float32)
+        going = np.einsum("ij,ij->i", error, error) > goal
         if not going.all():
             result[left[~going]] = held[~going]
-            left, frames, clipped, goal = left[going], frames[going], clipped[going], goal[going]
-            held, spectra, dual = held[going], spectra[going], dual[going]
-        kept += max(FIRST, int(kept * GROWTH))
+            left, goal, within = left[going], goal[going], within.of(going)
+            held, spectra, free = held[going], spectra[going], free[going]
+        kept += more(kept, steps)
     result[left] = held
     return result
+
+
+def more(kept: int, steps: int) -> int:
+    """By how many coefficients `kept` grows.
+
+    >>> more(2, 16), more(16, 16), more(100, 16), more(1000, 16)
+    (2, 2, 8, 62)
+    """
+    return max(FIRST, min(steps, int(kept * EARLY_GROWTH)), int(kept * GROWTH))
 
 
 def _analysed(frames: Frames) -> Spectra:
@@ -63,13 +78,8 @@ def _synthesised(spectra: Spectra, size: int) -> Frames:
 
 
 def _largest(spectra: Spectra, kept: int) -> Spectra:
-    """The `kept` largest coefficients of each frame; the others become 0."""
-    power = spectra.real**2 + spectra.imag**2
-    least = np.partition(power, -kept, axis=1)[:, -kept, None]
-    return spectra * (power >= least)
-
-
-def _agreeing(frames: Frames, given: Frames, clipped: NDArray[np.bool_]) -> Frames:
-    """What is nearest to `frames` and agrees with the given samples."""
-    beyond = np.where(given > 0, np.maximum(frames, given), np.minimum(frames, given))
-    return np.where(clipped, beyond, given)
+    """The `kept` largest coefficients of each frame; the others become 0, in place."""
+    power = np.square(spectra.real)
+    power += np.square(spectra.imag)
+    np.putmask(spectra, power < np.partition(power, -kept, axis=1)[:, -kept, None], 0)
+    return spectra

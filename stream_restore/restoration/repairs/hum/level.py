@@ -33,8 +33,8 @@ ALONE = 0.3
 """The share of moments in which it must be little else than steady."""
 STRAY = 0.15
 """How much of its power a third of the recording may stray from the whole."""
-SHORTEST = 20.0
-"""Seconds over which hum must stand still."""
+SHORTEST = 4.0
+"""Seconds over which hum must stand still: a recording that is shorter may be one note."""
 MANY, APART = 6, 3
 """Harmonics that must be sure, and that of those which are no multiples of a number above two."""
 TINY = 1e-20
@@ -132,7 +132,7 @@ def is_hum(orders: Real, seconds: float) -> bool:
 
     >>> is_hum(np.array([7.0, 14, 21, 28, 35, 42]), 50)
     False
-    >>> is_hum(np.arange(1.0, 7), 50), is_hum(np.arange(1.0, 7), 10)
+    >>> is_hum(np.arange(1.0, 7), 50), is_hum(np.arange(1.0, 7), 3)
     (True, False)
     """
     if seconds < SHORTEST or len(orders) < MANY:
