@@ -30,6 +30,8 @@ RATE, WARMUP = 2e-3, 100
 AVERAGE = 0.998
 TOO_LITTLE = 1.2
 SAVED_SECONDS = 60.0
+SOFTER_DB = 0.6
+"""Taken off all levels in the end: best on held-out pieces, where levels were as much too high on the mean."""
 
 
 def loss(network: nn.Module, batch: Batch) -> torch.Tensor:
@@ -118,7 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"step {trainer.step}: {told}", flush=True)
             saved, errors = time.monotonic(), []
     trainer.save()
-    manifest = export(trainer.averaged.cpu(), TREBLE, options.output)
+    network = trainer.averaged.cpu()
+    network.state_dict()["last.bias"].sub_(SOFTER_DB / STEP_DB)
+    manifest = export(network, TREBLE, options.output)
     print(f"wrote {options.output}, {options.output.stat().st_size / 1e3:.0f} kB, parity {manifest.parity:.1e}")
 
 
