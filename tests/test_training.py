@@ -16,6 +16,7 @@ from stream_restore.models.container import read_manifest
 from stream_restore.restoration import noise_floor
 from stream_restore.restoration.denoise import INPUT_COLUMNS
 from stream_restore.restoration.noise_floor import BANDS, FEATURES
+from stream_restore.restoration.repairs.treble import levels as heard_levels
 
 RATE = 44100
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
@@ -23,8 +24,8 @@ music = import_module("music")
 corpus, export, fit, floors, network, noise, scenes = (
     import_module(f"training.{name}") for name in ("corpus", "export", "fit", "floors", "network", "noise", "scenes")
 )
-treble, treble_network, treble_scenes = (
-    import_module(f"training.{name}") for name in ("treble", "treble_network", "treble_scenes")
+treble, treble_levels, treble_network, treble_scenes = (
+    import_module(f"training.{name}") for name in ("treble", "treble_levels", "treble_network", "treble_scenes")
 )
 
 
@@ -134,20 +135,27 @@ def test_the_file_says_what_the_network_says(tmp_path: Path) -> None:
     assert model.manifest.parity < 1e-5
 
 
-def levels_of(pieces: list[Any], folder: Path) -> list[tuple[str, Any]]:
-    return [(piece.package, treble_scenes.band_levels(piece, folder)) for piece in pieces]
+@pytest.fixture(scope="module")
+def excerpts(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    folder = tmp_path_factory.mktemp("music")
+    sources = []
+    for seed in (1, 2):
+        path = folder / f"{seed}.flac"
+        soundfile.write(path, music.compose(16.0, RATE, seed).T, RATE)
+        sources.append(corpus.Source("composed", path, False))
+    return [treble_levels.excerpts_of(source, folder / "excerpts") for source in sources]
 
 
-def test_treble_is_learnt_from_what_lies_below(pieces: list[Any], tmp_path: Path) -> None:
+def test_treble_is_learnt_from_what_lies_below(excerpts: list[Any], tmp_path: Path) -> None:
     """The music is cut off at places that repeat; the network learns, and goes on where it was saved."""
-    levels = levels_of(pieces, tmp_path)
-    held = treble_scenes.TrebleScenes(levels, 9).batch(8)
-    again = treble_scenes.TrebleScenes(levels, 9).batch(8)
+    held = treble_scenes.TrebleScenes(excerpts, 9).batch(8)
+    again = treble_scenes.TrebleScenes(excerpts, 9).batch(8)
     assert all((getattr(held, name) == getattr(again, name)).all() for name in ("features", "levels", "weights"))
-    assert (np.abs(held.weights.sum(axis=-1) - 1) < 1e-5).all()
-    assert not (held.features[:, 0] * (1 - held.features[:, 1])).any()
+    assert ((held.weights.sum(dim=-1) - 1).abs() < 1e-5).all()
+    for number in (0, 2):
+        assert not (held.features[:, number] * (1 - held.features[:, 1])).any()
     trainer = treble.Trainer(12, tmp_path / "treble.pt")
-    scenes, before = treble_scenes.TrebleScenes(levels, 0), float(treble.loss(trainer.network, held).detach())
+    scenes, before = treble_scenes.TrebleScenes(excerpts, 0), float(treble.loss(trainer.network, held).detach())
     for _ in range(11):
         trainer.learn(scenes.batch(8))
     trainer.save()
@@ -157,14 +165,34 @@ def test_treble_is_learnt_from_what_lies_below(pieces: list[Any], tmp_path: Path
     assert treble.loss(resumed.network, held).item() == treble.loss(trainer.network, held).item()
 
 
-def test_levels_that_training_hears_are_those_that_the_repair_hears(pieces: list[Any], tmp_path: Path) -> None:
-    """One column of the cache, by a transform of NumPy."""
-    kept = treble_scenes.band_levels(pieces[0], tmp_path)
-    frames = pieces[0].sound[1, 100 * 512 : 100 * 512 + 2048].astype(np.float64)
+def test_training_sees_levels_as_the_repair_sees_them() -> None:
+    """The features of both, of a recording that begins late, cut off anywhere."""
+    rng = np.random.default_rng(0)
+    levels = (rng.normal(0, 8, (4, 45, 256)) - np.linspace(20, 70, 45)[None, :, None]).astype(np.float32)
+    levels[1, :, :60] = -120
+    tonality = rng.uniform(0, 30, levels.shape).astype(np.float32)
+    cutoffs = np.array([3100.0, 7000.0, 9000.0, 15500.0], np.float32)
+    sounding = torch.from_numpy(levels.max(axis=1) > -120)
+    seen, _ = treble_scenes.features(*map(torch.from_numpy, (levels, tonality, cutoffs)), sounding)
+    for number, cutoff in enumerate(cutoffs):
+        expected = heard_levels.features(levels[number], tonality[number], float(cutoff))
+        assert np.abs(seen[number].numpy() - expected).max() < 1e-3
+
+
+def test_levels_that_training_hears_are_those_of_the_sound() -> None:
+    """One column, by a transform of NumPy; noise is as tonal as theory says, a lone partial is more so."""
+    rng = np.random.default_rng(0)
+    sound = rng.normal(0, 0.1, 4 * RATE).astype(np.float32)
+    levels, tonality = treble_levels.measured(sound)
+    frames = sound[100 * 512 : 100 * 512 + 2048].astype(np.float64)
     power = np.abs(np.fft.rfft(frames * np.hanning(2049)[:-1])) ** 2
     hertz = np.fft.rfftfreq(2048, 1 / RATE)
     band = (hertz >= 2000) & (hertz < 2000 * 2 ** (1 / 8))
-    assert kept[1, 17, 100] == pytest.approx(10 * np.log10(power[band].mean()), abs=0.1)
+    assert levels[17, 100] == pytest.approx(10 * np.log10(power[band].mean()), abs=0.01)
+    # The mean of the logarithm of an exponential variable is Euler's constant below that of its mean: 2.5 dB.
+    assert tonality[-4:].mean() == pytest.approx(10 * np.log10(np.exp(np.euler_gamma)), abs=0.3)
+    partial_tone = sound + np.sin(2 * np.pi * 2100 / RATE * np.arange(len(sound))).astype(np.float32)
+    assert treble_levels.measured(partial_tone)[1][17].mean() > tonality[17].mean() + 8
 
 
 def test_the_file_of_treble_says_what_its_network_says(tmp_path: Path) -> None:
@@ -192,3 +220,5 @@ def test_whole_pieces_are_held_out_of_every_package(tmp_path: Path, monkeypatch:
         {name.split("/")[0] for package, name in each if package.startswith("f")} for each in (training, validation)
     ]
     assert not songs[0] & songs[1]
+    assert {piece.name for piece in corpus.held_out(None, tmp_path / "held")} == {name for _, name in validation}
+    assert len(list((tmp_path / "held").iterdir())) == len(validation)

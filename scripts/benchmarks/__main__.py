@@ -92,6 +92,7 @@ def _options() -> argparse.Namespace:
     of_speed.add_argument("--seconds", type=float, default=60.0, help="of music (default %(default)g)")
     of_treble = subjects.add_parser("treble", help="treble that a low-pass took, beside plainer ways to make it anew")
     of_treble.add_argument("--clips", type=Path, nargs="+", default=[], help="(default: eval/, and what is held out)")
+    of_treble.add_argument("--fresh", action="store_true", help="those of packages that nothing is learnt from")
     of_treble.add_argument("--seconds", type=float, default=treble.SECONDS, help="of each (default %(default)g)")
     of_treble.add_argument("--damage", choices=treble.DAMAGES, nargs="+", default=list(treble.DAMAGES))
     of_treble.add_argument("--json", type=Path, help="also write the figures to this file")

@@ -79,7 +79,7 @@ def means(clips: Sequence[Clip], values: NDArray[np.float64]) -> dict[str, NDArr
 
 def _clip(path: Path, seconds: float | None) -> Clip:
     frames, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    sound = middle(np.ascontiguousarray(soxr.resample(frames, rate, SAMPLE_RATE).T), seconds)
+    sound = np.ascontiguousarray(middle(soxr.resample(frames, rate, SAMPLE_RATE).T, seconds))
     kind = {1: "mono", 2: "stereo"}.get(len(sound), f"{len(sound)} channels")
     piece = path.name.split(".")[0]
     title = piece.replace("_", " ").split(" (")[0]

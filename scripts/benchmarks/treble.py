@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 import scipy.fft
 import soxr
+from free_music import fresh_music
 from numpy.typing import NDArray
 from passes import SAMPLE_RATE, apply
-from training.corpus import gather, recordings
+from training.corpus import held_out, recordings
 
 from stream_restore.degradation.filters import ZeroPhaseLowPass
 from stream_restore.restoration import Restoration
@@ -101,9 +102,13 @@ def measure(options: argparse.Namespace, folder: Path) -> str:
 
 def _clips(options: argparse.Namespace) -> Iterator[tuple[str, Audio]]:
     """Music that nothing was learnt from and that reaches beyond 16 kHz, or was saved so."""
-    found = [(clip.name, clip.sound) for clip in clips.found(options.clips, options.seconds) if not clip.speech]
-    held_out = [] if options.clips else gather(recordings(), options.work / "sound").validation
-    for piece in held_out:
+    fresh = [
+        (package, clips.found([path], options.seconds)[0]) for package, path in (fresh_music() if options.fresh else [])
+    ]
+    found = [(f"{package}: {clip.piece}", clip.sound) for package, clip in fresh]
+    if not options.fresh:
+        found += [(clip.name, clip.sound) for clip in clips.found(options.clips, options.seconds) if not clip.speech]
+    for piece in [] if options.fresh or options.clips else held_out(recordings(), options.work / "sound"):
         frames = min(piece.sound.shape[1], round(options.seconds * SAMPLE_RATE))
         found.append((f"{piece.package}: {piece.name}", piece.excerpt((piece.sound.shape[1] - frames) // 2, frames)))
     for name, sound in found:

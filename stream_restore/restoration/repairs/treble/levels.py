@@ -34,19 +34,26 @@ FRAMES = 2048
 """Frames of a column at 44.1 kHz."""
 COLUMNS = 256
 """Columns that levels are continued in at once: 3 s."""
-FEATURES = 3
-"""Of each band and column: its level, whether that is known, and a guess: the straight line through the means of those
-below the cut-off, moved as the highest of them are louder or softer at the moment."""
+FEATURES = 4
+"""Of each band and column: its level, whether that is known, how tonal it is, and a guess: the straight line through
+the means of those below the cut-off, moved as the highest of them are louder or softer at the moment. Silent columns,
+as before the beginning, have no part in means."""
 HIGHEST = 6
 """Bands whose mean is the level below a cut-off; the one that ends there is left out, it may have been weakened."""
 RANGE_DB = 80.0
 """What lies further below the loudest band is as good as nothing."""
 STEP_DB = 20.0
 """The unit of features and of what a network says."""
+TONALITY_DB = 10.0
+"""The unit of how tonal a band is."""
+MOST_TONAL_DB = 30.0
+TONAL_COLUMNS = 4
+"""Columns that how tonal a band is is averaged over: in each alone it is mostly chance."""
 SILENCE = 1e-12
 FALL_DB = 24.0
 SLOPES = (-30 / STEP_DB, 6 / STEP_DB)
 """Of such a guess, by octave."""
+LOWEST_GUESS = -6.0
 LINE = 3.5
 """A straight line is laid through the bands from the cut-off over this up to the cut-off."""
 
@@ -97,6 +104,20 @@ class BandLayout:
         sums = total[..., self._starts[1:]] - total[..., self._starts[:-1]]
         return np.asarray(10 * np.log10(np.maximum(sums / np.maximum(self._counts, 1), SILENCE)), np.float32)
 
+    def tonality(self, power: NDArray[np.float32]) -> Decibels:
+        """How tonal each band is, in dB, shape (columns, BANDS), of bins of shape (columns, size//2 + 1).
+
+        By how much the mean level of its bins lies below the level of their mean power, the inverse of the spectral
+        flatness (Johnston, "Transform coding of audio signals using perceptual noise criteria", 1988): 2.5 dB for
+        noise, more for lone partials. It is the mean over every four columns.
+        """
+        decibels = 10 * np.log10(power + np.float32(SILENCE))
+        total = np.pad(np.cumsum(decibels, axis=-1, dtype=np.float64), ((0, 0), (1, 0)))
+        means = (total[:, self._starts[1:]] - total[:, self._starts[:-1]]) / np.maximum(self._counts, 1)
+        tonal = np.clip(self.levels(power) - means, 0, MOST_TONAL_DB)
+        grouped = tonal.reshape(-1, TONAL_COLUMNS, BANDS).mean(axis=1)
+        return np.asarray(np.repeat(grouped, TONAL_COLUMNS, axis=0), np.float32)
+
     def per_bin(self, levels: Decibels) -> Decibels:
         """Levels of bins, shape (..., size//2 + 1), between those of bands, shape (..., BANDS).
 
@@ -120,16 +141,19 @@ def reference_db(levels: Decibels, known: NDArray[np.bool_]) -> float:
     return float(levels[known].max())
 
 
-def features(levels: Decibels, cutoff_hz: float) -> NDArray[np.float32]:
-    """What is known of levels of shape (BANDS, columns), shape (FEATURES, BANDS, columns)."""
+def features(levels: Decibels, tonality: Decibels, cutoff_hz: float) -> NDArray[np.float32]:
+    """What is known of levels and of `BandLayout.tonality`, both of shape (BANDS, columns), shape (FEATURES, ...)."""
     known = known_bands(cutoff_hz)
     scaled = np.maximum(levels - reference_db(levels, known), -RANGE_DB - 10) / STEP_DB
+    sounding = scaled[known].max(axis=0) > -RANGE_DB / STEP_DB
     out = np.zeros((FEATURES, *levels.shape), np.float32)
     out[0, known] = scaled[known]
     out[1, known] = 1
+    out[2] = tonality / TONALITY_DB * (known[:, None] & (scaled > -RANGE_DB / STEP_DB))
     top = highest(out)
-    middle, slope = _line(scaled.mean(axis=1, keepdims=True), known)
-    out[2] = middle + np.clip(slope, *SLOPES) * _octaves(known)[:, None] + (top - top.mean())
+    middle, slope = _line(scaled[:, sounding].mean(axis=1, keepdims=True), known)
+    guess = middle + np.clip(slope, *SLOPES) * _octaves(known)[:, None] + (top - top[sounding].mean())
+    out[3] = np.maximum(guess, LOWEST_GUESS)
     return out
 
 

@@ -199,8 +199,9 @@ class Treble(Repair[TrebleState]):
 
     def _gains(self, heard: Spectra, cutoff_hz: float) -> NDArray[Any]:
         """Root mean square of what is to be added to each bin of the columns that are wanted, shape (WANTED, bins)."""
-        levels = self._bands.levels(heard.real**2 + heard.imag**2).T
-        seen = features(levels, cutoff_hz)
+        power = heard.real**2 + heard.imag**2
+        levels = self._bands.levels(power).T
+        seen = features(levels, self._bands.tonality(power).T, cutoff_hz)
         loudest = reference_db(levels, known_bands(cutoff_hz))
         continued = np.minimum(self._levels(seen), highest(seen) + LOUDEST_DB / STEP_DB) * STEP_DB + loudest
         wanted = slice(CONTEXT, CONTEXT + WANTED)
