@@ -51,7 +51,7 @@ UNTOUCHED = 0.02
 """A gain that is this near to 1 becomes 1, so that clean sound comes back as it was."""
 SILENT, AT_FLOOR = -2.0, 0.3
 """Decades above the floor: what lies between would be noise."""
-BELIEVED = (0.6, 0.8)
+BELIEVED = (0.5, 0.7)
 """Of what lies there, how much the network must take to be believed at all, and to be believed."""
 DOUBT, KNOWN = 0.05, 0.25
 """By how much more it must take where there is half of what is enough to look at, and the part of a minute that is."""
