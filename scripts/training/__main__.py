@@ -15,7 +15,7 @@ import torch
 from stream_restore.models.onnx_gains import OnnxGains
 from stream_restore.models.onnx_session import Session
 
-from .corpus import gather, recordings
+from .corpus import gather, held_out, recordings
 from .export import COMPACT, export
 from .fit import Plan, Trainer
 from .network import Gains
@@ -30,13 +30,12 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     options.work.mkdir(parents=True, exist_ok=True)
+    if options.validate:
+        network = OnnxGains(options.validate, Session(options.validate, "CPUExecutionProvider"))
+        print(validate(network, held_out(recordings(), options.work / "sound")[:: options.every]))
+        return
     corpus = gather(recordings(), options.work / "sound")
     print(f"{len(corpus.training)} pieces to train on, {len(corpus.validation)} held out", flush=True)
-    if options.validate:
-        print(
-            validate(OnnxGains(options.validate, Session(options.validate, "CPUExecutionProvider")), corpus.validation)
-        )
-        return
     plan = Plan(options.steps, options.scenes, options.crops)
     torch.manual_seed(plan.seed)
     trainer = Trainer(plan, options.work / "checkpoint.pt", Gains().to(options.device))
@@ -69,6 +68,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--crops", type=int, default=Plan.crops, help="of a scene (default %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(default: all cores)")
     parser.add_argument("--validate", type=Path, metavar="FILE", help="only measure this network on held-out pieces")
+    parser.add_argument("--every", type=int, default=1, help="on every so manieth of them (default %(default)s)")
     parser.add_argument("-o", "--output", type=Path, default=MODEL, help="(default %(default)s)")
     return parser.parse_args()
 
