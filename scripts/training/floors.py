@@ -19,7 +19,8 @@ BANDS_OF = np.repeat([1, 2, 4], [SINGLE, DOUBLE, FOURFOLD])
 def columns_of(sound: Tensor) -> Tensor:
     """Columns of a spectrogram, shape (scenes, columns, SIZE/2 + 1), of frames of shape (scenes, frames)."""
     window = torch.from_numpy(noise_floor.WINDOW).to(sound.device)
-    return torch.fft.rfft(sound.unfold(-1, SIZE, HOP) * window)
+    columns: Tensor = torch.fft.rfft(sound.unfold(-1, SIZE, HOP) * window)
+    return columns
 
 
 def band_sums(power: Tensor) -> Tensor:
@@ -27,8 +28,8 @@ def band_sums(power: Tensor) -> Tensor:
     double, fourfold = SINGLE + 2 * DOUBLE, SINGLE + 2 * DOUBLE + 4 * FOURFOLD
     sums = [
         power[..., :SINGLE],
-        power[..., SINGLE:double].unflatten(-1, (DOUBLE, 2)).sum(dim=-1),
-        power[..., double:fourfold].unflatten(-1, (FOURFOLD, 4)).sum(dim=-1),
+        power[..., SINGLE:double].reshape(*power.shape[:-1], DOUBLE, 2).sum(dim=-1),
+        power[..., double:fourfold].reshape(*power.shape[:-1], FOURFOLD, 4).sum(dim=-1),
     ]
     return torch.cat(sums, dim=-1)
 
@@ -50,7 +51,7 @@ def find_floors(powers: Tensor, whole: int) -> Floors:
     Args:
         whole: number of moments that a whole minute has.
     """
-    grouped = powers.unflatten(1, (-1, COLUMNS))
+    grouped = powers.reshape(len(powers), -1, COLUMNS, BANDS)
     silent = (grouped.mean(dim=3) < noise_floor.SILENCE * SIZE).any(dim=2)
     moments = grouped.mean(dim=2)
     heard = (~silent).sum(dim=1)

@@ -20,7 +20,7 @@ def steady_noise(rng: np.random.Generator, frames: int, channels: int = 2, devic
     generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
     hertz = torch.arange(frames // 2 + 1, device=device) * (SAMPLE_RATE / frames)
     white = torch.fft.rfft(torch.randn(channels, frames, generator=generator, device=device))
-    noise = torch.fft.irfft(white * 10 ** (_spectrum_db(rng, hertz) / 20), n=frames)
+    noise: Tensor = torch.fft.irfft(white * 10 ** (_spectrum_db(rng, hertz) / 20), n=frames)
     if rng.random() < 0.3:
         noise *= _slow_level(rng, frames, device)
     if channels > 1 and rng.random() < 0.15:

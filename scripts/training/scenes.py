@@ -112,8 +112,8 @@ class Scenes:
         energies = (_power(clean), _power(noise), (clean * noise.conj()).real)
         wholes = [features(powers, floors), *(band_sums(each).mT for each in energies)]
         found = floors.found.repeat_interleave(self._crops)
-        parts = [_crops(each, starts)[found] for each in wholes]
-        return Batch(*parts, harmless.repeat_interleave(self._crops)[found])
+        seen, sound, hiss, both = (_crops(each, starts)[found] for each in wholes)
+        return Batch(seen, sound, hiss, both, harmless.repeat_interleave(self._crops)[found])
 
 
 def _crops(whole: Tensor, starts: NDArray[np.int64]) -> Tensor:
@@ -129,4 +129,5 @@ def _power(columns: Tensor) -> Tensor:
 def _low_passed(sound: Tensor, order: int, hertz: float) -> Tensor:
     """Butterworth's low-pass, forwards and backwards: the square of its magnitude, and no phase."""
     bins = torch.arange(len(sound) // 2 + 1, device=sound.device) * (SAMPLE_RATE / len(sound) / hertz)
-    return torch.fft.irfft(torch.fft.rfft(sound) / (1 + bins ** (2 * order)), n=len(sound))
+    low: Tensor = torch.fft.irfft(torch.fft.rfft(sound) / (1 + bins ** (2 * order)), n=len(sound))
+    return low
