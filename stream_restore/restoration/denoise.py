@@ -212,8 +212,8 @@ def _belief(gains: NDArray[np.float32], over: NDArray[np.float32], share: float)
     from scipy.ndimage import uniform_filter1d
 
     low = (over < AT_FLOOR) & (over > SILENT)
-    taken = uniform_filter1d(((1 - gains) * low).sum(axis=1), BELIEVED_BANDS, mode="nearest")
-    there = uniform_filter1d(low.sum(axis=1, dtype=np.float32), BELIEVED_BANDS, mode="nearest")
+    taken = uniform_filter1d(((1 - gains) * low).sum(axis=1), BELIEVED_BANDS, mode="constant")
+    there = uniform_filter1d(low.sum(axis=1, dtype=np.float32), BELIEVED_BANDS, mode="constant")
     least, enough = BELIEVED
     doubt = DOUBT * max(0.0, KNOWN / share - 1)
     return np.asarray(np.clip((taken / np.maximum(there, 1) - doubt - least) / (enough - least), 0, 1), np.float32)
