@@ -67,7 +67,7 @@ def test_treble_comes_back_above_the_cut_off_and_nothing_below(hertz: int) -> No
     assert level_db(added, 20, 0.9 * hertz) < level_db(added, 1.2 * hertz, 20000) - 80
     for low in np.geomspace(1.2 * hertz, 16000, 6):
         wanted, found = (level_db(sound, low, 1.15 * low) for sound in (original, out))
-        assert wanted - 40 < found < wanted + 6  # noise is no music: less than it has
+        assert wanted - 35 < found < wanted + 6  # noise is no music: less than it has
         assert level_db(heard, low, 1.15 * low) < found - 15
 
 
