@@ -32,12 +32,7 @@ def command(
                      "file, and what comes before the noise is kept on the disk meanwhile."),
     ] = None,
     seed: chain.Seed = 0,
-    range: Annotated[
-        str | None,
-        typer.Option(metavar="START:END", help="Degrade only this part, to the very samples that all of it would give: "
-                     "times as 90, 1:30 or 0:01:30, or frames as 44100f; one may be missing.  [default: all]",
-                     show_default=False),
-    ] = None,
+    range: options.Range = None,
     float32: options.Float32 = False,
     int24: options.Int24 = False,
     int16: options.Int16 = False,

@@ -29,6 +29,7 @@ __all__ = [
     "OnDamage",
     "ProgressMode",
     "Quiet",
+    "Range",
     "Raw",
     "Resume",
     "Track",
@@ -78,6 +79,15 @@ Track: TypeAlias = Annotated[
                  help="Which sound stream of a file that has several; N, or a:N as in ffmpeg, counts from 0.  "
                  "[default: the one that ffmpeg would take]"),
 ]  # fmt: skip
+Range: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="START:END",
+        help="Only this part, to the very samples that all of it would give: times as "
+        "90, 1:30 or 0:01:30, or frames as 44100f; one may be missing.  [default: all]",
+        show_default=False,
+    ),
+]
 Folder: TypeAlias = Annotated[
     Path, typer.Option("-o", "--output", metavar="DIR", parser=paths.folder_on_disk, help="The folder to write.")
 ]

@@ -40,12 +40,7 @@ def command(
     max_reduction: network.MaxReduction = None,
     noise_profile: network.NoiseProfile = None,
     latency: network.Latency = None,
-    range: Annotated[
-        str | None,
-        typer.Option(metavar="START:END", help="Restore only this part, to the very samples that all of it would give: "
-                     "times as 90, 1:30 or 0:01:30, or frames as 44100f; one may be missing.  [default: all]",
-                     show_default=False),
-    ] = None,
+    range: options.Range = None,
     headroom: network.Headroom = 0.0,
     save_stems: Annotated[
         Path | None,

@@ -100,13 +100,13 @@ def test_noise_is_steady_and_of_unit_power(seed: int) -> None:
 
 def test_training_learns_to_take_noise_away(pieces: list[Any], tmp_path: Path) -> None:
     torch.manual_seed(0)
-    trainer = fit.Trainer(fit.Plan(steps=8, noisy_steps=8, rate=1e-2, warmup=1), tmp_path / "checkpoint.pt")
+    trainer = fit.Trainer(fit.Plan(steps=12, noisy_steps=12, rate=3e-2, warmup=1), tmp_path / "checkpoint.pt")
     held = some(pieces, 99).at([10.0, 15.0])
     before = float(fit.error_db(trainer.network, held).detach())
     learnt = some(pieces, 0)
-    for _ in range(8):
+    for _ in range(12):
         trainer.learn(learnt.batch(0.0))
-    assert float(fit.error_db(trainer.network, held).detach()) < before - 0.15
+    assert float(fit.error_db(trainer.network, held).detach()) < before - 0.5
 
 
 def test_training_goes_on_where_it_was_saved(pieces: list[Any], tmp_path: Path) -> None:

@@ -50,18 +50,8 @@ class Kind:
 def measure(options: argparse.Namespace, folder: Path) -> str:
     """A table with one row per hour of sound."""
     kind = Kind(options.rate, options.channels)
-    words = [
-        "restore",
-        "-",
-        "-n",
-        write_network(folder / "identity.onnx", kind),
-        "--threads",
-        1,
-        "-o",
-        "-",
-        "-f",
-        "raw",
-    ]
+    network = write_network(folder / "identity.onnx", kind)
+    words = ["restore", "-", "-n", network, "--threads", 1, "-o", "-", "-f", "raw"]
     command = [
         str(word) for word in [child.BIN / "stream-restore", *words, "--raw", f"s16le:{kind.rate}:{kind.channels}"]
     ]

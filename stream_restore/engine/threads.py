@@ -33,7 +33,7 @@ def submit(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]
 
 
 def each(work: Callable[[int], T], count: int) -> list[T]:
-    """`work` of each number below `count`, at the same time, the first of them in this thread.
+    """`work` of each number below `count`, at the same time, the first of them in this thread; as for `submit`.
 
     >>> each(abs, 3)
     [0, 1, 2]

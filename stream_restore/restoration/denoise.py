@@ -195,6 +195,8 @@ def _mirrored(past: Window, start: int, stop: int) -> NDArray[np.float32]:
     """
     before, behind = max(0, -start), max(0, stop - past.stop)
     inner = past.read(max(0, start), min(stop, past.stop))
+    if not before and not behind:
+        return inner
     return np.pad(inner, ((0, 0), (before, behind)), mode="symmetric")
 
 

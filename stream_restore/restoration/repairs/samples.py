@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engine.threads import submit
+from ...engine.threads import each
 
 __all__ = ["Mask", "at_once", "marked", "runs", "size_at", "step"]
 
@@ -49,4 +49,5 @@ def step(samples: NDArray[np.float32]) -> float:
 
 def at_once(work: Callable[..., Result], *arguments: Iterable[Any]) -> list[Result]:
     """What `map` gives, computed on all cores."""
-    return [each.result() for each in [submit(work, *given) for given in zip(*arguments, strict=True)]]
+    given = list(zip(*arguments, strict=True))
+    return each(lambda number: work(*given[number]), len(given))
