@@ -155,7 +155,7 @@ def test_an_evaluation_on_a_cluster_leaves_what_one_process_leaves(network: Path
     how: list[object] = ["-n", network, "--sample-rate", 4000, "--rate", 2000, "--cutoff", 800]
     run("evaluate", *clips, *how, "-o", tmp_path / "alone", stdout=subprocess.DEVNULL)
     command = [*COMMAND, "evaluate", *clips, *how, "-o", tmp_path / "out", "--cluster", nodes.address]
-    killed = KILLS.run_with_kills([*map(str, command)], nodes, kills=["worker"], seed=0, within_seconds=1.0)
+    killed = KILLS.run_with_kills([*map(str, command)], nodes, kills=["worker"], seed=0, within_seconds=0.2)
     assert (killed.code, killed.workers) == (0, 1), killed.said
     assert files(tmp_path / "out") == files(tmp_path / "alone")
     said = run("evaluate", *clips, "-o", tmp_path / "no", "-j", 2, code=1)
