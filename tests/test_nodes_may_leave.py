@@ -139,7 +139,7 @@ def test_a_cluster_without_nodes_is_given_up_and_the_batch_goes_on_when_there_ar
 ) -> None:
     words = ["batch", recordings, tmp_path / "out", "-n", fails_when_loud, *OPTIONS, "--cut", 0.25, "--resume"]
     command = [*map(str, [*IMPATIENT, *words, "--cluster", nodes.address])]
-    killed = KILLS.run_with_kills(command, nodes, kills=["last", "last"], seed=0, within_seconds=0.1)
+    killed = KILLS.run_with_kills(command, nodes, kills=["last"] * len(nodes), seed=0, within_seconds=0.1)
     nodes.come()
     assert killed.code == 1, killed.said
     assert killed.said.endswith("the cluster had no free CPU for 4 s; --resume goes on\n")

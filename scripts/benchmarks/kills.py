@@ -61,6 +61,9 @@ class Nodes(AbstractContextManager["Nodes"]):
         self._cluster.shutdown()
         signal.signal(signal.SIGTERM, self._on_end)
 
+    def __len__(self) -> int:
+        return len(self._nodes)
+
     def workers(self) -> list[int]:
         """The processes that do a task now."""
         found = []
