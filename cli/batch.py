@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigError, SourceError
+from . import degradation_options as chain
 from . import network_options as network
 from . import options, paths
 from .messages import print_message
@@ -16,7 +17,10 @@ from .progress import progress as meter
 
 if TYPE_CHECKING:
     from ..batch import Item, Summary
+    from ..degradation.degradation import Degradation
+    from ..models import Model
     from ..passes.job import Report
+    from ..restoration.restoration import Restoration
 
 __all__ = ["command"]
 
@@ -24,6 +28,7 @@ Patterns = list[str] | None
 
 
 def command(
+    invocation: typer.Context,
     places: Annotated[
         list[str],
         typer.Argument(metavar="[IN...] OUT_DIR", parser=paths.anywhere,
@@ -69,13 +74,13 @@ def command(
     threads: network.Threads = None,
     jobs: Annotated[
         int | None,
-        typer.Option("-j", "--jobs", min=1, max=1024, metavar="N", help="Recordings restored at once, in processes "
+        typer.Option("-j", "--jobs", min=1, max=1024, metavar="N", help="Recordings treated at once, in processes "
                      "with a copy of the model each; with as many as cores, --threads 1.  [default: 1]",
                      show_default=False),
     ] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Restore on the Ray cluster at this address, or with local on one of "
+        typer.Option(metavar="ADDRESS", help="Work on the Ray cluster at this address, or with local on one of "
                      "its own. All nodes must see the same files. -j is then the number of actors, by default as "
                      "many as there are CPUs, or GPUs with -d cuda.", show_default=False),
     ] = None,
@@ -84,11 +89,24 @@ def command(
         typer.Option(metavar="MINUTES", help="On a cluster, recordings that last longer are restored in pieces of this "
                      "length by different actors, and joined."),
     ] = 30.0,
+    degrade: Annotated[
+        bool,
+        typer.Option("--degrade", help="Degrade the recordings instead, as the command degrade does each: with its "
+                     "--cutoff, --order, --phase, --rate, --bits, --snr and --power, which follow, and without "
+                     "what is about restoring."),
+    ] = False,
+    cutoff: chain.Cutoff = "7000",
+    order: chain.Order = 6,
+    phase: chain.Phase = "zero",
+    rate: chain.Rate = "16000",
+    bits: chain.Bits = "8",
+    snr: chain.Snr = "20",
+    power: chain.Power = None,
     segment: network.Segment = None,
     overlap: network.Overlap = 0.25,
     context: network.Context = 0,
     shifts: network.Shifts = 0,
-    seed: network.Seed = 0,
+    seed: Annotated[int, typer.Option(help="Of shifts, dither, and the noise of --degrade.")] = 0,
     normalise: network.Normalise = "constant",
     dry: network.Dry = None,
     stems: network.Stems = None,
@@ -107,40 +125,52 @@ def command(
     quiet: options.Quiet = False,
     progress: options.ProgressMode = "auto",
 ) -> None:  # fmt: skip
-    """Restore many recordings. One that fails does not stop the others; then the exit code is 3."""
+    """Restore many recordings, or degrade them. One that fails does not stop the others; then the exit code is 3."""
     from ..api import Output
     from ..batch import Batch, Cluster, find_recordings, write_report
     from ..batch.report import refuse_other_report
     from ..models import load
 
+    _refuse_foreign(invocation, degrade)
     if report:
         refuse_other_report(report)
     outputs = paths.folder_anywhere(places.pop())
     if not places and listed is None:
-        raise ConfigError("name what is to be restored, and then the folder that gets the results")
+        raise ConfigError("name recordings, and then the folder that gets the results")
     recordings = find_recordings(places, outputs, listed=_listed(listed), include=include or (), exclude=exclude or ())
-    restoration = network.restoration(
-        overlap=overlap, segment=segment, context=context, shifts=shifts, seed=seed, dry=dry, stems=stems,
-        repair=repair, strength=strength, max_reduction=max_reduction, headroom=headroom,
-    )  # fmt: skip
     spread = Cluster(cluster, 60 * cut, int(device == "cuda")) if cluster is not None else None
     stored = Output(container, options.encoding(float32, int24, int16), clip_mode, seed, force)
-    model = load(
-        name, repo=repo, backend=backend, device=device, provider=provider, precision=precision, threads=threads
-    )
+    model: Model | None = None
+    restoration: Restoration | None = None
+    degradation: Degradation | None = None
+    if degrade:
+        degradation = chain.degradation(
+            cutoff=cutoff, order=order, phase=phase, rate=rate, bits=bits, snr=snr, seed=seed
+        )  # fmt: skip
+    else:
+        restoration = network.restoration(
+            overlap=overlap, segment=segment, context=context, shifts=shifts, seed=seed, dry=dry, stems=stems,
+            repair=repair, strength=strength, max_reduction=max_reduction, headroom=headroom,
+        )  # fmt: skip
+        model = load(
+            name, repo=repo, backend=backend, device=device, provider=provider, precision=precision, threads=threads
+        )
     with Batch(
         recordings,
         outputs,
         model=model,
         restoration=restoration,
         normalise=normalise == "track",
+        degradation=degradation,
+        power=chain.mean_square(power),
         stored=stored,
         on_damage=on_damage,
         resume=resume,
         name=output_name,
         state=state,
     ) as batch:
-        messages = _Messages(quiet, progress == "json", sum(not item.finished for item in batch.items))
+        files = sum(not item.finished for item in batch.items)
+        messages = _Messages(quiet, progress == "json", files, batch.treatment.done)
         with meter(progress, quiet, "bytes") as shown:
             summary = batch.run(
                 messages.begin, messages.end, shown, jobs, spread, retries=retries, again=messages.again
@@ -150,6 +180,22 @@ def command(
     messages.sum_up(summary)
     if summary.failed:
         raise typer.Exit(3)
+
+
+_RESTORING = {
+    *("name", "repo", "backend", "device", "provider", "precision", "threads", "cut", "segment", "overlap"),
+    *("context", "shifts", "normalise", "dry", "stems", "repair", "strength", "max_reduction", "headroom"),
+}
+_DEGRADING = {"cutoff", "order", "phase", "rate", "bits", "snr", "power"}
+
+
+def _refuse_foreign(invocation: typer.Context, degrade: bool) -> None:
+    """Refuse options that would have no effect."""
+    for option in invocation.command.params:
+        given = getattr(invocation.get_parameter_source(option.name or ""), "name", "") == "COMMANDLINE"
+        if given and option.name in (_RESTORING if degrade else _DEGRADING):
+            cure = "is about restoring; leave it out with --degrade" if degrade else "is about degrading; add --degrade"
+            raise ConfigError(f"{max(option.opts, key=len)} {cure}")
 
 
 def _listed(name: str | None) -> Sequence[str]:
@@ -166,8 +212,8 @@ def _listed(name: str | None) -> Sequence[str]:
 class _Messages:
     """Messages on stderr, text or JSON, above the line of progress where there is one."""
 
-    def __init__(self, quiet: bool, as_json: bool, files: int) -> None:
-        self._quiet, self._json, self._files = quiet, as_json, files
+    def __init__(self, quiet: bool, as_json: bool, files: int, done: str) -> None:
+        self._quiet, self._json, self._files, self._done = quiet, as_json, files, done
 
     def begin(self, number: int, item: "Item") -> None:
         if self._json and not self._quiet:
@@ -177,7 +223,8 @@ class _Messages:
 
     def end(self, item: "Item", outcome: "Report | str") -> None:
         if not isinstance(outcome, str):
-            options.report_to_stderr(outcome, str(item.target), self._quiet, self._json, network.CLIPPED)
+            cure = network.CLIPPED if self._done == "restored" else options.CLIPPED
+            options.report_to_stderr(outcome, str(item.target), self._quiet, self._json, cure)
         elif self._json:
             print_message(json.dumps({"input": str(item.source), "error": outcome}))
         else:
@@ -190,7 +237,8 @@ class _Messages:
             self._print(f"stream-restore: warning: {error}; tried again after the others, in {seconds:g} s or later")
 
     def sum_up(self, summary: "Summary") -> None:
-        counts = {name: len(getattr(summary, name)) for name in ("restored", "skipped", "failed")}
+        counts = {self._done: len(summary.restored)}
+        counts |= {"skipped": len(summary.skipped), "failed": len(summary.failed)}
         if self._json:
             print_message(json.dumps(counts))
         elif not self._quiet or summary.failed:

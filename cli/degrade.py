@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from ..errors import ConfigError
 from . import degradation_options as chain
 from . import options, paths
 from .progress import progress as meter
@@ -25,12 +24,7 @@ def command(
     rate: chain.Rate = "16000",
     bits: chain.Bits = "8",
     snr: chain.Snr = "20",
-    power: Annotated[
-        float | None,
-        typer.Option(metavar="DBFS", help="Mean square of what the noise is added to, in dB of full scale, "
-                     "instead of measuring it: without it a file is read twice, a pipe goes through a temporary "
-                     "file, and what comes before the noise is kept on the disk meanwhile."),
-    ] = None,
+    power: chain.Power = None,
     seed: chain.Seed = 0,
     range: options.Range = None,
     float32: options.Float32 = False,
@@ -58,7 +52,7 @@ def command(
             input,
             target,
             degradation=degradation,
-            power=_mean_square(power) if power is not None else None,
+            power=chain.mean_square(power),
             range=Range.parse(range) if range is not None else None,
             raw=options.parsed_raw(raw),
             on_damage=on_damage,
@@ -68,9 +62,3 @@ def command(
             progress=shown,
         )
     options.report_to_stderr(report, target, quiet, as_json=progress == "json")
-
-
-def _mean_square(level: float) -> float:
-    if not abs(level) <= 300:
-        raise ConfigError(f"--power takes -300 to 300 dB of full scale, got {level:g}")
-    return float(10 ** (level / 10))

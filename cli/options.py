@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..passes.job import Report
 
 __all__ = [
+    "CLIPPED",
     "ClipMode",
     "Float32",
     "Folder",
@@ -112,6 +113,10 @@ ClipMode: TypeAlias = Annotated[
 ]  # fmt: skip
 
 
+CLIPPED = "lower the level, or write --float32"
+"""Advice if an output clips in integer samples."""
+
+
 def encoding(float32: bool, int24: bool, int16: bool) -> str | None:
     """The encoding selected by --float32, --int24 or --int16."""
     asked = [word for word, on in (("f32", float32), ("s24", int24), ("s16", int16)) if on]
@@ -167,9 +172,7 @@ def refuse_stdin_twice(inputs: Sequence[str]) -> None:
         raise ConfigError(f"stdin can be given once, - stands for it {inputs.count('-')} times; name files instead")
 
 
-def report_to_stderr(
-    report: "Report", output: str, quiet: bool, as_json: bool, cure: str = "lower the level, or write --float32"
-) -> None:
+def report_to_stderr(report: "Report", output: str, quiet: bool, as_json: bool, cure: str = CLIPPED) -> None:
     """Print warnings, clipping with its remedy, and on a terminal the output; with `as_json`, warnings as JSON."""
     if quiet:
         return

@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from .arrays import Blocks, Samples, Sound, byte_stream, degraded, is_sound, restored
-from .audio import OnDamage, RawFormat, open_source, spool
+from .audio import OnDamage, RawFormat, Source, open_source, spool
 from .audio.outputs.atomic_file import make_folder
 from .degradation.degradation import Degradation, power_of
 from .engine.loop import Progress, Ticker
-from .engine.stage import Chain
+from .engine.stage import Chain, Stage
 from .errors import ConfigError
 from .models import Model, load
 from .passes.job import Job, Output, Report, Target
@@ -159,12 +159,18 @@ def restore(
         if range:
             source, stage = restrict(source, stage, range)
             ticker.expect(source.estimate)
-        stage = Chain(stage, PeakMeter(stage.output, source.spec.channels))
-        report = job.run(source, stage, ticker)
-        report.peak = report.found.pop("output")["peak"]
-        report.frames = stage.output_frames(report.frames)
+        report = _run(job, source, stage, source.spec.channels, ticker)
         report.warnings += restoration.without_effect(network) + list(network.notes if network else ())
         return report
+
+
+def _run(job: Job, source: Source, stage: Stage[Any], channels: int, ticker: Ticker) -> Report:
+    """Run the job; its report says how long the output is, and the peak of its `channels`, the first of the stage's."""
+    stage = Chain(stage, PeakMeter(stage.output, channels))
+    report = job.run(source, stage, ticker)
+    report.peak = report.found.pop("output")["peak"]
+    report.frames = stage.output_frames(report.frames)
+    return report
 
 
 def _chosen(track: int | None) -> dict[str, int]:
@@ -274,9 +280,7 @@ def degrade(
         if range:
             source, stage = restrict(source, stage, range)
             ticker.expect(source.estimate)
-        report = job.run(source, stage, ticker)
-        report.frames = stage.output_frames(report.frames)
-        return report
+        return _run(job, source, stage, source.spec.channels, ticker)
 
 
 def compare(

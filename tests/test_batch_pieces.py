@@ -12,7 +12,7 @@ from identity import Identity, identity
 
 from stream_restore.batch import Batch, Item
 from stream_restore.batch.pieces import Cut, cut, join, restore_piece
-from stream_restore.batch.restorer import Restorer
+from stream_restore.batch.treatment import Restorer
 from stream_restore.errors import SinkError, SourceError
 from stream_restore.passes.job import Output
 from stream_restore.restoration import Restoration
@@ -29,7 +29,7 @@ def recording(tmp_path: Path) -> Path:
 
 def restorer(stored: Output | None = None, normalise: bool = False) -> Restorer:
     restoration = Restoration(repairs=("clicks", "noise"), strengths={"noise": 0.5}, shifts=1)
-    return Restorer(identity(dry=1.0, gain=0.3), restoration, normalise, stored or Output())
+    return Restorer(identity(dry=1.0, gain=0.3), restoration, normalise, stored=stored or Output())
 
 
 def cut_up(how: Restorer, recording: Path, target: Path) -> Cut:

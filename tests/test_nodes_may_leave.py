@@ -23,13 +23,13 @@ from stream_restore.batch import Item
 from stream_restore.batch.actors import Death
 from stream_restore.batch.cluster import _JOIN, _Actor, _Task, _Work
 from stream_restore.batch.pieces import Cut
-from stream_restore.batch.restorer import Restorer
+from stream_restore.batch.treatment import Restorer
 from stream_restore.errors import SourceError
 from stream_restore.experiment.cluster import _Actor as OfClips
 from stream_restore.experiment.evaluation import Experiment
 from stream_restore.models.container import MANIFEST_KEY, SEAL_KEY, ZEROS, seal
 from stream_restore.models.manifest import Manifest
-from stream_restore.passes.job import Output, Report
+from stream_restore.passes.job import Report
 from stream_restore.restoration import Restoration
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
@@ -171,7 +171,7 @@ def test_an_evaluation_on_a_cluster_leaves_what_one_process_leaves(network: Path
 @pytest.fixture
 def begun(tmp_path: Path) -> tuple[Restorer, Item]:
     soundfile.write(tmp_path / "in.wav", np.random.default_rng(0).uniform(-1, 1, (9000, 2)), 1000, subtype="FLOAT")
-    restorer = Restorer(identity(gain=0.3), Restoration(repairs=("noise",)), False, Output())
+    restorer = Restorer(identity(gain=0.3), Restoration(repairs=("noise",)))
     return restorer, Item(tmp_path / "in.wav", tmp_path / "out.wav", finished=False)
 
 

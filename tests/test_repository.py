@@ -134,7 +134,7 @@ ROOMS: dict[str, set[str]] = {
     "measure": {"errors", "spec", "engine", "audio", "passes"},
     "show": {"errors", "spec", "engine", "audio", "passes", "measure"},
     "api": {"errors", "spec", "engine", "audio", "models", "degradation", "restoration", "passes"},
-    "batch": {"errors", "spec", "engine", "audio", "models", "restoration", "passes", "api", "ranges"},
+    "batch": {"errors", "spec", "engine", "audio", "models", "degradation", "restoration", "passes", "api", "ranges"},
     "experiment": {"errors", "spec", "engine", "audio", "models", "passes", "measure", "show", "api"},
 }
 ROOMS["listening"] = {"errors", "spec", "engine", "audio", "passes", "degradation", "measure", "show"}

@@ -13,11 +13,10 @@ import numpy as np
 
 from stream_restore.audio import open_sink
 from stream_restore.batch import Batch, Cluster, Item, Recording
-from stream_restore.batch.cluster import restored_on_cluster
-from stream_restore.batch.restorer import Restorer, Share
+from stream_restore.batch.cluster import treated_on_cluster
+from stream_restore.batch.treatment import Restorer, Share
 from stream_restore.models import load
-from stream_restore.passes.job import Output, Report
-from stream_restore.restoration import Restoration
+from stream_restore.passes.job import Report
 from stream_restore.spec import Spec
 
 __all__: list[str] = []
@@ -58,9 +57,8 @@ def tasks(files: int, folder: Path, clock: Clock) -> None:
     """The loop that gives tasks to actors, by itself."""
     path = _recording(folder)
     items = [Item(path, folder / f"{number}.wav", finished=False) for number in range(files)]
-    nothing = Nothing(load("compact"), Restoration(), False, Output())
-    for _ in restored_on_cluster(
-        nothing,
+    for _ in treated_on_cluster(
+        Nothing(load("compact")),
         items,
         CLUSTER,
         jobs=2,
@@ -76,8 +74,7 @@ def batch(files: int, folder: Path, clock: Clock) -> None:
     path = _recording(folder)
     recordings = [Recording(path, Path(f"{number}.wav")) for number in range(files)]
     with Batch(recordings, folder, model=load("compact")) as whole:
-        how = whole._restorer
-        whole._restorer = Nothing(how.model, how.restoration, how.normalise, how.stored)
+        whole.treatment = Nothing(load("compact"))
         whole.run(lambda number, item: None, lambda item, outcome: clock.tick(), jobs=2, cluster=CLUSTER)
 
 

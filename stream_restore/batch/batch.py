@@ -1,37 +1,35 @@
-"""Restore many recordings into a folder, on the disk or at a URL, each by `api.restore`.
+"""Restore or degrade many recordings into a folder, on the disk or at a URL, each by `api.restore` or `api.degrade`.
 
-A journal holds the parameters of the batch, the state of each input when its restoration began, and what became of it:
-see `log`. A stopped batch resumes from it: finished recordings are skipped, interrupted ones resume from their own
+A journal holds the parameters of the batch, the state of each input when its turn came, and what became of it: see
+`log`. A stopped batch resumes from it: finished recordings are skipped, interrupted ones resume from their own
 journals.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Self
 
 from ..audio import OnDamage
-from ..audio.formats import CONTAINERS, refuse_unwritable, written_suffix
+from ..audio.formats import CONTAINERS, written_suffix
 from ..audio.storage import Place, Remote, place_of
+from ..degradation.degradation import Degradation
 from ..engine.loop import Progress
 from ..errors import ConfigError, SourceError
 from ..models import Model
 from ..passes.job import Output, Report
-from ..passes.journal import Facts, versions
 from ..restoration.restoration import Restoration
-from ..spec import Spec
-from .cluster import Cluster, restored_on_cluster
-from .item import Item, outcome_of
+from .cluster import Cluster, treated_on_cluster
+from .item import Item, clear, outcome_of
 from .log import BatchLog
-from .pieces import clear
 from .recordings import Recording, find_recordings, output_name, suffix_of
 from .report import Row, row_of
-from .restorer import Restorer
 from .rounds import Again, Outcome, in_rounds
-from .workers import restored_by_workers
+from .treatment import Degrader, Restorer, Treatment
+from .workers import treated_by_workers
 
 __all__ = ["Batch", "Summary"]
 
@@ -43,7 +41,7 @@ End = Callable[[Item, Report | str], None]
 
 @dataclass
 class Summary:
-    """Recordings restored, skipped, and failed with their errors; and a row of the report for each, in order."""
+    """Recordings restored (or degraded), skipped, and failed with their errors; and a row for each, in order."""
 
     restored: list[Place] = field(default_factory=list)
     skipped: list[Place] = field(default_factory=list)
@@ -59,8 +57,11 @@ class Batch:
     Args:
         inputs: a folder, or its URL, or what `find_recordings` found.
         outputs: a folder, which is created, or its URL; may lie inside `inputs`.
-        model: loaded once, for all.
-        restoration, normalise, stored, on_damage: as for `api.restore`.
+        model: loaded once, for all, if they are restored.
+        restoration, normalise: as for `api.restore`.
+        degradation: as for `api.degrade`, if they are degraded.
+        power: as for `api.degrade`, of each.
+        stored, on_damage: as for both.
         resume: resume a stopped batch; if there is none, begin.
         name: of results, see `output_name`.
         state: of results at a URL: the folder for the journal and for what is made and not yet stored, as much as the
@@ -68,10 +69,11 @@ class Batch:
 
     Attributes:
         items: the recordings, sorted by path.
+        treatment: what is done to each.
 
     Raises:
-        ConfigError: if there are no recordings, folders or outputs clash, an option cannot work for any recording, or
-            the stopped batch had other parameters.
+        ConfigError: if there is neither a model nor a degradation, or both, there are no recordings, folders or outputs
+            clash, an option cannot work for any recording, or the stopped batch had other parameters.
         SinkError: if `outputs` cannot be written, or another batch is writing into it.
         SourceError: if `inputs` cannot be read.
     """
@@ -81,25 +83,33 @@ class Batch:
         inputs: str | Place | Sequence[Recording],
         outputs: str | Place,
         *,
-        model: Model,
+        model: Model | None = None,
         restoration: Restoration | None = None,
         normalise: bool = False,
+        degradation: Degradation | None = None,
+        power: float | None = None,
         stored: Output | None = None,
         on_damage: OnDamage = "conceal",
         resume: bool = False,
         name: str = "{stem}.{ext}",
         state: Path | None = None,
     ) -> None:
-        restoration = (restoration or Restoration()).with_defaults_of(model)
-        self._restorer = Restorer(model, restoration, normalise, stored or Output(), on_damage)
-        self._resume = resume
-        self._refuse_early()
+        if (model is None) == (degradation is None):
+            raise ConfigError("a batch restores by a model, or degrades by a degradation: give one of the two")
+        stored = stored or Output()
+        if model is not None:
+            restoration = (restoration or Restoration()).with_defaults_of(model)
+            how: Treatment = Restorer(model, restoration, normalise, stored=stored, on_damage=on_damage)
+        else:
+            how = Degrader(degradation or Degradation(), power, stored=stored, on_damage=on_damage)
+        self.treatment, self._resume = how, resume
+        how.refuse_early()
         outputs = place_of(outputs)
         found = find_recordings([inputs], outputs) if isinstance(inputs, str | Path | Remote) else inputs
-        container = self._restorer.stored.container
+        container = stored.container
         pairs = [(each.path, outputs / _named(each.place, container, name)) for each in found]
         _refuse_twins(pairs)
-        self._log = BatchLog(outputs, state, self._facts(), resume, self._restorer.stored.force)
+        self._log = BatchLog(outputs, state, how.facts(), resume, stored.force)
         try:
             self.items = self._log.items(pairs)
         except BaseException:
@@ -117,15 +127,15 @@ class Batch:
         self._log.close()
 
     def restore(self, item: Item) -> Report:
-        """Restore one recording, here.
+        """Treat one recording, here.
 
         Raises:
             RestoreError: as `api.restore`.
         """
         begun = time.monotonic()
         self._log.begin(item, self._resume)
-        report = self._restorer(item, self._resume)
-        self._log.end(item, row_of(item, report, 1, time.monotonic() - begun))
+        report = self.treatment(item, self._resume)
+        self._log.end(item, row_of(item, report, 1, time.monotonic() - begun, self.treatment.done))
         return report
 
     def run(
@@ -139,23 +149,27 @@ class Batch:
         retries: int = 3,
         again: Again = lambda item, error, seconds: None,
     ) -> Summary:
-        """Restore all unfinished recordings. A failure does not stop the others.
+        """Treat all unfinished recordings. A failure does not stop the others.
 
         Args:
             begin, end: called for each recording that is not finished.
             progress: called with bytes of inputs done, and of all inputs.
-            jobs: recordings restored at once; None: one, or as many as a cluster has room for. Beyond 1, each is
-                restored in a process with a copy of the model, which is started as multiprocessing's "spawn" does, so a
+            jobs: recordings treated at once; None: one, or as many as a cluster has room for. Beyond 1, each is
+                treated in a process with a copy of the model, which is started as multiprocessing's "spawn" does, so a
                 script must begin under `if __name__ == "__main__"`. The bytes of the outputs do not depend on it.
-            cluster: where Ray runs, if that restores them.
+            cluster: where Ray runs, if that treats them.
             retries: how often one is tried again whose storage was busy or cut off, when the others are done, and 10 s,
                 30 s, 90 s, ... have passed.
             again: called when one is to be tried again.
 
         Raises:
-            ConfigError: see `in_rounds`, `restored_on_cluster`.
+            ConfigError: see `in_rounds`, `treated_on_cluster`.
         """
         items = [item for item in self.items if not item.finished]
+        for item in self.items:
+            if item.finished:  # what a run left that was killed between the two
+                clear(item)
+                item.discard_made()
         meter = _Meter(items, progress)
         begun: dict[Place, float] = {}
         rows: dict[Place, Row] = {}
@@ -170,17 +184,18 @@ class Batch:
 
         def outcomes(items: Sequence[Item], resume: bool) -> Iterator[Outcome]:
             if cluster:
-                return restored_on_cluster(
-                    self._restorer, items, cluster, jobs=jobs, resume=resume, begin=noted, share=meter.share
+                return treated_on_cluster(
+                    self.treatment, items, cluster, jobs=jobs, resume=resume, begin=noted, share=meter.share
                 )
             if jobs and jobs > 1:
-                return restored_by_workers(self._restorer, items, jobs, resume, noted, meter.share)
-            return self._restored_here(items, resume, noted, meter)
+                return treated_by_workers(self.treatment, items, jobs, resume, noted, meter.share)
+            return self._treated_here(items, resume, noted, meter)
 
         summary = Summary(skipped=[item.source for item in self.items if item.finished])
         for item, outcome, attempts in in_rounds(items, outcomes, self._resume, retries, again):
             meter.share(item, 1.0)
-            rows[item.target] = row_of(item, outcome, attempts, time.monotonic() - begun[item.target])
+            seconds = time.monotonic() - begun[item.target]
+            rows[item.target] = row_of(item, outcome, attempts, seconds, self.treatment.done)
             self._log.end(item, rows[item.target])
             if isinstance(outcome, str):
                 summary.failed[item.source] = outcome
@@ -191,26 +206,13 @@ class Batch:
         summary.rows = [rows.get(item.target) or self._log.earlier_row(item) for item in self.items]
         return summary
 
-    def _restored_here(self, items: Sequence[Item], resume: bool, begin: Begin, meter: "_Meter") -> Iterator[Outcome]:
-        def restored(number: int, item: Item) -> Report:
+    def _treated_here(self, items: Sequence[Item], resume: bool, begin: Begin, meter: "_Meter") -> Iterator[Outcome]:
+        def treated(number: int, item: Item) -> Report:
             begin(number, item)
-            return self._restorer(item, resume, partial(meter.share, item))
+            return self.treatment(item, resume, partial(meter.share, item))
 
         for number, item in enumerate(items, 1):
-            yield item, outcome_of(item, partial(restored, number, item)), 1
-
-    def _refuse_early(self) -> None:
-        """Check once what would fail for every recording, before anything is created."""
-        model, stored = self._restorer.model, self._restorer.stored
-        self._restorer.restoration.stage(Spec(model.manifest.sample_rate, model.manifest.channels), model)
-        if stored.container is not None:
-            refuse_unwritable(stored.container, stored.encoding)
-
-    def _facts(self) -> Facts:
-        how = self._restorer
-        stored = {name: value for name, value in asdict(how.stored).items() if name != "force"}
-        work = {"restoration": asdict(replace(how.restoration, jobs=1)), "normalise": how.normalise}
-        return {"stored": stored, "work": work | how.model.facts() | how.restoration.facts(), "versions": versions()}
+            yield item, outcome_of(item, partial(treated, number, item)), 1
 
 
 class _Meter:

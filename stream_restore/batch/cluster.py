@@ -1,25 +1,24 @@
 """The workers of a batch as actors of Ray, on this machine or on many.
 
-Each actor loads the model once. Recordings are spread over them; a long one is cut into ranges that different actors
-restore, see `pieces`. Inputs and outputs are paths, so all nodes must see the same files. What a worker was doing that
-dies, or leaves with its node, is tried again, see `actors`.
+Each actor loads the model once. Recordings are spread over them; a long one that is restored is cut into ranges for
+different actors, see `pieces`. One that is degraded is not: the low-pass would run from its start for each. Inputs and
+outputs are paths, so all nodes must see the same files. What a worker was doing that dies, or leaves with its node, is
+tried again, see `actors`.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 
-from ..audio import open_source
 from ..errors import BusyError, ConfigError
 from ..passes.job import Report
 from .actors import Actors, Death, connected
-from .item import Item, outcome_of
-from .pieces import Cut, clear, cut, join, restore_piece
-from .restorer import Restorer
+from .item import Item, late_report, outcome_of
+from .pieces import Cut, cut, join, restore_piece
+from .treatment import Restorer, Treatment
 
-__all__ = ["Cluster", "restored_on_cluster"]
+__all__ = ["Cluster", "treated_on_cluster"]
 
 _JOIN = -1
 
@@ -72,25 +71,26 @@ class _Task:
 class _Actor:
     """Runs on a worker of Ray."""
 
-    def __init__(self, restorer: Restorer) -> None:
-        self._restorer = restorer
+    def __init__(self, treatment: Treatment) -> None:
+        self._treatment = treatment
 
     def run(self, task: _Task, resume: bool, again: bool) -> Report | Cut | str | Death:
         """Do a task; errors come back as their messages. A recording that is long comes back with its cut."""
         return outcome_of(task.work.item, partial(self._done, task, resume or again, again))
 
     def _done(self, task: _Task, resume: bool, again: bool) -> Report | Cut | Death:
-        work = task.work
+        work, how = task.work, self._treatment
         try:
-            if again and work.new and task.part in (None, _JOIN) and _is_complete(work.item):
-                return _late_report(work.item)
+            if again and work.new and task.part in (None, _JOIN) and (report := late_report(work.item)):
+                return report
+            if not isinstance(how, Restorer):
+                return how(work.item, resume)
             if work.whole is None:
-                longest = work.longest_seconds
-                whole = cut(self._restorer, work.item, longest) if longest is not None else None
-                return whole or self._restorer(work.item, resume)
+                whole = cut(how, work.item, work.longest_seconds) if work.longest_seconds is not None else None
+                return whole or how(work.item, resume)
             if task.part == _JOIN:
-                return join(self._restorer, work.whole)
-            return restore_piece(self._restorer, work.whole, task.part or 0, resume)
+                return join(how, work.whole)
+            return restore_piece(how, work.whole, task.part or 0, resume)
         except BusyError as error:
             if not resume:
                 raise
@@ -98,8 +98,8 @@ class _Actor:
             return Death(str(error), lost=True)
 
 
-def restored_on_cluster(
-    restorer: Restorer,
+def treated_on_cluster(
+    treatment: Treatment,
     items: Sequence[Item],
     cluster: Cluster,
     *,
@@ -108,7 +108,7 @@ def restored_on_cluster(
     begin: Callable[[int, Item], None],
     share: Callable[[Item, float], None],
 ) -> Iterator[tuple[Item, Report | str, int]]:
-    """As `restored_by_workers`, on Ray.
+    """As `treated_by_workers`, on Ray.
 
     Args:
         cluster: where and how.
@@ -118,14 +118,14 @@ def restored_on_cluster(
         ConfigError: if Ray is not installed, there is no cluster at the address, or it has no worker for a long time.
     """
     with connected(cluster.address) as ray:
-        actors: Actors[_Task] = Actors(ray, _Actor, restorer, jobs=jobs, gpus=cluster.gpus)
+        actors: Actors[_Task] = Actors(ray, _Actor, treatment, jobs=jobs, gpus=cluster.gpus)
         waiting: deque[_Task] = deque()
         coming = enumerate(items, 1)
         while True:
             while actors.has_room and (waiting or (new := next(coming, None))):
                 if not waiting and new:
                     begin(*new)
-                    waiting.append(_Task(_Work(new[1], cluster.longest_seconds, _is_new(new[1]))))
+                    waiting.append(_Task(_Work(new[1], cluster.longest_seconds, new[1].is_new)))
                 task = waiting.popleft()
                 if not task.work.failed:
                     task.work.running += 1
@@ -138,7 +138,7 @@ def restored_on_cluster(
             if not task.work.failed:
                 yield from _taken(task, outcome, waiting, share)
             if task.work.uncut and not task.work.running:
-                clear(task.work.item)
+                task.work.item.discard_pieces()
                 waiting.appendleft(_Task(_Work(task.work.item, None, task.work.new, attempts=task.work.attempts)))
 
 
@@ -181,24 +181,3 @@ def _taken(
         share(work.item, 0.99 * len(work.reports) / len(work.whole.ranges))
         if len(work.reports) == len(work.whole.ranges):
             waiting.appendleft(_Task(work, _JOIN))
-
-
-def _is_new(item: Item) -> bool:
-    """Whether there is no output yet. One at a URL counts as old: its storing looks after itself."""
-    return isinstance(item.target, Path) and not item.target.exists()
-
-
-def _is_complete(item: Item) -> bool:
-    """Whether the output of an earlier try has its name, and nothing of a try that is under way is left."""
-    rest = (item.local.with_name(item.local.name + end) for end in (".part", ".journal"))
-    return item.local.exists() and not any(path.exists() for path in rest)
-
-
-def _late_report(item: Item) -> Report:
-    """Of a recording whose worker died when its output had its name, but nobody knew."""
-    clear(item)
-    with open_source(item.local) as done:
-        return Report(done.frames or 0, sample_rate=done.spec.sample_rate, warnings=[f"{item.source}: {_UNKNOWN}"])
-
-
-_UNKNOWN = "its worker died when it was complete, and what it had found was lost"

@@ -11,15 +11,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from ..audio import open_source
 from ..audio.outputs import refuse_existing_object
 from ..audio.outputs.atomic_file import write_atomic
 from ..audio.outputs.output import refuse_existing
 from ..audio.storage import Place, Remote, failures
 from ..engine.loop import BLOCK
 from ..errors import ConfigError, SinkError
-from ..passes.job import Report
+from ..passes.job import Report, files_of_first_pass
 
-__all__ = ["Item", "Passing", "keep", "kept", "outcome_of", "refuse_existing_result", "store"]
+__all__ = ["Item", "Passing", "clear", "keep", "kept", "late_report", "outcome_of", "refuse_existing_result", "store"]
 
 Result = TypeVar("Result")
 
@@ -53,15 +54,57 @@ class Item:
             )
         return path
 
+    @property
+    def pieces(self) -> Path:
+        """The folder of its pieces, if it is restored in pieces."""
+        return self.local.with_name(f"{self.local.name}.pieces")
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no output yet. One at a URL counts as old: its storing looks after itself."""
+        return isinstance(self.target, Path) and not self.target.exists()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the output has its name, and nothing says that a run is not through with it."""
+        rest = (self.local.with_name(self.local.name + end) for end in (".part", ".journal"))
+        return self.local.is_file() and not any(path.exists() for path in rest)
+
     def absolute(self) -> "Item":
         """The same for a process in another folder."""
         source, target = (each.absolute() if isinstance(each, Path) else each for each in (self.source, self.target))
         return replace(self, source=source, target=target, made=self.made and self.made.absolute())
 
+    def discard_pieces(self) -> None:
+        """Delete what is left of pieces."""
+        shutil.rmtree(self.pieces, ignore_errors=True)
+
     def discard_made(self) -> None:
         """Delete what was made for a URL, finished or not."""
         if self.made is not None:
             shutil.rmtree(self.made.parent, ignore_errors=True)
+
+
+def clear(item: Item) -> None:
+    """Delete what a run that was killed left beside an output that is complete."""
+    item.discard_pieces()
+    for path in files_of_first_pass(item.local):
+        path.unlink(missing_ok=True)
+
+
+def late_report(item: Item) -> Report | None:
+    """Of a recording whose worker died when its output was complete, but nobody knew; None if it is not.
+
+    There must have been no output before.
+    """
+    if not item.is_complete:
+        return None
+    clear(item)
+    with open_source(item.local) as done:
+        return Report(done.frames or 0, sample_rate=done.spec.sample_rate, warnings=[f"{item.source}: {_UNKNOWN}"])
+
+
+_UNKNOWN = "its worker died when it was complete, and what it had found was lost"
 
 
 class Passing(str):

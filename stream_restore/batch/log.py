@@ -20,8 +20,7 @@ from ..errors import ConfigError, SinkError, SourceError
 from ..passes.journal import Facts, file_facts, input_facts
 from ..passes.step_log import StepLog
 from .item import Item
-from .pieces import clear
-from .report import Row
+from .report import FAILED, Row
 
 __all__ = ["BatchLog", "default_state"]
 
@@ -96,7 +95,7 @@ class BatchLog:
         """
         name, about = self._name(item), file_facts(item.source, fresh=False)
         if not resume or self._steps.done.get(name, {}).get("input") != about:
-            clear(item)
+            item.discard_pieces()
             item.discard_made()
         before = input_facts(item.target) if isinstance(item.target, Path) else None
         self._steps.note(name, {"input": about, "before": before})
@@ -104,23 +103,23 @@ class BatchLog:
 
     def end(self, item: Item, row: Row) -> None:
         """Note what became of it; only then is it not needed any more what is left of a result that was stored."""
-        name, restored = self._name(item), row["status"] == "restored"
-        if name not in self._steps.done and restored:  # its storage failed when it began
+        name, done = self._name(item), row["status"] != FAILED
+        if name not in self._steps.done and done:  # its storage failed when it began
             with suppress(SourceError):
                 self._steps.note(name, {"input": file_facts(item.source), "before": None})
         if name in self._steps.done:  # else its input was gone before it began
             self._steps.note(name, {**self._steps.done[name], "row": row})
-        if restored:
+        if done:
             item.discard_made()
 
     def earlier_row(self, item: Item) -> Row:
-        """What became of a finished item in the run that restored it, unless that was stopped before it noted this."""
+        """What became of a finished item in the run that finished it, unless that was stopped before it noted this."""
         noted: Row = self._steps.done[self._name(item)].get("row", {})
         return {"input": str(item.source), "output": str(item.target), **noted, "status": "skipped"}
 
     def _finished(self, item: Item) -> bool:
         about = self._steps.done.get(self._name(item))
-        if about is None or not self._is_complete(item.target):
+        if about is None or not self._is_complete(item):
             return False
         try:
             if about["input"] != file_facts(item.source, fresh=False):
@@ -129,13 +128,10 @@ class BatchLog:
             return False
         if isinstance(item.target, Path):
             return bool(about["before"] != file_facts(item.target))
-        return bool(about.get("row", {}).get("status") == "restored")
+        return bool(about.get("row", {}).get("status", FAILED) != FAILED)
 
-    def _is_complete(self, target: Place) -> bool:
-        if isinstance(target, Remote):
-            return target in self._stored
-        parts = (target.with_name(target.name + end) for end in (".part", ".journal"))
-        return target.is_file() and not any(part.exists() for part in parts)
+    def _is_complete(self, item: Item) -> bool:
+        return item.target in self._stored if isinstance(item.target, Remote) else item.is_complete
 
     def _name(self, item: Item) -> str:
         if isinstance(self._outputs, Path):

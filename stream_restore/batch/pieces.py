@@ -5,7 +5,6 @@ all are there, they go one after the other through the sink that a single proces
 the same. Meanwhile they take 4 bytes a sample. Those that are complete are not restored again when a batch goes on.
 """
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +22,9 @@ from ..passes.journal import Facts, changes, file_facts
 from ..ranges import Range
 from ..spec import Audio
 from .item import Item, refuse_existing_result, store
-from .restorer import Restorer
+from .treatment import Restorer
 
-__all__ = ["Cut", "clear", "cut", "join", "restore_piece"]
+__all__ = ["Cut", "cut", "join", "restore_piece"]
 
 _WORD = "f32"
 
@@ -105,13 +104,8 @@ def join(restorer: Restorer, whole: Cut) -> Report:
         report.warnings = [*source.warnings, *sink.warnings]
         report.clipped = {sink.name: sink.clipped} if sink.clipped else {}
     store(item, report, restorer.stored.force, again=True)
-    clear(item)
+    item.discard_pieces()
     return report
-
-
-def clear(item: Item) -> None:
-    """Delete what is left of pieces."""
-    shutil.rmtree(_folder(item), ignore_errors=True)
 
 
 def _blocks(whole: Cut, source: Source) -> Iterator[Audio]:
@@ -122,11 +116,7 @@ def _blocks(whole: Cut, source: Source) -> Iterator[Audio]:
                 yield block
 
 
-def _folder(item: Item) -> Path:
-    return item.local.with_name(f"{item.local.name}.pieces")
-
-
 def _path(whole: Cut, number: int) -> Path:
     """The name says where the piece begins and ends, so that one of another cut is not taken for it."""
     part = whole.ranges[number]
-    return _folder(whole.item) / f"{part.start}-{part.stop or 'end'}.raw"
+    return whole.item.pieces / f"{part.start}-{part.stop or 'end'}.raw"

@@ -13,11 +13,13 @@ from ..errors import ConfigError
 from ..passes.job import Report
 from .item import Item
 
-__all__ = ["Row", "refuse_other_report", "row_of", "write_report"]
+__all__ = ["FAILED", "Row", "refuse_other_report", "row_of", "write_report"]
 
 Row = Mapping[str, Any]
 """What became of one recording: see `row_of`."""
 
+FAILED = "failed"
+"""The status of a recording that has no result."""
 KINDS = (".jsonl", ".json", ".csv")
 
 
@@ -31,21 +33,21 @@ def refuse_other_report(path: Path) -> None:
         raise ConfigError(f"{path}: a report is called .jsonl (JSON, a line for each recording) or .csv")
 
 
-def row_of(item: Item, outcome: Report | str, attempts: int, elapsed_seconds: float) -> dict[str, Any]:
+def row_of(item: Item, outcome: Report | str, attempts: int, elapsed_seconds: float, done: str) -> dict[str, Any]:
     """What became of a recording.
 
-    Keys: input, output, status ("restored" or "failed"), seconds (of sound), peak_dbfs (of the result),
-    clipped (samples), found (by repair: figures of what was found and taken away), warnings, error, attempts,
-    elapsed_seconds.
+    Keys: input, output, status (`done`, which is "restored" or "degraded"; or "failed"), seconds (of sound),
+    peak_dbfs (of the result), clipped (samples), found (by repair: figures of what was found and taken away),
+    warnings, error, attempts, elapsed_seconds.
     """
-    row: dict[str, Any] = {"input": str(item.source), "output": str(item.target), "status": "failed", "error": None}
+    row: dict[str, Any] = {"input": str(item.source), "output": str(item.target), "status": FAILED, "error": None}
     row |= {"attempts": attempts, "elapsed_seconds": round(elapsed_seconds, 3)}
     if isinstance(outcome, str):
         return {**row, "error": outcome}
     peak = 20 * log10(outcome.peak) if outcome.peak else None
     found = {name: {key: _finite(each) for key, each in figures.items()} for name, figures in outcome.found.items()}
     sound = {"seconds": outcome.seconds, "peak_dbfs": peak, "clipped": sum(outcome.clipped.values())}
-    return {**row, "status": "restored", **sound, "found": found, "warnings": outcome.warnings}
+    return {**row, "status": done, **sound, "found": found, "warnings": outcome.warnings}
 
 
 def write_report(path: Path, rows: Sequence[Row]) -> None:

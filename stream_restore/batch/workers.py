@@ -1,34 +1,45 @@
-"""Several processes that restore recordings side by side, one of which may die.
+"""Several processes that treat recordings side by side, one of which may die.
 
 Each worker loads the model once. A recording whose worker was killed is tried again by a new one, which goes on where
 its journal says, `ATTEMPTS` times in all.
 """
 
 import multiprocessing
+import os
 import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from types import FrameType
 
 from ..passes.job import Report
-from .item import Item
-from .restorer import Restorer, work
+from .item import Item, late_report, outcome_of
+from .treatment import Share, Treatment
 
-__all__ = ["ATTEMPTS", "restored_by_workers"]
+__all__ = ["ATTEMPTS", "treated_by_workers"]
 
 ATTEMPTS = 3
 """How often a recording is tried whose worker dies of it."""
 PATIENCE = 10.0
 """Seconds that a worker has to tidy up before it is killed."""
+EVERY_SECONDS = 0.2
+"""Between two messages of progress."""
 
 
 @dataclass(frozen=True)
 class _Task:
+    """`new`: whether its output did not exist before; if it does, it was made here."""
+
     item: Item
     number: int
+    new: bool = False
     attempt: int = 1
     deaths: tuple[str, ...] = ()
 
@@ -40,8 +51,8 @@ class _Worker:
     task: _Task | None = None
 
 
-def restored_by_workers(
-    restorer: Restorer,
+def treated_by_workers(
+    treatment: Treatment,
     items: Sequence[Item],
     jobs: int,
     resume: bool,
@@ -51,10 +62,10 @@ def restored_by_workers(
     """Each item with its report or the message of its error, and how often it was tried, in the order of completion.
 
     Args:
-        restorer: is sent to every worker.
-        items: restored in this order, as workers become free.
+        treatment: is sent to every worker.
+        items: treated in this order, as workers become free.
         jobs: workers at most.
-        resume: as for `Restorer`; what is tried again is always resumed.
+        resume: as for `Treatment`; what is tried again is always resumed.
         begin: called with the number of an item, from 1, and the item, when a worker gets it for the first time.
         share: called with an item and the part of it that is done.
     """
@@ -62,10 +73,11 @@ def restored_by_workers(
     workers: list[_Worker] = []
     try:
         while waiting or any(worker.task for worker in workers):
-            while waiting and (free := _free(workers, jobs, restorer)):
+            while waiting and (free := _free(workers, jobs, treatment)):
                 task = waiting.popleft()
                 if task.attempt == 1:
                     begin(task.number, task.item)
+                    task = replace(task, new=task.item.is_new)
                 _give(free, task, resume)
             for worker in _ready(workers):
                 message = _message(worker)
@@ -86,7 +98,7 @@ def restored_by_workers(
         _stop(workers)
 
 
-def _free(workers: list[_Worker], jobs: int, restorer: Restorer) -> _Worker | None:
+def _free(workers: list[_Worker], jobs: int, treatment: Treatment) -> _Worker | None:
     """A worker that has nothing to do, a new one if there may be more."""
     for worker in workers:
         if worker.task is None:
@@ -96,7 +108,7 @@ def _free(workers: list[_Worker], jobs: int, restorer: Restorer) -> _Worker | No
     # A fork would take locks and threads of the model with it.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=work, args=(restorer, theirs), daemon=True)
+    process = context.Process(target=_work, args=(treatment, theirs), daemon=True)
     process.start()
     theirs.close()  # so that its death ends the connection
     workers.append(_Worker(process, ours))
@@ -106,7 +118,8 @@ def _free(workers: list[_Worker], jobs: int, restorer: Restorer) -> _Worker | No
 def _give(worker: _Worker, task: _Task, resume: bool) -> None:
     worker.task = task
     with suppress(OSError):  # one that died is noticed where its answer is read
-        worker.connection.send((task.item, resume or task.attempt > 1))
+        again = task.attempt > 1
+        worker.connection.send((task.item, resume or again, again and task.new))
 
 
 def _ready(workers: list[_Worker]) -> list[_Worker]:
@@ -158,3 +171,49 @@ def _stop(workers: list[_Worker]) -> None:
         worker.process.join(PATIENCE)
         worker.process.kill()
         worker.process.join()
+
+
+def _work(treatment: Treatment, connection: Connection) -> None:
+    """The life of a worker: treat what comes through the connection, until None comes.
+
+    It answers with floats, the share that is done, and at last with a report or the message of an error. It ends with
+    the process that made it, however that ends.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the parent says when to stop
+    signal.signal(signal.SIGTERM, _interrupt)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        while (task := connection.recv()) is not None:
+            item, resume, may_be_done = task
+            share = _rarely(connection.send)
+            connection.send(outcome_of(item, partial(_treated, treatment, item, resume, may_be_done, share)))
+    except (EOFError, KeyboardInterrupt, BrokenPipeError):
+        return
+
+
+def _treated(treatment: Treatment, item: Item, resume: bool, may_be_done: bool, share: Share) -> Report:
+    return (late_report(item) if may_be_done else None) or treatment(item, resume, share)
+
+
+def _rarely(share: Share) -> Share:
+    """The same, but at most every `EVERY_SECONDS`."""
+    last = time.monotonic()
+
+    def said(part: float) -> None:
+        nonlocal last
+        if time.monotonic() - last >= EVERY_SECONDS:
+            last = time.monotonic()
+            share(part)
+
+    return said
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

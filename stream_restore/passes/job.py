@@ -19,7 +19,7 @@ from .journal import Checkpoint, Facts, Journal, input_facts, versions
 from .recording import Recording
 from .resumable_pass import run_pass
 
-__all__ = ["Job", "Output", "Report", "Target"]
+__all__ = ["Job", "Output", "Report", "Target", "files_of_first_pass"]
 
 Target: TypeAlias = str | Path | BinaryIO
 """The path of a file, a URL, "-" for stdin or stdout, or a binary stream."""
@@ -170,7 +170,7 @@ class Job:
         """What a first pass keeps for the second: in OUTPUT.first.part if the run is resumable, else without a name."""
         facts = self._input_facts(source)
         journals = [each.path for each in (self._journal(facts, ".first"), self._journal(facts)) if each]
-        path = part_of(Path(f"{self.targets[0]}.first")) if journals else None
+        path = _recording_of(Path(str(self.targets[0]))) if journals else None
         return Recording(channels, path, journals, self.resume)
 
     def run(self, source: Source, stage: Stage[Any], ticker: Callable[[int], None]) -> Report:
@@ -318,6 +318,15 @@ class Job:
             sink = self.stored.open(target, spec, source.format, frames, position, continuable, film, self.first)
             sinks.append(stack.enter_context(sink))
         return sinks
+
+
+def files_of_first_pass(output: Path) -> list[Path]:
+    """What a run of two passes may leave beside its output if it is killed when that has its name."""
+    return [output.with_name(f"{output.name}.first.journal"), _recording_of(output)]
+
+
+def _recording_of(output: Path) -> Path:
+    return part_of(output.with_name(f"{output.name}.first"))
 
 
 def _is_path(target: Target) -> TypeGuard[str | Path]:
