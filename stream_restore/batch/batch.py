@@ -172,7 +172,6 @@ class Batch:
                 item.discard_made()
         meter = _Meter(items, progress)
         begun: dict[Place, float] = {}
-        rows: dict[Place, Row] = {}
 
         def noted(number: int, item: Item) -> None:
             retried = item.target in begun
@@ -194,16 +193,15 @@ class Batch:
         summary = Summary(skipped=[item.source for item in self.items if item.finished])
         for item, outcome, attempts in in_rounds(items, outcomes, self._resume, retries, again):
             meter.share(item, 1.0)
-            seconds = time.monotonic() - begun[item.target]
-            rows[item.target] = row_of(item, outcome, attempts, seconds, self.treatment.done)
-            self._log.end(item, rows[item.target])
+            seconds = time.monotonic() - begun.pop(item.target)
+            self._log.end(item, row_of(item, outcome, attempts, seconds, self.treatment.done))
             if isinstance(outcome, str):
                 summary.failed[item.source] = outcome
             else:
                 clear(item)  # of a cluster that was stopped, where this run had none
                 summary.restored.append(item.source)
             end(item, outcome)
-        summary.rows = [rows.get(item.target) or self._log.earlier_row(item) for item in self.items]
+        summary.rows = [self._log.row(item) for item in self.items]
         return summary
 
     def _treated_here(self, items: Sequence[Item], resume: bool, begin: Begin, meter: "_Meter") -> Iterator[Outcome]:

@@ -25,7 +25,7 @@ __all__ = ["Item", "Passing", "clear", "keep", "kept", "late_report", "outcome_o
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """One recording and its output.
 

@@ -48,6 +48,7 @@ class BatchLog:
 
     def __init__(self, outputs: Place, state: Path | None, about: Facts, resume: bool, force: bool) -> None:
         self._outputs, self._resume = outputs, resume
+        self._unnoted: dict[str, Row] = {}
         if isinstance(outputs, Path):
             if state is not None:
                 raise ConfigError(f"{outputs}: keeps its own journal; a folder for it goes with results at a URL")
@@ -107,15 +108,19 @@ class BatchLog:
         if name not in self._steps.done and done:  # its storage failed when it began
             with suppress(SourceError):
                 self._steps.note(name, {"input": file_facts(item.source), "before": None})
-        if name in self._steps.done:  # else its input was gone before it began
+        if name in self._steps.done:
             self._steps.note(name, {**self._steps.done[name], "row": row})
+        else:  # its input was gone before it began
+            self._unnoted[name] = row
         if done:
             item.discard_made()
 
-    def earlier_row(self, item: Item) -> Row:
-        """What became of a finished item in the run that finished it, unless that was stopped before it noted this."""
-        noted: Row = self._steps.done[self._name(item)].get("row", {})
-        return {"input": str(item.source), "output": str(item.target), **noted, "status": "skipped"}
+    def row(self, item: Item) -> Row:
+        """What became of an item; of one that was finished before, in the run that finished it, if that noted it."""
+        name = self._name(item)
+        noted: Row = self._unnoted.get(name) or self._steps.done[name].get("row", {})
+        about = {"input": str(item.source), "output": str(item.target)}
+        return {**about, **noted, "status": "skipped"} if item.finished else noted
 
     def _finished(self, item: Item) -> bool:
         about = self._steps.done.get(self._name(item))

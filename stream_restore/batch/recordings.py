@@ -21,7 +21,7 @@ SUFFIXES = frozenset((_WRITTEN - _HEADERLESS) | _READ | {"webm", "wma", "wv"})
 """Suffixes of recordings, in lower case, without the dot."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Recording:
     """A recording, and where it lies below the folder that a batch was given: its result lies there below another."""
 
