@@ -17,7 +17,18 @@ from stream_restore import api
 from stream_restore.models import Model
 from stream_restore.passes.job import Output
 
-__all__ = ["DEAD", "KILLS", "StoppedError", "dies", "interrupt", "killed", "restore", "stop_after", "under_way"]
+__all__ = [
+    "DEAD",
+    "KILLS",
+    "StoppedError",
+    "children",
+    "dies",
+    "interrupt",
+    "killed",
+    "restore",
+    "stop_after",
+    "under_way",
+]
 
 KILLS = int(os.environ.get("STREAM_RESTORE_KILLS", "4"))
 """How often a process is killed; the promise was shown with 100."""
@@ -48,6 +59,7 @@ def restore(
     model: Model | None = None,
     encoding: str = "s16",
     force: bool = False,
+    checkpoint_seconds: float | None = None,
     **options: Any,
 ) -> None:
     """Three outputs, through a resampler, overlap-add and back, with dither."""
@@ -58,7 +70,7 @@ def restore(
         model=model or identity(),
         residual=folder / "residual.wav",
         save_stems=folder / "stems",
-        stored=Output(encoding=encoding, seed=5, force=force),
+        stored=Output(encoding=encoding, seed=5, force=force, checkpoint_seconds=checkpoint_seconds),
         **options,
     )
 
@@ -124,3 +136,16 @@ def _killed(command: list[str], seconds: float | None, begun: Path | None) -> bo
             child.kill()
             return True
     return False
+
+
+def children(parent: int) -> list[int]:
+    """The workers of a process that are under way, by what the system says of all processes."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            above = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if above == parent and b"spawn_main" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except OSError:  # it has ended meanwhile
+            continue
+    return found

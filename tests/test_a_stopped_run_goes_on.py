@@ -54,6 +54,19 @@ def test_stopped_many_times_gives_the_same_bytes(work: Callable[..., None], reco
     assert files(tmp_path / "stopped") == files(tmp_path / "whole")
 
 
+def test_a_run_goes_on_with_another_interval_between_checkpoints(recording: Path, tmp_path: Path) -> None:
+    restore(recording, tmp_path / "whole")
+    with pytest.raises(StoppedError):
+        restore(recording, tmp_path / "stopped", progress=stop_after(170_000))
+    saved = (tmp_path / "stopped" / "out.wav.journal").stat().st_mtime_ns
+
+    def look(done: int, total: int | None) -> None:
+        assert (tmp_path / "stopped" / "out.wav.journal").stat().st_mtime_ns == saved
+
+    restore(recording, tmp_path / "stopped", resume=True, progress=look, checkpoint_seconds=3600)
+    assert files(tmp_path / "stopped") == files(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("work", [degrade, partial(restore, normalise=True)])
 def test_a_first_pass_goes_on_too_and_is_not_done_again(
     work: Callable[..., None], recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,14 @@ import pytest
 import soundfile
 from cheap import COMMAND, run
 from folders import files
+from identity import identity
+from stopping import children
+
+from stream_restore.batch import Item
+from stream_restore.batch.treatment import Restorer, Share
+from stream_restore.batch.workers import treated_by_workers
+from stream_restore.passes.job import Report
+from stream_restore.restoration import Restoration
 
 RATE = 16000
 FRAMES = 400_000
@@ -49,19 +58,6 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 def sounds(folder: Path) -> dict[str, bytes]:
     return {name: data for name, data in files(folder).items() if name != "batch.journal"}
-
-
-def children(parent: int) -> list[int]:
-    """The workers of a process that are under way, by what the system says of all processes."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            above = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if above == parent and b"spawn_main" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-        except OSError:  # it has ended meanwhile
-            continue
-    return found
 
 
 def test_several_workers_give_the_bytes_of_one_process(
@@ -161,6 +157,30 @@ def _writes(pid: int, path: Path) -> bool:
         return any(link.resolve() == path for link in Path(f"/proc/{pid}/fd").iterdir())
     except OSError:
         return False
+
+
+class DiesLate(Restorer):
+    """Dies when its output is complete, before it can say so."""
+
+    def __call__(self, item: Item, resume: bool, share: Share | None = None) -> Report:
+        super().__call__(item, resume, share)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+def test_what_is_complete_when_its_worker_dies_is_not_written_again(recordings: Path, tmp_path: Path) -> None:
+    new, old = (Item(recordings / "a.wav", tmp_path / name, finished=False) for name in ("new.wav", "old.wav"))
+    old.local.write_bytes(b"mine")
+    how = DiesLate(identity(), Restoration(repairs=("clicks", "noise")))
+    outcomes = treated_by_workers(how, [new, old], 1, False, lambda number, item: None, lambda item, share: None)
+    (_, report, attempts), (_, error, _) = outcomes
+    assert isinstance(report, Report)
+    assert (report.frames, attempts) == (FRAMES, 2)
+    assert report.warnings[0] == f"{new.source}: its worker died when it was complete, and what it had found was lost"
+    Restorer(identity(), how.restoration)(replace(new, target=tmp_path / "alone.wav"), resume=False)
+    assert new.local.read_bytes() == (tmp_path / "alone.wav").read_bytes()
+    assert "exists" in str(error)
+    assert old.local.read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ import numpy as np
 import onnx
 import pytest
 import soundfile
+from buckets import Buckets, buckets
 from cheap import COMMAND, run
 from folders import files
-from identity import identity
+from identity import Identity, identity
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from stream_restore import Degradation, api
 from stream_restore.audio.outputs.lock import Lock
 from stream_restore.batch import Item
 from stream_restore.batch.actors import Death
@@ -29,8 +33,10 @@ from stream_restore.experiment.cluster import _Actor as OfClips
 from stream_restore.experiment.evaluation import Experiment
 from stream_restore.models.container import MANIFEST_KEY, SEAL_KEY, ZEROS, seal
 from stream_restore.models.manifest import Manifest
+from stream_restore.models.model import Member
 from stream_restore.passes.job import Report
 from stream_restore.restoration import Restoration
+from stream_restore.spec import Audio
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 KILLS = import_module("benchmarks.kills")
@@ -102,7 +108,14 @@ def sounds(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[Any]:
+def s3() -> Iterator[Buckets]:
+    with buckets() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def nodes(s3: Buckets) -> Iterator[Any]:
+    """They know how to reach the buckets, as each node must."""
     with KILLS.Nodes(2) as nodes:
         yield nodes
 
@@ -146,6 +159,46 @@ def test_a_cluster_without_nodes_is_given_up_and_the_batch_goes_on_when_there_ar
     assert sounds(tmp_path / "out") != alone
     run(*words, "--cluster", nodes.address)
     assert sounds(tmp_path / "out") == alone
+
+
+def from_bucket_to_bucket(s3: Buckets, recordings: Path, nodes: Any, folder: Path, *how: object) -> dict[str, bytes]:
+    """What a batch on the cluster, whose workers are killed, makes of the recordings, with nothing else left."""
+    s3.empty()
+    for name, data in files(recordings).items():
+        s3.bucket.put_object(Key=f"in/{name}", Body=data)
+    words = [
+        "batch",
+        "s3://tapes/in/",
+        "s3://tapes/out/",
+        *how,
+        "--cluster",
+        nodes.address,
+        "--state",
+        folder / "state",
+    ]
+    killed = KILLS.run_with_kills(
+        [*COMMAND, *map(str, words)], nodes, kills=["worker"] * 2, seed=0, within_seconds=0.05
+    )
+    assert (killed.code, killed.workers) == (0, 2), killed.said
+    assert not s3.unfinished()
+    assert set(files(folder / "state")) == {"batch.journal"}
+    return {key.removeprefix("out/"): data for key, data in s3.objects().items() if key.startswith("out/")}
+
+
+def test_from_bucket_to_bucket_workers_may_be_killed(
+    recordings: Path, fails_when_loud: Path, alone: dict[str, bytes], nodes: Any, s3: Buckets, tmp_path: Path
+) -> None:
+    how = ["-n", fails_when_loud, *OPTIONS, "--cut", 0.25]
+    assert from_bucket_to_bucket(s3, recordings, nodes, tmp_path, *how) == alone
+
+
+def test_a_cluster_degrades_as_the_command_does(recordings: Path, nodes: Any, s3: Buckets, tmp_path: Path) -> None:
+    chain = ["--cutoff", 5000, "--snr", 10, "--rate", 12000]
+    found = from_bucket_to_bucket(s3, recordings, nodes, tmp_path, "--degrade", *chain)
+    for name in SECONDS:
+        degradation = Degradation(cutoff_hz=5000, snr_db=10, sample_rate=12000)
+        api.degrade(recordings / name, tmp_path / name, degradation=degradation)
+    assert found == {name: (tmp_path / name).read_bytes() for name in SECONDS}
 
 
 def test_an_evaluation_on_a_cluster_leaves_what_one_process_leaves(network: Path, nodes: Any, tmp_path: Path) -> None:
@@ -198,6 +251,39 @@ def test_what_is_complete_when_its_worker_dies_is_not_written_again(
     task.work.new = False  # what was there before the batch is refused, however often it is tried
     assert "exists" in str(actor.run(task, resume=False, again=True))
     assert item.local.stat() == written
+
+
+class Looking(Identity):
+    """Looks, at every segment, whether there is a checkpoint."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder, self.seen = folder, set[bool]()
+
+    def separate(self, segment: Audio) -> NDArray[np.float32]:
+        self.seen.add(any(self.folder.rglob("*.journal")))
+        return super().separate(segment)
+
+
+@pytest.mark.usefixtures("every_block")
+def test_workers_of_a_cluster_write_fewer_checkpoints_to_the_storage_that_they_share(
+    begun: tuple[Restorer, Item], tmp_path: Path
+) -> None:
+    restorer, item = begun
+    soundfile.write(item.source, np.zeros((300_000, 2)), 1000, subtype="FLOAT")
+    looking = Looking(tmp_path)
+    restorer = replace(restorer, model=replace(restorer.model, members=(Member(looking, (1.0,)),)))
+    restorer(replace(item, target=tmp_path / "alone.wav"), resume=False)
+    assert looking.seen == {False, True}
+    looking.seen.clear()
+    actor, whole, long = _Actor(restorer), _Work(item, 999.0, new=True), _Work(item, 150.0, new=True)
+    assert isinstance(actor.run(_Task(whole), resume=False, again=False), Report)
+    assert item.local.read_bytes() == (tmp_path / "alone.wav").read_bytes()
+    item.local.unlink()
+    cut = actor.run(_Task(long), resume=False, again=False)
+    assert isinstance(cut, Cut)
+    assert isinstance(actor.run(_Task(_Work(item, 150.0, True, cut), 0), resume=False, again=False), Report)
+    assert looking.seen == {False}
 
 
 def test_a_worker_that_was_lost_and_lives_on_is_waited_for(begun: tuple[Restorer, Item]) -> None:

@@ -20,6 +20,8 @@ from .treatment import Restorer, Treatment
 
 __all__ = ["Cluster", "treated_on_cluster"]
 
+CHECKPOINT_SECONDS = 30.0
+"""Of work between two checkpoints: some 8 MB each, which all workers write to storage that they share."""
 _JOIN = -1
 
 
@@ -72,7 +74,8 @@ class _Actor:
     """Runs on a worker of Ray."""
 
     def __init__(self, treatment: Treatment) -> None:
-        self._treatment = treatment
+        stored = replace(treatment.stored, checkpoint_seconds=CHECKPOINT_SECONDS)
+        self._treatment = replace(treatment, stored=stored)
 
     def run(self, task: _Task, resume: bool, again: bool) -> Report | Cut | str | Death:
         """Do a task; errors come back as their messages. A recording that is long comes back with its cut."""

@@ -74,7 +74,7 @@ def restore_piece(restorer: Restorer, whole: Cut, number: int, resume: bool) -> 
         model=restorer.model,
         restoration=restorer.restoration,
         range=whole.ranges[number],
-        stored=Output("raw", _WORD, force=not resume),
+        stored=Output("raw", _WORD, force=not resume, checkpoint_seconds=restorer.stored.checkpoint_seconds),
         on_damage=restorer.on_damage,
         resume=resume,
     )

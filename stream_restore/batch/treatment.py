@@ -64,8 +64,7 @@ class Treatment(ABC):
 
     def facts(self) -> Facts:
         """What must be equal for a batch to go on."""
-        stored = {name: value for name, value in asdict(self.stored).items() if name != "force"}
-        return {"stored": stored, "work": self.work(), "versions": versions()}
+        return {"stored": self.stored.facts(), "work": self.work(), "versions": versions()}
 
     def __call__(self, item: Item, resume: bool, share: Share | None = None) -> Report:
         """Treat one recording.

@@ -35,6 +35,7 @@ class Output:
         clip_mode: "clamp", "tanh" or "none", see `stream_restore.audio.open_sink`.
         seed: of the dither.
         force: replace an existing file, or the files of a stopped run.
+        checkpoint_seconds: the shortest time between two checkpoints of a run that can be resumed; None: see `journal`.
     """
 
     container: str | None = None
@@ -42,6 +43,11 @@ class Output:
     clip_mode: str = "clamp"
     seed: int = 0
     force: bool = False
+    checkpoint_seconds: float | None = None
+
+    def facts(self) -> Facts:
+        """What the bytes depend on."""
+        return {name: value for name, value in asdict(self).items() if name not in ("force", "checkpoint_seconds")}
 
     def open(
         self,
@@ -275,10 +281,10 @@ class Job:
         """The journal of this run, or of its pass with this suffix, if input and outputs are files."""
         if facts is None or not all(_is_path(target) and _is_regular(target) for target in self.targets):
             return None
-        stored = {name: value for name, value in asdict(self.stored).items() if name != "force"}
         outputs = [str(Path(str(target)).resolve()) for target in self.targets]
-        about = {"input": facts, "outputs": outputs, "stored": stored, "work": self.work, "versions": versions()}
-        return Journal(Path(f"{self.targets[0]}{suffix}"), about)
+        about = {"input": facts, "outputs": outputs, "stored": self.stored.facts(), "work": self.work}
+        about["versions"] = versions()
+        return Journal(Path(f"{self.targets[0]}{suffix}"), about, self.stored.checkpoint_seconds)
 
     def _checkpoint(self, journal: Journal | None) -> Checkpoint | None:
         if journal is None:

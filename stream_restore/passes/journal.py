@@ -53,16 +53,22 @@ class Checkpoint:
 class Journal:
     """The journal of one run, at OUTPUT.journal.
 
+    Args:
+        output: path of the output.
+        facts: the parameters of the run.
+        every_seconds: the shortest time between two checkpoints, if not `EVERY_SECONDS`.
+
     Attributes:
         path: of the file.
         saved: whether there is a checkpoint.
     """
 
-    def __init__(self, output: Path, facts: Facts) -> None:
+    def __init__(self, output: Path, facts: Facts, every_seconds: float | None = None) -> None:
         self.path = output.with_name(output.name + ".journal")
         self._fresh = self.path.with_name(self.path.name + ".part")
         self._facts = facts
-        self._due = time.monotonic() + EVERY_SECONDS
+        self._every = EVERY_SECONDS if every_seconds is None else every_seconds
+        self._due = time.monotonic() + self._every
         self.saved = False
 
     def tick(self, frames: int, sinks: Sequence[Sink], state: Callable[[], Arrays]) -> None:
@@ -71,7 +77,7 @@ class Journal:
         if began >= self._due:
             self.save(frames, sinks, state())
             ended = time.monotonic()
-            self._due = ended + max(EVERY_SECONDS, SHARE * (ended - began))
+            self._due = ended + max(self._every, SHARE * (ended - began))
 
     def save(self, frames: int, sinks: Sequence[Sink], state: Arrays | None) -> None:
         """Sync outputs, then the journal, to the disk; `state` is None when all is finished.
