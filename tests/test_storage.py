@@ -240,9 +240,10 @@ def test_an_object_is_not_its_own_output(bucket: Any, files: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "cure"),
     [
-        ("gs://tapes/in.wav", r"pip install 'stream_restore\[storage\]'|gcsfs"),
+        ("abfs://tapes/in.wav", r"pip install 'stream_restore\[storage\]' adlfs"),
         ("nothing://tapes/in.wav", "s3, gs, sftp, https and others"),
         ("file:///tapes/in.wav", "give the path itself"),
+        ("sftp://host:port/in.wav", "port"),
     ],
 )
 def test_storage_that_is_not_known_is_named_with_the_cure(url: str, cure: str) -> None:

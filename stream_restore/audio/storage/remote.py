@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ...errors import ConfigError
 from .multipart import end_unfinished
 from .object_bytes import ObjectBytes
-from .retry import Result, retried
+from .retry import Result, lasts, retried
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -28,6 +28,8 @@ _ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory"})
 _WEB = frozenset({"http", "https"})
 _VERBATIM = frozenset({"s3", "s3a", "gs", "gcs", "memory"})
 """Whose names may hold ? and #, which elsewhere begin a query or a fragment."""
+_LIBRARIES = {"gs": " gcsfs", "gcs": " gcsfs", "az": " adlfs", "abfs": " adlfs", "abfss": " adlfs"}
+"""What some need besides."""
 
 
 @dataclass(frozen=True, order=True)
@@ -191,7 +193,7 @@ class Remote:
         Raises:
             OSError: if it does not exist or cannot be reached.
         """
-        self._storage.invalidate_cache()
+        self._tried(lambda: self._storage.invalidate_cache())
         return self._tried(lambda: question(self._storage, self._path))
 
     def _upload_whole(self, file: Path) -> None:
@@ -223,8 +225,18 @@ class Remote:
         return info
 
     def _tried(self, attempt: Callable[[], Result]) -> Result:
+        self._refuse_unknown()
+
+        def once() -> Result:
+            try:
+                return attempt()
+            except Exception as error:
+                if not lasts(error):
+                    self._disconnect()
+                raise
+
         try:
-            return retried(attempt, self.name)
+            return retried(once, self.name)
         except OSError as error:
             parts = urlsplit(self.url)
             words = str(error.strerror)
@@ -277,16 +289,32 @@ class Remote:
 
     @cached_property
     def _found(self) -> "tuple[AbstractFileSystem, str]":
+        self._refuse_unknown()
+        from fsspec.core import url_to_fs
+
+        return cast("tuple[AbstractFileSystem, str]", url_to_fs(self.url))  # sftp connects here
+
+    def _refuse_unknown(self) -> None:
         if self._scheme in ("file", "local"):
             raise ConfigError(f"{self.name}: give the path itself, without {self._scheme}://")
         try:
-            from fsspec.core import url_to_fs
+            from fsspec import get_filesystem_class
 
-            return cast("tuple[AbstractFileSystem, str]", url_to_fs(self.url))
+            for scheme in self._scheme.split("::"):
+                get_filesystem_class(scheme)
+            if self._scheme not in _VERBATIM:
+                _ = urlsplit(self.url).port
         except ImportError as error:
-            raise ConfigError(f"{self.name}: {error}; pip install 'stream_restore[storage]'") from error
+            library = _LIBRARIES.get(self._scheme, "")
+            raise ConfigError(f"{self.name}: {error}; pip install 'stream_restore[storage]'{library}") from error
         except ValueError as error:
             raise ConfigError(f"{self.name}: {error}; s3, gs, sftp, https and others can be used") from error
+
+    def _disconnect(self) -> None:
+        """Where there is one connection to a server, it may be what broke: the next try makes another."""
+        if self._scheme not in _ATOMIC | _WEB and "_found" in self.__dict__:
+            self._storage.clear_instance_cache()
+            del self.__dict__["_found"]
 
 
 VERSIONS = ("ETag", "etag", "LastModified", "Last-Modified", "mtime", "created")

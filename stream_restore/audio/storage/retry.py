@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["WAITS", "Result", "failures", "retried"]
+__all__ = ["WAITS", "Result", "failures", "lasts", "retried"]
 
 WAITS = (0.2, 0.6, 1.8, 5.4)
 """Seconds between one try and the next: five tries in 8 s."""
@@ -39,16 +39,22 @@ def retried(attempt: Callable[[], Result], name: str = "") -> Result:
             return attempt()
         except Exception as raised:  # each library below fsspec raises exceptions of its own
             error = _first(raised)
-            if _lasts(error):
+            if lasts(error):
                 raise _as_os_error(error) from raised
         time.sleep(wait)
     try:
         return attempt()
     except Exception as raised:
         error = _first(raised)
-        if not _lasts(error) and not isinstance(error, ValueError) and _number(error) not in _LASTING_NUMBERS:
+        if not lasts(error) and not isinstance(error, ValueError) and _number(error) not in _LASTING_NUMBERS:
             _remember(name)
         raise _as_os_error(error) from raised
+
+
+def lasts(error: Exception) -> bool:
+    """Whether another try would fail, too."""
+    named = type(error).__name__.endswith(("CredentialsError", "AuthenticationException", "BadHostKeyException"))
+    return isinstance(error, _LASTING) or named or getattr(error, "status", None) in _LASTING_STATUS
 
 
 def failures(name: str) -> int:
@@ -71,7 +77,8 @@ def _as_os_error(error: Exception) -> OSError:
     if isinstance(error, OSError):
         # Libraries put their own words into strerror or nowhere: those of the system are better than none.
         words = error.strerror or str(error) or (os.strerror(error.errno) if error.errno else "")
-        return type(error)(error.errno or errno.EIO, words or "the storage gives no reason")
+        kind = type(error) if type(error).__module__ == "builtins" else OSError
+        return kind(error.errno or errno.EIO, words or "the storage gives no reason")
     return OSError(errno.EIO, f"{error}" or type(error).__name__)
 
 
@@ -86,8 +93,3 @@ def _first(error: Exception) -> Exception:
 
 def _number(error: Exception) -> int | None:
     return error.errno if isinstance(error, OSError) else None
-
-
-def _lasts(error: Exception) -> bool:
-    lasting = isinstance(error, _LASTING) or type(error).__name__.endswith("CredentialsError")
-    return lasting or getattr(error, "status", None) in _LASTING_STATUS
