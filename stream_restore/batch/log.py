@@ -26,6 +26,8 @@ __all__ = ["BatchLog", "default_state"]
 
 ASKED_AT_ONCE = 16
 """Objects that storage is asked for at a time."""
+AWAITED = 1000
+"""Answers that are awaited at a time: each takes memory."""
 _WORDS = 40
 
 
@@ -78,7 +80,8 @@ class BatchLog:
         if not self._steps.done:
             return tuple(starmap(self._item, pairs))
         with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:  # each object of a list must be asked for
-            return tuple(pool.map(lambda pair: self._item(*pair), pairs))
+            parts = (pairs[start : start + AWAITED] for start in range(0, len(pairs), AWAITED))
+            return tuple(item for part in parts for item in pool.map(lambda pair: self._item(*pair), part))
 
     def _item(self, source: Place, target: Place) -> Item:
         made = None

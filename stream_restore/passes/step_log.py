@@ -70,13 +70,20 @@ class StepLog:
 
     def _load(self, work: Facts) -> bool:
         """Read the completed steps; False if not even the first line was written."""
+        first, whole = None, 0
         try:
-            data = self.path.read_bytes()
-            whole = data[: data.rfind(b"\n") + 1]  # a line that was being written when the process was killed is not
-            first, *lines = [_parsed(line) for line in whole.splitlines()] or [None]
-            self.done = {str(line["step"]): line["gave"] for line in lines}
-            if len(whole) < len(data):
-                os.truncate(self.path, len(whole))
+            with self.path.open("rb") as file:
+                for line in file:
+                    if not line.endswith(b"\n"):  # it was being written when the process was killed
+                        break
+                    found = _parsed(line)
+                    if whole:
+                        self.done[str(found["step"])] = found["gave"]
+                    else:
+                        first = found
+                    whole += len(line)
+            if whole < self.path.stat().st_size:
+                os.truncate(self.path, whole)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConfigError(f"{self.path}: is damaged ({error}); delete it to start again") from error
         if whole:

@@ -74,6 +74,8 @@ def _remember(name: str) -> None:
 
 def _as_os_error(error: Exception) -> OSError:
     """An error of any library, with its reason in words."""
+    if isinstance(error, FileNotFoundError) and not error.errno:  # gcsfs names only the object
+        return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     if isinstance(error, OSError):
         # Libraries put their own words into strerror or nowhere: those of the system are better than none.
         words = error.strerror or str(error) or (os.strerror(error.errno) if error.errno else "")
