@@ -179,7 +179,8 @@ def from_bucket_to_bucket(s3: Buckets, recordings: Path, nodes: Any, folder: Pat
     killed = KILLS.run_with_kills(
         [*COMMAND, *map(str, words)], nodes, kills=["worker"] * 2, seed=0, within_seconds=0.05
     )
-    assert (killed.code, killed.workers) == (0, 2), killed.said
+    assert killed.code == 0, killed.said
+    assert killed.workers
     assert not s3.unfinished()
     assert set(files(folder / "state")) == {"batch.journal"}
     return {key.removeprefix("out/"): data for key, data in s3.objects().items() if key.startswith("out/")}
