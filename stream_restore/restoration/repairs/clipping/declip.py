@@ -29,7 +29,8 @@ class Declip(CellRepair):
 
     The level is found by itself, per channel and side, in the 3.7 seconds around each cell of 0.7 (`level`); where
     none is found, nothing is changed. Peaks are made anew by A-SPADE (`aspade`) in frames of 93 and 186 ms
-    and by social sparsity (`social`) in frames of 46, 186 and 372 ms: their mean, made likelier twice (`estimate`). They may exceed full scale. The output lags by 2.2 seconds.
+    and by social sparsity (`social`) in frames of 46, 186 and 372 ms: their mean, made likelier twice (`estimate`).
+    They may exceed full scale. The output lags by 2.2 seconds.
 
     Ten excerpts of 2 s of music, one channel, clipped to an SDR of 7 and 15 dB; gain in SDR, mean (least), and times
     real time on one core while other work ran:
@@ -47,8 +48,8 @@ class Declip(CellRepair):
         mean over 2048 to 16384, overlapping by half     +9.8 (+5.2)   +10.2 (+1.6)   1.5
         the same, and reweighted least squares           +9.9 (+5.0)   +10.4 (+1.6)   1.5
 
-    The last, with faster growth and 1024 for 2048, was what was here before social sparsity (`social`) took the place of
-    its shortest and longest frames. In about the same CPU time, stereo, before and after:
+    The last, with faster growth and 1024 for 2048, was what was here before social sparsity (`social`) took the place
+    of its shortest and longest frames. In about the same CPU time, stereo, before and after:
 
         33 excerpts of 2.2 s that nothing was tuned on   +10.9 (+5.7)  +10.9 (+3.8)   after: +11.2 (+4.9)  +11.3 (+4.7)
         librosa's six clips, 8 s of each                 +11.1 (+8.6)  +14.4 (+10.0)  after: +12.6 (+8.7)  +16.2 (+9.2)
