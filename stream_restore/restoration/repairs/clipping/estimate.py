@@ -1,12 +1,14 @@
 """What was above the level, by several estimates of which each errs in its own way.
 
-Short frames follow what changes, long ones tell the notes of a chord apart, and none is best everywhere: the mean over
-four lengths is better than any, as means of estimates with errors of their own are. What it says of the spectrum is
-then used once more: the peaks that are likeliest for it (`likeliest`).
+The sparsest spectrum (`aspade`) overshoots where it is wrong, what is left of shrunk spectra (`social`) falls short;
+short frames follow what changes, long ones tell the notes of a chord apart. The mean is better than any of them, as
+means of estimates with errors of their own are. What it says of the spectrum is then used once more: the peaks that
+are likeliest for it (`likeliest`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -17,19 +19,24 @@ from ..samples import Mask, at_once
 from .aspade import solve
 from .consistency import Frames
 from .likeliest import likeliest
+from .social import persistent
 
-__all__ = ["SIZES", "peaks"]
+__all__ = ["REACH", "peaks"]
 
-SIZES = (1, 4, 8, 16)
-"""Lengths of frames, in parts of the shortest."""
+SPARSEST = (4, 8)
+"""Lengths of the frames of A-SPADE, in parts of the shortest (`declip.FRAME`)."""
+SOCIAL = ((2, 7), (8, 3), (16, 3))
+"""Lengths of the frames that are shrunk, in the same parts, and how many in a row decide together."""
 SECOND = 4
-"""That of the last step."""
-STEPS = 1
-"""Coefficients that are kept more each time in the shortest frames; in longer ones as many more as these are longer."""
+"""Length of the frames of the last step."""
+TIMES = 2
+"""That it is made: single tones gain from the second time."""
+REACH = 8
+"""What is looked at on both sides of a cell, in the same parts."""
 AT_ONCE = 65536
 """Samples of one job: few enough for the cache, and never more on a machine with more cores."""
 LEAST = 0.1
-"""Weight of the frames around a sample, 1 in the cell for each size: where there is less, nothing is estimated."""
+"""Weight of the frames around a sample, 1 in the cell: where there is less, nothing is estimated."""
 
 Kind = TypeVar("Kind", bound=np.generic)
 
@@ -59,23 +66,36 @@ def peaks(sound: Audio, clipped: Mask, cell: slice, shortest: int) -> Audio:
     """A sound whose clipped samples in the cell are estimated; they may still contradict the level.
 
     Args:
-        sound: the cell and at least the longest frame (`SIZES`) on both sides, shape (channels, frames).
+        sound: the cell and `REACH` on both sides, shape (channels, frames).
         clipped: where it is, the same shape.
         cell: its frames, begun and ended on the grid of the longest frames.
         shortest: length of the shortest frames.
     """
-    jobs = [job for size in SIZES for job in _jobs(clipped, cell, shortest * size)]
-
-    def sparsest(job: Part) -> Frames:
-        return solve(job.windowed(sound), job.cut(clipped), STEPS * job.size // shortest)
-
-    guess = _mean(sound, jobs, at_once(sparsest, jobs))
+    guess = np.where(clipped, _first(sound, clipped, cell, shortest), sound)
     jobs = _jobs(clipped, cell, shortest * SECOND)
 
     def second(job: Part) -> Frames:
         return likeliest(job.windowed(sound), job.cut(clipped), job.windowed(guess))
 
-    return _mean(sound, jobs, at_once(second, jobs))
+    for _ in range(TIMES):
+        guess = _mean(sound, jobs, at_once(second, jobs))
+    return guess
+
+
+def _first(sound: Audio, clipped: Mask, cell: slice, shortest: int) -> Audio:
+    """The mean of estimates by other means and in other frames."""
+    jobs = [job for size in SPARSEST for job in _jobs(clipped, cell, shortest * size)]
+
+    def sparsest(job: Part) -> Frames:
+        # One coefficient more each time in the shortest frames, and in longer ones as many more as these are longer.
+        return solve(job.windowed(sound), job.cut(clipped), job.size // shortest)
+
+    social = [partial(persistent, sound, clipped, shortest * size, neighbours) for size, neighbours in SOCIAL]
+    ways: list[Callable[[], Frames]] = [*social, *(partial(sparsest, job) for job in jobs)]
+    found = at_once(lambda way: way(), ways)
+    total = np.add.reduce(found[: len(SOCIAL)])
+    total += len(SPARSEST) * _mean(total / len(SOCIAL), jobs, found[len(SOCIAL) :])
+    return np.asarray(total / (len(SOCIAL) + len(SPARSEST)))
 
 
 def _jobs(clipped: Mask, cell: slice, size: int) -> list[Part]:

@@ -19,7 +19,7 @@ REDUNDANCY = 2
 """Frames are padded with zeros to so many times their length."""
 FLOOR = 1e-4
 """Of the mean variance in a frame: what is added to each."""
-STEPS = 15
+STEPS = 25
 TINY = np.float32(1e-30)
 
 
