@@ -1,19 +1,25 @@
 """How the process of a command keeps memory."""
 
 import ctypes
+import os
 
 __all__ = ["keep_freed"]
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+_THRESHOLDS = {"MMAP": (-3, 1 << 25), "TRIM": (-1, 1 << 27)}
+"""The numbers of two parameters of mallopt(3), and their values in bytes."""
 
 
 def keep_freed() -> None:
-    """Let this process use blocks of some megabytes again; without effect if its C library is not GNU's.
+    """Let this process, and those it starts, use blocks of some megabytes again; only with the C library of GNU.
 
     By default such a block goes back to the system when it is free, and each new one costs a page fault for every four
     kilobytes: of the CPU time of `restore` up to a third. Stages free what they have used, so the peak is the same.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_MMAP_THRESHOLD, 1 << 25)
-        mallopt(_TRIM_THRESHOLD, 1 << 27)
+    if mallopt is None:
+        return
+    for name, (parameter, size) in _THRESHOLDS.items():
+        variable = f"MALLOC_{name}_THRESHOLD_"
+        if variable not in os.environ:  # else the user has said what is to be
+            os.environ[variable] = str(size)
+            mallopt(parameter, size)
