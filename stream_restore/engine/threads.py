@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
+from operator import itemgetter
 from typing import ParamSpec, TypeVar
 
 __all__ = ["cores", "each", "submit"]
@@ -33,13 +34,24 @@ def submit(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]
 
 
 def each(work: Callable[[int], T], count: int) -> list[T]:
-    """`work` of each number below `count`, at the same time, the first of them in this thread; as for `submit`.
+    """`work` of each number below `count`, on all cores; it may call `each` itself.
+
+    This thread takes numbers, too, and waits only for what others have begun, so it ends however busy they are.
 
     >>> each(abs, 3)
     [0, 1, 2]
     """
-    pending = [submit(work, number) for number in range(1, count)]
-    return [work(0), *(other.result() for other in pending)] if count else []
+    numbers = iter(range(count))
+
+    def some() -> list[tuple[int, T]]:
+        return [(number, work(number)) for number in numbers]
+
+    helpers = [submit(some) for _ in range(min(count, cores()) - 1)]
+    done = some()
+    for helper in helpers:
+        if not helper.cancel():
+            done += helper.result()
+    return [result for _, result in sorted(done, key=itemgetter(0))]
 
 
 @cache

@@ -142,7 +142,8 @@ class Dehum(Repair[DehumState]):
     def _scores(self, state: DehumState, first: int) -> NDArray[Any]:
         """Scores of the block that begins at cell `first`, as one column."""
         lines = self._lines(state, first, first + BLOCK)
-        return np.stack([block_scores(self._bank.of_mains(lines, k)) for k in range(len(MAINS_HZ))]).reshape(-1, 1)
+        scores = each(lambda index: block_scores(self._bank.of_mains(lines, index)), len(MAINS_HZ))
+        return np.stack(scores).reshape(-1, 1)
 
     def _lines(self, state: DehumState, start: int, stop: int) -> Complex:
         cells = state.lines.read(start, stop).astype(np.complex128)
@@ -205,7 +206,7 @@ class Dehum(Repair[DehumState]):
         scores = scores.reshape(len(MAINS_HZ), len(DEVIATIONS_HZ), len(SLOPES), blocks)
         at = first + np.arange(blocks)
         present = ((at >= 0) & (at < state.scores.stop)).astype(np.float64)
-        paths = [likeliest_path(each, present) for each in scores]
+        paths = each(lambda index: likeliest_path(scores[index], present), len(MAINS_HZ))
         return max(enumerate(paths), key=lambda pair: pair[1].prominence)
 
     def _valid(self, state: DehumState) -> Real:
