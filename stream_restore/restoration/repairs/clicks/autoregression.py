@@ -127,7 +127,8 @@ def unknowns(sound: Samples, gaps: Gaps, predictor: Samples) -> Iterator[Unknown
         known = sound[start:stop].copy()
         known[places - start] = 0
         right = -np.convolve(known, kernel, "same")[places - start]
-        by_lag = np.pad(half, (0, max(0, int(np.ptp(places)) - order)))
+        by_lag = np.zeros(max(order, int(places[-1] - places[0])) + 1)
+        by_lag[: order + 1] = half
         matrix = by_lag[np.abs(np.subtract.outer(places, places))]
         matrix[np.diag_indices(len(places))] *= 1 + LOADING
         yield Unknowns(group, places, matrix, right)

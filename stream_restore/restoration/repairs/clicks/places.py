@@ -72,6 +72,41 @@ class _Candidates:
         return np.asarray((self.gaps.sizes > 0) & heavy & still)
 
 
+@dataclass(frozen=True)
+class _Predicted:
+    """Predictors of frames, their errors, and those that are left where candidates are interpolated.
+
+    Attributes:
+        filters: shape (frames, order + 1).
+        errors, left: forward and backward, shape (frames*hop,) each.
+    """
+
+    filters: Samples
+    errors: tuple[Samples, Samples]
+    left: tuple[Samples, Samples]
+
+    def changed(self, sound: Samples, repaired: Samples) -> "_Predicted":
+        """The same where frames of `repaired` are those of `sound`, anew where they are not."""
+        other = np.flatnonzero((sound != repaired).any(axis=1))
+        filters = self.filters.copy()
+        filters[other] = predictors(repaired[other], filters.shape[1] - 1)
+
+        def errors(frames: Samples) -> tuple[Samples, Samples]:
+            forward, backward = (each.reshape(len(filters), -1).copy() for each in self.errors)
+            forward[other], backward[other] = (
+                each.reshape(len(other), -1) for each in prediction_errors(frames[other], filters[other])
+            )
+            return forward.ravel(), backward.ravel()
+
+        return _Predicted(filters, errors(sound), errors(repaired))
+
+
+def _predicted(sound: Samples, order: int) -> _Predicted:
+    filters = predictors(sound, order)
+    errors = prediction_errors(sound, filters)
+    return _Predicted(filters, errors, errors)
+
+
 class ClickFinder:
     """Finds clicks in channels of a rate.
 
@@ -97,8 +132,7 @@ class ClickFinder:
         """
         around = round(PEAKS_SECONDS / 2 * self._rate)
         sounding = [~_silent(channel, around) for channel in sound]
-        tentative = at_once(self._without_all, sound, sounding)
-        looked = at_once(self._look, sound, tentative, sounding)
+        looked = at_once(self._look, sound, sounding)
         chosen = [self._believed(each, int(s.sum())) for (_, each), s in zip(looked, sounding, strict=True)]
         believed = [each.gaps[which] for (_, each), which in zip(looked, chosen, strict=True)]
         anywhere = np.any([marked(gaps.begins, gaps.ends, sound.shape[1]) for gaps in believed], axis=0)
@@ -109,16 +143,19 @@ class ClickFinder:
         filled = at_once(self._interpolated, sound, gaps, [filters for filters, _ in looked])
         return list(zip(gaps, filled, strict=True))
 
-    def _without_all(self, sound: Samples, sounding: Mask) -> Samples:
-        """With all candidates interpolated: a predictor that was learnt with a click predicts badly everywhere."""
-        filters, candidates = self._look(sound, sound, sounding)
-        return self._interpolated(
-            sound, candidates.gaps[self._light(candidates) | candidates.weigh(LONG, STEADY)], filters
-        )
+    def _look(self, sound: Samples, sounding: Mask) -> tuple[Samples, _Candidates]:
+        """Predictors and candidates, from what predictors say that were learnt without any candidate.
 
-    def _look(self, sound: Samples, repaired: Samples, sounding: Mask) -> tuple[Samples, _Candidates]:
-        filters = predictors(framed(repaired, self.frame), self._order)
-        return filters, self._candidates(sound, repaired, filters, sounding)
+        One that was learnt with a click predicts badly everywhere.
+        """
+        first = _predicted(framed(sound, self.frame), self._order)
+        found = self._candidates(sound, sound, first, sounding)
+        doubtful = self._light(found) | found.weigh(LONG, STEADY)
+        if not doubtful.any():
+            return first.filters, found
+        repaired = self._interpolated(sound, found.gaps[doubtful], first.filters)
+        again = first.changed(framed(sound, self.frame), framed(repaired, self.frame))
+        return again.filters, self._candidates(sound, repaired, again, sounding)
 
     def _interpolated(self, sound: Samples, gaps: Gaps, filters: Samples) -> Samples:
         return interpolated(sound, gaps, dict(enumerate(filters)), self.hop)
@@ -137,15 +174,14 @@ class ClickFinder:
         sure = found.weigh(SURE, STEADY) & self._short(found) | found.weigh(SURE_LONG, STEADY)
         return sure & (not _is_even(found.gaps.begins[sure]))
 
-    def _candidates(self, sound: Samples, repaired: Samples, filters: Samples, sounding: Mask) -> _Candidates:
-        left = prediction_errors(framed(repaired, self.frame), filters)
+    def _candidates(self, sound: Samples, repaired: Samples, predicted: "_Predicted", sounding: Mask) -> _Candidates:
+        left, filters = predicted.left, predicted.filters
         usual = self._usual(*left, repaired, step(sound.astype(np.float32)))
-        errors = [each * sounding for each in prediction_errors(framed(sound, self.frame), filters)]
+        errors = [each * sounding for each in predicted.errors]
         sizes = np.sqrt(np.minimum(*(uniform_filter1d(each**2, SMOOTH).clip(0) for each in errors))) / usual
         grown = _joined(sizes > GROWS, JOINED)
         all_gaps = Gaps(*runs(grown))
-        begun = np.concatenate([[0], np.cumsum(sizes > BEGINS)])
-        chosen = (begun[all_gaps.ends] > begun[all_gaps.begins]) & (all_gaps.sizes <= self._longest)
+        chosen = _touching(all_gaps, sizes > BEGINS) & (all_gaps.sizes <= self._longest)
         gaps = all_gaps[chosen]
         weight, shortened = self._weighed(sound, gaps, filters, usual)
         return _Candidates(shortened, weight, self._after_to_before(gaps, np.minimum(*np.abs(left)), ~grown))
@@ -191,8 +227,8 @@ class ClickFinder:
 
 
 def _touching(gaps: Gaps, where: Mask) -> Mask:
-    seen = np.concatenate([[0], np.cumsum(where)])
-    return np.asarray(seen[gaps.ends] > seen[gaps.begins])
+    places = np.flatnonzero(where)
+    return np.asarray(np.searchsorted(places, gaps.ends) > np.searchsorted(places, gaps.begins))
 
 
 def _joined(found: Mask, apart: int) -> Mask:
