@@ -9,7 +9,7 @@ a drum weighs much too, but then the sound after it is another than before.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import percentile_filter, uniform_filter1d
+from scipy.ndimage import percentile_filter
 
 from ..samples import Mask, at_once, marked, runs, step
 from .autoregression import (
@@ -28,8 +28,8 @@ __all__ = ["ClickFinder"]
 ORDER = 32
 GROWS, BEGINS = 3.5, 5.0
 """Times the usual error: a candidate is where errors exceed the first, and the second somewhere."""
-SMOOTH, JOINED = 3, 6
-"""Errors are averaged over so many frames; candidates so near to each other are one."""
+JOINED = 6
+"""Candidates so near to each other are one."""
 BLOCKS_A_SECOND = 690
 PEAK_PERCENTILE, PEAKS_SECONDS, PEAK_OF_NOISE = 88, 0.1, 2.6
 """Strings, reeds and voices have an error at each period: what most blocks reach nearby is usual, too."""
@@ -135,7 +135,8 @@ class ClickFinder:
         looked = at_once(self._look, sound, sounding)
         chosen = [self._believed(each, int(s.sum())) for (_, each), s in zip(looked, sounding, strict=True)]
         believed = [each.gaps[which] for (_, each), which in zip(looked, chosen, strict=True)]
-        anywhere = np.any([marked(gaps.begins, gaps.ends, sound.shape[1]) for gaps in believed], axis=0)
+        marks = [marked(gaps.begins, gaps.ends, sound.shape[1]) for gaps in believed]
+        anywhere = np.flatnonzero(np.any(marks, axis=0))
         gaps = [
             each.gaps[which | self._light(each) & _touching(each.gaps, anywhere)]
             for (_, each), which in zip(looked, chosen, strict=True)
@@ -149,13 +150,14 @@ class ClickFinder:
         One that was learnt with a click predicts badly everywhere.
         """
         first = _predicted(framed(sound, self.frame), self._order)
-        found = self._candidates(sound, sound, first, sounding)
+        least_step = step(sound.astype(np.float32))
+        found = self._candidates(sound, sound, first, sounding, least_step)
         doubtful = self._light(found) | found.weigh(LONG, STEADY)
         if not doubtful.any():
             return first.filters, found
         repaired = self._interpolated(sound, found.gaps[doubtful], first.filters)
         again = first.changed(framed(sound, self.frame), framed(repaired, self.frame))
-        return again.filters, self._candidates(sound, repaired, again, sounding)
+        return again.filters, self._candidates(sound, repaired, again, sounding, least_step)
 
     def _interpolated(self, sound: Samples, gaps: Gaps, filters: Samples) -> Samples:
         return interpolated(sound, gaps, dict(enumerate(filters)), self.hop)
@@ -174,26 +176,35 @@ class ClickFinder:
         sure = found.weigh(SURE, STEADY) & self._short(found) | found.weigh(SURE_LONG, STEADY)
         return sure & (not _is_even(found.gaps.begins[sure]))
 
-    def _candidates(self, sound: Samples, repaired: Samples, predicted: "_Predicted", sounding: Mask) -> _Candidates:
-        left, filters = predicted.left, predicted.filters
-        usual = self._usual(*left, repaired, step(sound.astype(np.float32)))
-        errors = [each * sounding for each in predicted.errors]
-        sizes = np.sqrt(np.minimum(*(uniform_filter1d(each**2, SMOOTH).clip(0) for each in errors))) / usual
-        grown = _joined(sizes > GROWS, JOINED)
-        all_gaps = Gaps(*runs(grown))
-        chosen = _touching(all_gaps, sizes > BEGINS) & (all_gaps.sizes <= self._longest)
-        gaps = all_gaps[chosen]
-        weight, shortened = self._weighed(sound, gaps, filters, usual)
-        return _Candidates(shortened, weight, self._after_to_before(gaps, np.minimum(*np.abs(left)), ~grown))
+    def _candidates(
+        self, sound: Samples, repaired: Samples, predicted: "_Predicted", sounding: Mask, least_step: float
+    ) -> _Candidates:
+        left = [np.abs(each) for each in predicted.left]
+        both = np.minimum(*left)
+        usual = self._usual(left[0], both, repaired, least_step)
+        errors = np.minimum(*(_smoothed(each * sounding) for each in predicted.errors)).reshape(-1, self._block)
+        grown = (errors > (GROWS * usual[:, None]) ** 2).ravel()
+        places = np.flatnonzero(grown)
+        begun = places[errors.ravel()[places] > (BEGINS * usual[places // self._block]) ** 2]
+        grown = _joined(grown, JOINED)
+        gaps = Gaps(*runs(grown))
+        gaps = gaps[_touching(gaps, begun) & (gaps.sizes <= self._longest)]
+        weight, shortened = self._weighed(sound, gaps, predicted.filters, usual)
+        return _Candidates(shortened, weight, self._after_to_before(gaps, both, ~grown))
 
-    def _usual(self, forward: Samples, backward: Samples, sound: Samples, least_step: float) -> Samples:
-        """The usual size of an error around each frame: of most samples, or of most blocks' largest."""
-        median = np.median(np.abs(forward).reshape(-1, self.hop), axis=1) / 0.6745
-        peaks = np.minimum(np.abs(forward), np.abs(backward)).reshape(-1, self._block).max(axis=1)
+    def _usual(self, forward: Samples, both: Samples, sound: Samples, least_step: float) -> Samples:
+        """The usual size of an error in each block: of most samples around, or of most blocks' largest nearby.
+
+        Args:
+            forward: sizes of errors.
+            both: the lesser ones of both directions.
+        """
+        median = np.median(forward.reshape(-1, self.hop), axis=1) / 0.6745
+        peaks = both.reshape(-1, self._block).max(axis=1)
         nearby = int(PEAKS_SECONDS * self._rate / self._block) | 1
         largest = percentile_filter(peaks, PEAK_PERCENTILE, size=nearby) / PEAK_OF_NOISE
         least = LEAST_ERROR * np.sqrt(np.square(sound).reshape(-1, self.hop).mean(axis=1))
-        usual = np.maximum(np.repeat(np.maximum(median, least), self.hop), np.repeat(largest, self._block))
+        usual = np.maximum(np.repeat(np.maximum(median, least), self.hop // self._block), largest)
         return np.asarray(np.maximum(usual, max(least_step, QUIETEST)))
 
     def _weighed(self, sound: Samples, gaps: Gaps, filters: Samples, usual: Samples) -> tuple[Samples, Gaps]:
@@ -209,7 +220,7 @@ class ClickFinder:
                 at = 0
                 for number in numbers[each.gaps]:
                     part = slice(at, at := at + int(gaps.sizes[number]))
-                    size = usual[(gaps.begins[number] + gaps.ends[number]) // 2]
+                    size = usual[(gaps.begins[number] + gaps.ends[number]) // 2 // self._block]
                     weight[number] = change[part] @ each.matrix[part, part] @ change[part] / size**2
                     wrong = np.flatnonzero(np.abs(change[part]) > INNER * size * deviation[part])
                     first, last = (wrong[0], wrong[-1] + 1) if len(wrong) else (0, 0)
@@ -226,8 +237,18 @@ class ClickFinder:
         return mean(gaps.ends, gaps.ends + self._beside) / mean(gaps.begins - self._beside, gaps.begins)
 
 
-def _touching(gaps: Gaps, where: Mask) -> Mask:
-    places = np.flatnonzero(where)
+def _smoothed(errors: Samples) -> Samples:
+    """The mean square of each and its two neighbours; there is as much beyond the ends as before them."""
+    squares = np.square(errors)
+    sums = squares.copy()
+    sums[1:] += squares[:-1]
+    sums[:-1] += squares[1:]
+    sums[[0, -1]] += squares[[0, -1]]
+    return sums / 3
+
+
+def _touching(gaps: Gaps, places: Places) -> Mask:
+    """Which have one of the places in them, given in order."""
     return np.asarray(np.searchsorted(places, gaps.ends) > np.searchsorted(places, gaps.begins))
 
 
