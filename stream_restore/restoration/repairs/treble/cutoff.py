@@ -143,11 +143,12 @@ class CutoffFinder:
 
     def _fall(self, level: Decibels, hertz: float) -> float:
         flat, below, above = (self._part(level, hertz, place) for place in (FLAT, BELOW, ABOVE))
-        tilt = max(0.0, float(np.median(flat) - np.median(below)))
-        rest = np.percentile(level[self._bin(ABOVE[0] * hertz) :], LOUD)
-        weak = np.percentile(below, WEAK)
-        heard = weak > level.max() - HEARD_DB
-        return float(weak - max(np.percentile(above, LOUD) + tilt, rest)) if heard else 0.0
+        weak = _percentile(below, WEAK)
+        if weak <= level.max() - HEARD_DB:
+            return 0.0
+        tilt = max(0.0, _median(flat) - _median(below))
+        rest = _percentile(level[self._bin(ABOVE[0] * hertz) :], LOUD)
+        return weak - max(_percentile(above, LOUD) + tilt, rest)
 
     def _is_full(self, mean: Decibels, hertz: float) -> bool:
         """Whether the spectrum has no gaps below a frequency."""
@@ -159,7 +160,7 @@ class CutoffFinder:
 
     def _edge(self, mean: Decibels, hertz: float, fall_db: float) -> float:
         """The highest frequency that is not yet weakened by so much."""
-        flat, below = (float(np.median(self._part(mean, hertz, place))) for place in (FLAT, BELOW))
+        flat, below = (_median(self._part(mean, hertz, place)) for place in (FLAT, BELOW))
         slope = min(0.0, (below - flat) / np.log2(sum(BELOW) / sum(FLAT)))
         first, last = (self._bin(part * hertz) for part in SEARCH)
         smooth = np.convolve(mean, np.full(SMOOTH, 1 / SMOOTH), "same")[first:last]
@@ -173,3 +174,21 @@ class CutoffFinder:
 
     def _bin(self, hertz: float) -> int:
         return min(round(hertz / self._bin_hz), self.bins - 1)
+
+
+def _percentile(values: Decibels, part: float) -> float:
+    """What `np.percentile` gives, a fifth of the time for a few hundred values.
+
+    >>> values = np.array([3.0, 1.0, 2.0, 5.0])
+    >>> _percentile(values, 20.0) == np.percentile(values, 20.0)
+    True
+    """
+    ordered = np.sort(values)
+    before, share = divmod((len(ordered) - 1) * (part / 100), 1)
+    low, high = ordered[int(before)], ordered[min(int(before) + 1, len(ordered) - 1)]
+    return float(high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share)
+
+
+def _median(values: Decibels) -> float:
+    ordered = np.sort(values)
+    return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
