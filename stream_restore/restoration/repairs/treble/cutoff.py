@@ -10,6 +10,7 @@ filter.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -146,9 +147,9 @@ class CutoffFinder:
         weak = _percentile(below, WEAK)
         if weak <= level.max() - HEARD_DB:
             return 0.0
-        tilt = max(0.0, _median(flat) - _median(below))
+        tilt = max(0.0, float(_median(flat) - _median(below)))
         rest = _percentile(level[self._bin(ABOVE[0] * hertz) :], LOUD)
-        return weak - max(_percentile(above, LOUD) + tilt, rest)
+        return float(weak - max(_percentile(above, LOUD) + tilt, rest))
 
     def _is_full(self, mean: Decibels, hertz: float) -> bool:
         """Whether the spectrum has no gaps below a frequency."""
@@ -160,7 +161,7 @@ class CutoffFinder:
 
     def _edge(self, mean: Decibels, hertz: float, fall_db: float) -> float:
         """The highest frequency that is not yet weakened by so much."""
-        flat, below = (_median(self._part(mean, hertz, place)) for place in (FLAT, BELOW))
+        flat, below = (float(_median(self._part(mean, hertz, place))) for place in (FLAT, BELOW))
         slope = min(0.0, (below - flat) / np.log2(sum(BELOW) / sum(FLAT)))
         first, last = (self._bin(part * hertz) for part in SEARCH)
         smooth = np.convolve(mean, np.full(SMOOTH, 1 / SMOOTH), "same")[first:last]
@@ -176,8 +177,8 @@ class CutoffFinder:
         return min(round(hertz / self._bin_hz), self.bins - 1)
 
 
-def _percentile(values: Decibels, part: float) -> float:
-    """What `np.percentile` gives, a fifth of the time for a few hundred values.
+def _percentile(values: Decibels, part: float) -> Any:
+    """What `np.percentile` gives, in a tenth of the time for a few hundred values, as their type.
 
     >>> values = np.array([3.0, 1.0, 2.0, 5.0])
     >>> _percentile(values, 20.0) == np.percentile(values, 20.0)
@@ -186,9 +187,9 @@ def _percentile(values: Decibels, part: float) -> float:
     ordered = np.sort(values)
     before, share = divmod((len(ordered) - 1) * (part / 100), 1)
     low, high = ordered[int(before)], ordered[min(int(before) + 1, len(ordered) - 1)]
-    return float(high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share)
+    return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
 
 
-def _median(values: Decibels) -> float:
+def _median(values: Decibels) -> Any:
     ordered = np.sort(values)
-    return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
