@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, exp, inf, log, log10, pi, tan
+from math import ceil, exp, inf, isqrt, log, log10, pi, tan
 from typing import TypeAlias
 
 import numpy as np
@@ -133,7 +133,7 @@ class _Filter:
 
     def __init__(self, sections: Samples, frames: int) -> None:
         self.order = order = 2 * len(sections)
-        self._block = block = max(1, round(frames**0.5))
+        self._block = block = _near_root(frames)
         self._blocks, self._rest = divmod(frames, block)
         out, memories = _responses(sections, block)
         lag = np.arange(block) - np.arange(block)[:, None]
@@ -159,6 +159,16 @@ class _Filter:
         answers = np.delete(self._answers, np.s_[self._rest : self._block], axis=0)[:, : self._rest]
         out = np.concatenate([out, np.concatenate([rest, last], axis=1) @ answers], axis=1)
         return out, last @ self._fades[self._rest] + rest @ self._traces[-self._rest :]
+
+
+def _near_root(number: int) -> int:
+    """A number near the square root, one that divides if there is.
+
+    >>> _near_root(4410), _near_root(1103)
+    (63, 33)
+    """
+    root = isqrt(number)
+    return next((each for each in range(root, root // 2, -1) if number % each == 0), root)
 
 
 def _responses(sections: Samples, frames: int) -> tuple[Samples, Samples]:

@@ -139,8 +139,10 @@ class CutoffFinder:
         return np.asarray((total[high] - total[low]) / np.maximum(1, high - low))
 
     def _drop(self, levels: list[Decibels], hertz: float) -> float:
-        """By how much all spectra fall at a frequency for sure."""
-        return min(self._fall(each, hertz) for each in levels)
+        """By how much all spectra fall at a frequency for sure, or one of them if that is too little."""
+        mean, most = levels
+        drop = self._fall(mean, hertz)
+        return drop if drop < STEEP_DB else min(drop, self._fall(most, hertz))
 
     def _fall(self, level: Decibels, hertz: float) -> float:
         flat, below, above = (self._part(level, hertz, place) for place in (FLAT, BELOW, ABOVE))
