@@ -1,6 +1,7 @@
 """Arithmetic on all cores: results in order, work within work, errors that are not lost."""
 
 import threading
+import time
 
 import pytest
 
@@ -35,6 +36,26 @@ def test_an_error_in_any_of_them_is_raised(wrong: int) -> None:
 
     with pytest.raises(ValueError, match="wrong"):
         each(work, 6)
+
+
+def test_nothing_goes_on_after_an_error() -> None:
+    under_way = threading.Barrier(2) if cores() > 1 else None
+    ended: list[int] = []
+
+    def work(number: int) -> int:
+        if under_way and number < 2:
+            under_way.wait(60)
+        if threading.current_thread() is threading.main_thread():
+            raise ValueError("wrong")
+        time.sleep(0.05)
+        ended.append(number)
+        return number
+
+    with pytest.raises(ValueError, match="wrong"):
+        each(work, 1000)
+    before = len(ended)
+    time.sleep(0.2)
+    assert len(ended) == before < 1000
 
 
 def test_the_cores_are_those_of_this_process() -> None:

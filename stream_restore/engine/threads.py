@@ -5,8 +5,9 @@ caller must use results in an order that does not depend on when they are ready:
 """
 
 import os
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 from operator import itemgetter
 from typing import ParamSpec, TypeVar
@@ -47,10 +48,14 @@ def each(work: Callable[[int], T], count: int) -> list[T]:
         return [(number, work(number)) for number in numbers]
 
     helpers = [submit(some) for _ in range(min(count, cores()) - 1)]
-    done = some()
-    for helper in helpers:
-        if not helper.cancel():
-            done += helper.result()
+    try:
+        done = some()
+    finally:
+        deque(numbers, 0)  # after an error nothing more is begun, and nothing goes on behind the caller's back
+        begun = [helper for helper in helpers if not helper.cancel()]
+        wait(begun)
+    for helper in begun:
+        done += helper.result()
     return [result for _, result in sorted(done, key=itemgetter(0))]
 
 
