@@ -14,6 +14,7 @@ import typer
 
 from ..errors import ClosedPipeError, RestoreError, SourceError
 from . import batch, degrade, evaluate, export, inspect, metrics, models, mushra, restore, spectrogram
+from .memory import keep_freed
 from .messages import hold_standard_streams, named_stdout, print_message
 
 __all__ = ["app", "main"]
@@ -60,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
     hold_standard_streams()
+    keep_freed()
     try:
         return _run(arguments)
     except ClosedPipeError:

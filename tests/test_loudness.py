@@ -99,6 +99,17 @@ def test_the_signals_of_ebu_tech_3341_read_as_it_says(parts: list[tuple[float, f
         assert found.momentary_lufs == pytest.approx(max(level for _, level in parts), abs=0.1)
 
 
+@pytest.mark.parametrize("rate", [44100, 48000, 11025, 8000, 37801, 192000])
+def test_sound_is_weighted_as_by_scipy(rate: int) -> None:
+    step = (rate + 5) // 10
+    sound = np.random.default_rng(rate).normal(0.05, 0.1, (2, 4 * step)).astype(np.float32)
+    weighted = scipy.signal.sosfilt(k_weighting(rate), sound.astype(np.float64), axis=1)
+    loudness = Loudness(Spec(rate, 2))
+    loudness.update(sound)
+    expected = -0.691 + 10 * np.log10(np.square(weighted).mean(axis=1).sum())
+    assert loudness.result().momentary_lufs == pytest.approx(expected, abs=1e-7)
+
+
 @pytest.mark.parametrize("rate", [32000, 48000, 96000])
 def test_true_peaks_equal_those_of_eightfold_fourier_interpolation(rate: int) -> None:
     sound = music(rate, 4)

@@ -90,6 +90,7 @@ def _options() -> argparse.Namespace:
     of_soak.add_argument("--channels", type=int, default=2, help="(default %(default)d)")
     of_speed = subjects.add_parser("speed", help="times real time, beside demucs; how long it takes to start")
     of_speed.add_argument("--seconds", type=float, default=60.0, help="of music (default %(default)g)")
+    of_speed.add_argument("--scaling", action="store_true", help="CPU time against duration and size of blocks instead")
     of_treble = subjects.add_parser("treble", help="treble that a low-pass took, beside plainer ways to make it anew")
     of_treble.add_argument("--clips", type=Path, nargs="+", default=[], help="(default: eval/, and what is held out)")
     of_treble.add_argument("--fresh", action="store_true", help="those of packages that nothing is learnt from")

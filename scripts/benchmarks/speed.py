@@ -7,7 +7,7 @@ from pathlib import Path
 from stream_restore.models.export import export_model
 from stream_restore.restoration.repairs import NAMES
 
-from . import child, ratios
+from . import child, ratios, scaling
 from .networks import official, save
 from .sound import write_music
 from .table import table
@@ -19,7 +19,9 @@ TRIES = 7
 
 
 def measure(options: argparse.Namespace, folder: Path) -> str:
-    """Three tables: work with a large network, without, and starting."""
+    """Three tables: work with a large network, without, and starting; or two of how the cost grows."""
+    if options.scaling:
+        return scaling.measure()
     sound = write_music(folder / "in.wav", options.seconds)
     return "\n\n".join([_work(options.seconds, sound, folder), ratios.measure(sound, folder), _starting()])
 

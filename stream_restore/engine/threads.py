@@ -5,9 +5,11 @@ caller must use results in an order that does not depend on when they are ready:
 """
 
 import os
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
+from operator import itemgetter
 from typing import ParamSpec, TypeVar
 
 __all__ = ["cores", "each", "submit"]
@@ -33,13 +35,28 @@ def submit(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]
 
 
 def each(work: Callable[[int], T], count: int) -> list[T]:
-    """`work` of each number below `count`, at the same time, the first of them in this thread; as for `submit`.
+    """`work` of each number below `count`, on all cores; it may call `each` itself.
+
+    This thread takes numbers, too, and waits only for what others have begun, so it ends however busy they are.
 
     >>> each(abs, 3)
     [0, 1, 2]
     """
-    pending = [submit(work, number) for number in range(1, count)]
-    return [work(0), *(other.result() for other in pending)] if count else []
+    numbers = iter(range(count))
+
+    def some() -> list[tuple[int, T]]:
+        return [(number, work(number)) for number in numbers]
+
+    helpers = [submit(some) for _ in range(min(count, cores()) - 1)]
+    try:
+        done = some()
+    finally:
+        deque(numbers, 0)  # after an error nothing more is begun, and nothing goes on behind the caller's back
+        begun = [helper for helper in helpers if not helper.cancel()]
+        wait(begun)
+    for helper in begun:
+        done += helper.result()
+    return [result for _, result in sorted(done, key=itemgetter(0))]
 
 
 @cache

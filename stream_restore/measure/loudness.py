@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, exp, inf, log, log10, pi, tan
+from math import ceil, exp, inf, isqrt, log, log10, pi, tan
 from typing import TypeAlias
 
 import numpy as np
-import scipy  # loads scipy.signal, which is slow to import, when it is needed
 from numpy.typing import NDArray
 
 from ..engine.loop import BLOCK, Readable
@@ -80,10 +79,10 @@ class Loudness:
         """
         self.spec = spec
         self._weights = np.array(channel_weights(spec.channels) if weights is None else weights)
-        self._sections = k_weighting(spec.sample_rate)
         self._step = max(1, (spec.sample_rate + 5) // 10)
+        self._filter = _Filter(k_weighting(spec.sample_rate), self._step)
         self._held = Window(spec.channels)
-        self._memory = np.zeros((len(self._sections), spec.channels, 2))
+        self._memory = np.zeros((spec.channels, self._filter.order))
         self._recent = np.zeros(0)
         self._classes = np.zeros((2, 1 + round((LOUDEST - ABSOLUTE_GATE) * CLASSES_PER_LU)))
         self._loudest = np.zeros(2)
@@ -105,8 +104,7 @@ class Loudness:
 
     def _accumulate(self, frames: Audio) -> None:
         """Add a tenth of a second, and the windows that end with it."""
-        samples = frames.astype(np.float64)
-        weighted, self._memory = scipy.signal.sosfilt(self._sections, samples, axis=1, zi=self._memory)
+        weighted, self._memory = self._filter(frames.astype(np.float64), self._memory)
         power = float(self._weights @ np.square(weighted).mean(axis=1))
         self._recent = np.append(self._recent, power)[-SHORT:]
         for place, steps in enumerate((MOMENTARY, SHORT)):
@@ -120,6 +118,77 @@ class Loudness:
         if (above := _lufs(power) - ABSOLUTE_GATE) > 0:
             number = min(int(above * CLASSES_PER_LU), self._classes.shape[1] - 1)
             self._classes[:, number] += 1, power
+
+
+class _Filter:
+    """Second-order sections one after the other, `scipy.signal.sosfilt`, for pieces of one length.
+
+    By matrix products: a piece is cut into blocks, the memories at all their beginnings come from one product, the
+    output from those and the samples of each block alone (Burrus, "Block realization of digital filters", 1972). As
+    fast as SciPy's loop, without scipy.signal, which takes longer to import than a minute of sound takes to measure.
+
+    Attributes:
+        order: numbers in the memory of a channel.
+    """
+
+    def __init__(self, sections: Samples, frames: int) -> None:
+        self.order = order = 2 * len(sections)
+        self._block = block = _near_root(frames)
+        self._blocks, self._rest = divmod(frames, block)
+        out, memories = _responses(sections, block)
+        lag = np.arange(block) - np.arange(block)[:, None]
+        self._answers = np.concatenate([np.where(lag >= 0, out[order][np.abs(lag)], 0), out[:order]])
+        self._fades, self._traces = memories[:, :order], memories[:0:-1, order]
+        powers = [np.eye(order)]
+        for _ in range(self._blocks):
+            powers.append(powers[-1] @ self._fades[-1])
+        ahead = np.arange(self._blocks + 1) - np.arange(self._blocks + 1)[:, None]
+        between = np.where(ahead[..., None, None] >= 0, np.array(powers)[np.abs(ahead)], 0)
+        self._memories = between.swapaxes(1, 2).reshape(len(powers) * order, -1)
+
+    def __call__(self, samples: Samples, memory: Samples) -> tuple[Samples, Samples]:
+        """Output of a piece, shape (channels, frames), and the memory behind it, shape (channels, order)."""
+        whole, rest = np.split(samples, [self._blocks * self._block], axis=1)
+        blocks = whole.reshape(len(samples), self._blocks, self._block)
+        given = np.concatenate([memory[:, None], blocks @ self._traces], axis=1)
+        memories = (given.reshape(len(samples), -1) @ self._memories).reshape(given.shape)
+        heard = np.concatenate([blocks, memories[:, :-1]], axis=2)
+        out, last = (heard @ self._answers).reshape(whole.shape), memories[:, -1]
+        if not self._rest:
+            return out, last
+        answers = np.delete(self._answers, np.s_[self._rest : self._block], axis=0)[:, : self._rest]
+        out = np.concatenate([out, np.concatenate([rest, last], axis=1) @ answers], axis=1)
+        return out, last @ self._fades[self._rest] + rest @ self._traces[-self._rest :]
+
+
+def _near_root(number: int) -> int:
+    """A number near the square root, one that divides if there is.
+
+    >>> _near_root(4410), _near_root(1103)
+    (63, 33)
+    """
+    root = isqrt(number)
+    return next((each for each in range(root, root // 2, -1) if number % each == 0), root)
+
+
+def _responses(sections: Samples, frames: int) -> tuple[Samples, Samples]:
+    """What sections answer to each number in their memory alone, and to an impulse.
+
+    Returns:
+        The output, shape (order + 1, frames), and the memories before each frame and after the last, shape
+        (frames + 1, order + 1, order).
+    """
+    order = 2 * len(sections)
+    memory = np.eye(order + 1, order).reshape(order + 1, len(sections), 2)
+    out, memories = np.zeros((order + 1, frames)), [memory.reshape(order + 1, order).copy()]
+    out[order, 0] = 1
+    for sample in out.T:
+        for section, (b0, b1, b2, _, a1, a2) in enumerate(sections):
+            given, (first, second) = sample.copy(), memory[:, section].T
+            sample[:] = b0 * given + first
+            memory[:, section] = np.transpose([b1 * given - a1 * sample + second, b2 * given - a2 * sample])
+        memories.append(memory.reshape(order + 1, order).copy())
+    return out, np.array(memories)
 
 
 class TruePeak:

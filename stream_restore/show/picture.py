@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.fft import rfft
 
 from ..audio.outputs.atomic_file import write_atomic
 from ..engine.loop import Readable
@@ -164,7 +163,7 @@ class _Columns:
 
     def _work(self, columns: int) -> None:
         cut = sliding_window_view(self._held, self._size, axis=1)[:, :: self._hop][:, :columns]
-        power = self._scale * np.square(np.abs(rfft(cut * self._window))).mean(axis=0).T
+        power = self._scale * np.square(np.abs(np.fft.rfft(cut * self._window))).mean(axis=0).T
         for column in (self._bank @ power).T:
             self._pool.add(column)
         self._held = self._held[:, columns * self._hop :].copy()

@@ -15,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.fft import rfft
 
 from ..audio.outputs.atomic_file import make_folder, remove, sync, write_atomic
 from ..engine.threads import each
@@ -32,6 +31,8 @@ LEVELS = 64
 """More than any recording has."""
 CELL = 64
 """Columns computed at once."""
+TOGETHER = 16
+"""Rows whose bins lie near to each other."""
 WINDOW_SECONDS = 0.046
 """Length of a window: 2048 frames at 44.1 kHz."""
 
@@ -105,7 +106,7 @@ class Tiles:
         self._window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.size) / self.size)
         # By Parseval: the bins of a sine at full scale add up to 1.
         bank = self.axes.bank(spec.sample_rate, self.size)
-        self._bank = bank * (4 / (self.size * np.square(self._window).sum() * spec.channels))
+        self._bank = _Bank(bank * (4 / (self.size * np.square(self._window).sum() * spec.channels)))
         self._held = np.zeros((spec.channels, self.size // 2), np.float32)
         self._columns = 0
         self._levels = _Levels(folder, self.axes)
@@ -180,12 +181,28 @@ class Tiles:
         power, *others = each(lambda channel: _power(cut[channel] * self._window), len(cut))
         for other in others:
             power += other
-        return np.asarray(self._bank @ power.T)
+        return self._bank.rows(power)
+
+
+class _Bank:
+    """Sums of bins with the weights of each row, of which most are 0: of a few rows at a time, over their bins."""
+
+    def __init__(self, weights: NDArray[np.float64]) -> None:
+        self._parts = []
+        for first in range(0, len(weights), TOGETHER):
+            rows = weights[first : first + TOGETHER]
+            used = np.flatnonzero(rows.any(axis=0))
+            bins = slice(used[0], used[-1] + 1) if len(used) else slice(0)
+            self._parts.append((bins, np.ascontiguousarray(rows[:, bins])))
+
+    def rows(self, power: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of the powers of bins, shape (columns, bins), those of rows, shape (rows, columns)."""
+        return np.concatenate([rows @ power[:, bins].T for bins, rows in self._parts])
 
 
 def _power(windowed: NDArray[np.float64]) -> NDArray[np.float64]:
     """Squared magnitudes of the bins of real rows."""
-    spectra = rfft(windowed)
+    spectra = np.fft.rfft(windowed)  # as fast as that of scipy.fft, which takes longer to import
     return np.asarray(np.square(spectra.real) + np.square(spectra.imag))
 
 

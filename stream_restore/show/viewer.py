@@ -18,10 +18,12 @@ from ..audio.outputs.output import PART, part_of
 from ..audio.tags import Extras
 from ..engine.exact_sum import MeanSquare
 from ..engine.loop import Readable
+from ..engine.threads import each
 from ..errors import ConfigError, SourceError
 from ..measure import Segments
 from ..passes.journal import Journal
 from ..passes.resumable_pass import run_pass
+from ..spec import Audio
 from .png import PALETTE
 from .tiles import Axes, Tiles
 
@@ -139,8 +141,8 @@ def write_viewer(
         once(f"track {number}", partial(_track, folder, number, track, axes or Axes(), progress))
         for number, track in enumerate(tracks)
     ]
-    for each, track in zip(told, tracks, strict=True):
-        each["acted"] = track.acted or {}
+    for facts, track in zip(told, tracks, strict=True):
+        facts["acted"] = track.acted or {}
     _match(told, tracks)
     rate = tracks[0].source.spec.sample_rate
     series = [_series(label, segments, rate) for label, segments in (sdr or {}).items()]
@@ -166,14 +168,16 @@ def _track(
     with ExitStack() as stack:
         sinks = [] if track.audio else _sound(stack, folder / audio, track.source, journal)
         for (block,) in run_pass([track.source], [tiles, power], journal, progress=progress, sinks=sinks, settle=sync):
-            tiles.update(block)
-            power.add(block)
-            for sink in sinks:
-                sink.write(block)
+            _give(block, [tiles.update, power.add, *(sink.write for sink in sinks)])
     if not tiles.frames:
         raise SourceError(f"{track.label}: holds no sound to show")
     rms = 10 * log10(float(power)) if float(power) else None
     return {"label": track.label, "tiles": f"{TRACKS}/{number}", "audio": audio, "rms_db": rms, **tiles.close()}
+
+
+def _give(block: Audio, takers: Sequence[Callable[[Audio], None]]) -> None:
+    """Give a block to all at the same time; each of them gets block after block."""
+    each(lambda number: takers[number](block), len(takers))
 
 
 def _sound(stack: ExitStack, path: Path, source: Readable, journal: Journal | None) -> list[Sink]:
@@ -204,12 +208,13 @@ def _bare(form: Format | None) -> Format | None:
 
 def _match(told: list[dict[str, Any]], tracks: Sequence[Track]) -> None:
     """The gain that brings each track to the level of the quietest: browsers can only turn down."""
-    known = [each for each, track in zip(told, tracks, strict=True) if track.matched and each["rms_db"] is not None]
-    quietest = min((each["rms_db"] for each in known), default=0.0)
-    for each in told:
-        each["gain_db"] = 0.0
-    for each in known:
-        each["gain_db"] = quietest - each["rms_db"]
+    pairs = zip(told, tracks, strict=True)
+    known = [facts for facts, track in pairs if track.matched and facts["rms_db"] is not None]
+    quietest = min((facts["rms_db"] for facts in known), default=0.0)
+    for facts in told:
+        facts["gain_db"] = 0.0
+    for facts in known:
+        facts["gain_db"] = quietest - facts["rms_db"]
 
 
 def _series(label: str, segments: Segments, rate: int) -> dict[str, Any]:

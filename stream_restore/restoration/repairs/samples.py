@@ -35,10 +35,10 @@ def marked(begins: NDArray[np.int64], ends: NDArray[np.int64], frames: int) -> M
     >>> marked(np.array([1, 4]), np.array([3, 5]), 6)
     array([False,  True,  True, False,  True, False])
     """
-    marks = np.zeros(frames + 1, np.int64)
-    np.add.at(marks, begins, 1)
-    np.add.at(marks, ends, -1)
-    return np.asarray(np.cumsum(marks)[:-1] > 0)
+    marks = np.zeros(frames, bool)
+    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+        marks[begin:end] = True
+    return marks
 
 
 def step(samples: NDArray[np.float32]) -> float:

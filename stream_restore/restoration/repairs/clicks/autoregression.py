@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft, rfft
+from scipy.fft import irfft, next_fast_len, rfft
 
 __all__ = ["Gaps", "Unknowns", "framed", "interpolated", "prediction_errors", "predictors", "unknowns"]
 
@@ -66,8 +66,9 @@ def predictors(frames: Samples, order: int) -> Samples:
 
 def _predictors(frames: Samples, order: int) -> Samples:
     size = frames.shape[1]
-    spectra = rfft(frames * np.hanning(size + 2)[1:-1], 2 * size)
-    correlation = irfft(spectra.real**2 + spectra.imag**2)[:, : order + 1]
+    whole = next_fast_len(size + order, real=True)  # what comes round stays outside
+    spectra = rfft(frames * np.hanning(size + 2)[1:-1], whole)
+    correlation = irfft(spectra.real**2 + spectra.imag**2, whole)[:, : order + 1]
     correlation[:, 0] = correlation[:, 0] * (1 + LOADING) + 1e-12
     lags = np.abs(np.subtract.outer(np.arange(order), np.arange(order)))
     weights = np.linalg.solve(correlation[:, lags], correlation[:, 1:, None])[..., 0]
@@ -127,7 +128,8 @@ def unknowns(sound: Samples, gaps: Gaps, predictor: Samples) -> Iterator[Unknown
         known = sound[start:stop].copy()
         known[places - start] = 0
         right = -np.convolve(known, kernel, "same")[places - start]
-        by_lag = np.pad(half, (0, max(0, int(np.ptp(places)) - order)))
+        by_lag = np.zeros(max(order, int(places[-1] - places[0])) + 1)
+        by_lag[: order + 1] = half
         matrix = by_lag[np.abs(np.subtract.outer(places, places))]
         matrix[np.diag_indices(len(places))] *= 1 + LOADING
         yield Unknowns(group, places, matrix, right)

@@ -9,7 +9,7 @@ a drum weighs much too, but then the sound after it is another than before.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import percentile_filter, uniform_filter1d
+from scipy.ndimage import percentile_filter
 
 from ..samples import Mask, at_once, marked, runs, step
 from .autoregression import (
@@ -28,8 +28,8 @@ __all__ = ["ClickFinder"]
 ORDER = 32
 GROWS, BEGINS = 3.5, 5.0
 """Times the usual error: a candidate is where errors exceed the first, and the second somewhere."""
-SMOOTH, JOINED = 3, 6
-"""Errors are averaged over so many frames; candidates so near to each other are one."""
+JOINED = 6
+"""Candidates so near to each other are one."""
 BLOCKS_A_SECOND = 690
 PEAK_PERCENTILE, PEAKS_SECONDS, PEAK_OF_NOISE = 88, 0.1, 2.6
 """Strings, reeds and voices have an error at each period: what most blocks reach nearby is usual, too."""
@@ -72,6 +72,41 @@ class _Candidates:
         return np.asarray((self.gaps.sizes > 0) & heavy & still)
 
 
+@dataclass(frozen=True)
+class _Predicted:
+    """Predictors of frames, their errors, and those that are left where candidates are interpolated.
+
+    Attributes:
+        filters: shape (frames, order + 1).
+        errors, left: forward and backward, shape (frames*hop,) each.
+    """
+
+    filters: Samples
+    errors: tuple[Samples, Samples]
+    left: tuple[Samples, Samples]
+
+    def changed(self, sound: Samples, repaired: Samples) -> "_Predicted":
+        """The same where frames of `repaired` are those of `sound`, anew where they are not."""
+        other = np.flatnonzero((sound != repaired).any(axis=1))
+        filters = self.filters.copy()
+        filters[other] = predictors(repaired[other], filters.shape[1] - 1)
+
+        def errors(frames: Samples) -> tuple[Samples, Samples]:
+            forward, backward = (each.reshape(len(filters), -1).copy() for each in self.errors)
+            forward[other], backward[other] = (
+                each.reshape(len(other), -1) for each in prediction_errors(frames[other], filters[other])
+            )
+            return forward.ravel(), backward.ravel()
+
+        return _Predicted(filters, errors(sound), errors(repaired))
+
+
+def _predicted(sound: Samples, order: int) -> _Predicted:
+    filters = predictors(sound, order)
+    errors = prediction_errors(sound, filters)
+    return _Predicted(filters, errors, errors)
+
+
 class ClickFinder:
     """Finds clicks in channels of a rate.
 
@@ -97,11 +132,11 @@ class ClickFinder:
         """
         around = round(PEAKS_SECONDS / 2 * self._rate)
         sounding = [~_silent(channel, around) for channel in sound]
-        tentative = at_once(self._without_all, sound, sounding)
-        looked = at_once(self._look, sound, tentative, sounding)
+        looked = at_once(self._look, sound, sounding)
         chosen = [self._believed(each, int(s.sum())) for (_, each), s in zip(looked, sounding, strict=True)]
         believed = [each.gaps[which] for (_, each), which in zip(looked, chosen, strict=True)]
-        anywhere = np.any([marked(gaps.begins, gaps.ends, sound.shape[1]) for gaps in believed], axis=0)
+        marks = [marked(gaps.begins, gaps.ends, sound.shape[1]) for gaps in believed]
+        anywhere = np.flatnonzero(np.any(marks, axis=0))
         gaps = [
             each.gaps[which | self._light(each) & _touching(each.gaps, anywhere)]
             for (_, each), which in zip(looked, chosen, strict=True)
@@ -109,16 +144,20 @@ class ClickFinder:
         filled = at_once(self._interpolated, sound, gaps, [filters for filters, _ in looked])
         return list(zip(gaps, filled, strict=True))
 
-    def _without_all(self, sound: Samples, sounding: Mask) -> Samples:
-        """With all candidates interpolated: a predictor that was learnt with a click predicts badly everywhere."""
-        filters, candidates = self._look(sound, sound, sounding)
-        return self._interpolated(
-            sound, candidates.gaps[self._light(candidates) | candidates.weigh(LONG, STEADY)], filters
-        )
+    def _look(self, sound: Samples, sounding: Mask) -> tuple[Samples, _Candidates]:
+        """Predictors and candidates, from what predictors say that were learnt without any candidate.
 
-    def _look(self, sound: Samples, repaired: Samples, sounding: Mask) -> tuple[Samples, _Candidates]:
-        filters = predictors(framed(repaired, self.frame), self._order)
-        return filters, self._candidates(sound, repaired, filters, sounding)
+        One that was learnt with a click predicts badly everywhere.
+        """
+        first = _predicted(framed(sound, self.frame), self._order)
+        least_step = step(sound.astype(np.float32))
+        found = self._candidates(sound, sound, first, sounding, least_step)
+        doubtful = self._light(found) | found.weigh(LONG, STEADY)
+        if not doubtful.any():
+            return first.filters, found
+        repaired = self._interpolated(sound, found.gaps[doubtful], first.filters)
+        again = first.changed(framed(sound, self.frame), framed(repaired, self.frame))
+        return again.filters, self._candidates(sound, repaired, again, sounding, least_step)
 
     def _interpolated(self, sound: Samples, gaps: Gaps, filters: Samples) -> Samples:
         return interpolated(sound, gaps, dict(enumerate(filters)), self.hop)
@@ -137,27 +176,35 @@ class ClickFinder:
         sure = found.weigh(SURE, STEADY) & self._short(found) | found.weigh(SURE_LONG, STEADY)
         return sure & (not _is_even(found.gaps.begins[sure]))
 
-    def _candidates(self, sound: Samples, repaired: Samples, filters: Samples, sounding: Mask) -> _Candidates:
-        left = prediction_errors(framed(repaired, self.frame), filters)
-        usual = self._usual(*left, repaired, step(sound.astype(np.float32)))
-        errors = [each * sounding for each in prediction_errors(framed(sound, self.frame), filters)]
-        sizes = np.sqrt(np.minimum(*(uniform_filter1d(each**2, SMOOTH).clip(0) for each in errors))) / usual
-        grown = _joined(sizes > GROWS, JOINED)
-        all_gaps = Gaps(*runs(grown))
-        begun = np.concatenate([[0], np.cumsum(sizes > BEGINS)])
-        chosen = (begun[all_gaps.ends] > begun[all_gaps.begins]) & (all_gaps.sizes <= self._longest)
-        gaps = all_gaps[chosen]
-        weight, shortened = self._weighed(sound, gaps, filters, usual)
-        return _Candidates(shortened, weight, self._after_to_before(gaps, np.minimum(*np.abs(left)), ~grown))
+    def _candidates(
+        self, sound: Samples, repaired: Samples, predicted: "_Predicted", sounding: Mask, least_step: float
+    ) -> _Candidates:
+        left = [np.abs(each) for each in predicted.left]
+        both = np.minimum(*left)
+        usual = self._usual(left[0], both, repaired, least_step)
+        errors = np.minimum(*(_smoothed(each * sounding) for each in predicted.errors)).reshape(-1, self._block)
+        grown = (errors > (GROWS * usual[:, None]) ** 2).ravel()
+        places = np.flatnonzero(grown)
+        begun = places[errors.ravel()[places] > (BEGINS * usual[places // self._block]) ** 2]
+        grown = _joined(grown, JOINED)
+        gaps = Gaps(*runs(grown))
+        gaps = gaps[_touching(gaps, begun) & (gaps.sizes <= self._longest)]
+        weight, shortened = self._weighed(sound, gaps, predicted.filters, usual)
+        return _Candidates(shortened, weight, self._after_to_before(gaps, both, ~grown))
 
-    def _usual(self, forward: Samples, backward: Samples, sound: Samples, least_step: float) -> Samples:
-        """The usual size of an error around each frame: of most samples, or of most blocks' largest."""
-        median = np.median(np.abs(forward).reshape(-1, self.hop), axis=1) / 0.6745
-        peaks = np.minimum(np.abs(forward), np.abs(backward)).reshape(-1, self._block).max(axis=1)
+    def _usual(self, forward: Samples, both: Samples, sound: Samples, least_step: float) -> Samples:
+        """The usual size of an error in each block: of most samples around, or of most blocks' largest nearby.
+
+        Args:
+            forward: sizes of errors.
+            both: the lesser ones of both directions.
+        """
+        median = np.median(forward.reshape(-1, self.hop), axis=1) / 0.6745
+        peaks = both.reshape(-1, self._block).max(axis=1)
         nearby = int(PEAKS_SECONDS * self._rate / self._block) | 1
         largest = percentile_filter(peaks, PEAK_PERCENTILE, size=nearby) / PEAK_OF_NOISE
         least = LEAST_ERROR * np.sqrt(np.square(sound).reshape(-1, self.hop).mean(axis=1))
-        usual = np.maximum(np.repeat(np.maximum(median, least), self.hop), np.repeat(largest, self._block))
+        usual = np.maximum(np.repeat(np.maximum(median, least), self.hop // self._block), largest)
         return np.asarray(np.maximum(usual, max(least_step, QUIETEST)))
 
     def _weighed(self, sound: Samples, gaps: Gaps, filters: Samples, usual: Samples) -> tuple[Samples, Gaps]:
@@ -173,7 +220,7 @@ class ClickFinder:
                 at = 0
                 for number in numbers[each.gaps]:
                     part = slice(at, at := at + int(gaps.sizes[number]))
-                    size = usual[(gaps.begins[number] + gaps.ends[number]) // 2]
+                    size = usual[(gaps.begins[number] + gaps.ends[number]) // 2 // self._block]
                     weight[number] = change[part] @ each.matrix[part, part] @ change[part] / size**2
                     wrong = np.flatnonzero(np.abs(change[part]) > INNER * size * deviation[part])
                     first, last = (wrong[0], wrong[-1] + 1) if len(wrong) else (0, 0)
@@ -190,9 +237,19 @@ class ClickFinder:
         return mean(gaps.ends, gaps.ends + self._beside) / mean(gaps.begins - self._beside, gaps.begins)
 
 
-def _touching(gaps: Gaps, where: Mask) -> Mask:
-    seen = np.concatenate([[0], np.cumsum(where)])
-    return np.asarray(seen[gaps.ends] > seen[gaps.begins])
+def _smoothed(errors: Samples) -> Samples:
+    """The mean square of each and its two neighbours; there is as much beyond the ends as before them."""
+    squares = np.square(errors)
+    sums = squares.copy()
+    sums[1:] += squares[:-1]
+    sums[:-1] += squares[1:]
+    sums[[0, -1]] += squares[[0, -1]]
+    return sums / 3
+
+
+def _touching(gaps: Gaps, places: Places) -> Mask:
+    """Which have one of the places in them, given in order."""
+    return np.asarray(np.searchsorted(places, gaps.ends) > np.searchsorted(places, gaps.begins))
 
 
 def _joined(found: Mask, apart: int) -> Mask:

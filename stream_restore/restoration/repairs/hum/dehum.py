@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....engine.stage import Start
+from ....engine.threads import each
 from ....engine.window import Window
 from ....spec import Audio, Spec, empty
 from ..repair import Repair
-from .level import GROUP, group_means, is_hum, shrunk, steady_level, sure_orders
+from .level import GROUP, group_means, is_hum, polynomials, shrunk, steady_level, sure_orders
 from .lines import HOP, MAINS_HZ, Complex, LineBank, Real
 from .track import BLOCK, DEVIATIONS_HZ, SLOPES, Path, block_scores, followed_phase, likeliest_path
 
@@ -141,7 +142,8 @@ class Dehum(Repair[DehumState]):
     def _scores(self, state: DehumState, first: int) -> NDArray[Any]:
         """Scores of the block that begins at cell `first`, as one column."""
         lines = self._lines(state, first, first + BLOCK)
-        return np.stack([block_scores(self._bank.of_mains(lines, k)) for k in range(len(MAINS_HZ))]).reshape(-1, 1)
+        scores = each(lambda index: block_scores(self._bank.of_mains(lines, index)), len(MAINS_HZ))
+        return np.stack(scores).reshape(-1, 1)
 
     def _lines(self, state: DehumState, start: int, stop: int) -> Complex:
         cells = state.lines.read(start, stop).astype(np.complex128)
@@ -204,7 +206,7 @@ class Dehum(Repair[DehumState]):
         scores = scores.reshape(len(MAINS_HZ), len(DEVIATIONS_HZ), len(SLOPES), blocks)
         at = first + np.arange(blocks)
         present = ((at >= 0) & (at < state.scores.stop)).astype(np.float64)
-        paths = [likeliest_path(each, present) for each in scores]
+        paths = each(lambda index: likeliest_path(scores[index], present), len(MAINS_HZ))
         return max(enumerate(paths), key=lambda pair: pair[1].prominence)
 
     def _valid(self, state: DehumState) -> Real:
@@ -216,7 +218,7 @@ class Dehum(Repair[DehumState]):
     def _sound(self, hum: HumEstimate, first: int) -> Real:
         """The hum of two hops from frame `first` on, shape (channels, 2*hop).
 
-        The sum over k of a[k]*z**k by Horner's rule, in pieces of one group at whose ends the amplitudes are given.
+        The sum over k of a[k]*z**k, in pieces of one group at whose ends the amplitudes are given.
         """
         frames = np.arange(first, first + 2 * self._hop)
         nominal = frames % self.input.sample_rate * MAINS_HZ[hum.mains] % self.input.sample_rate
@@ -226,16 +228,12 @@ class Dehum(Repair[DehumState]):
         pieces = 2 * HOP // GROUP
         turn = np.exp(1j * angle).reshape(pieces, -1)
         start = LEFT * HOP // GROUP
-        ends = (hum.amplitudes[..., start - 1 : start + pieces] + hum.amplitudes[..., start : start + pieces + 1]) / 2
+        amplitudes = hum.amplitudes[..., start - 1 : start + pieces + 1]
+        ends = ((amplitudes[..., :-1] + amplitudes[..., 1:]) / 2).transpose(2, 0, 1)  # (pieces + 1, channels, orders)
         along = np.arange(turn.shape[1]) / turn.shape[1]
-        out = [(1 - along) * _horner(each[:, :-1], turn) + along * _horner(each[:, 1:], turn) for each in ends]
-        return np.stack(out).reshape(self.input.channels, -1)
 
+        def sound(piece: int) -> Real:
+            begins, finishes = polynomials(ends[piece : piece + 2], turn[piece]).real
+            return np.asarray((1 - along) * begins + along * finishes)
 
-def _horner(amplitudes: Complex, turn: Complex) -> Real:
-    """The real part of the sum over k of amplitudes[k - 1, piece] * turn[piece, frame]**k."""
-    total = np.zeros_like(turn)
-    for each in amplitudes[::-1]:
-        total += each[:, None]
-        total *= turn
-    return np.asarray(total.real)
+        return np.concatenate(each(sound, pieces), axis=1)

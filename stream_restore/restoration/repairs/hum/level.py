@@ -12,7 +12,18 @@ from numpy.typing import NDArray
 
 from .lines import Complex, Real
 
-__all__ = ["GROUP", "group_means", "is_hum", "local_power", "moving_mean", "shrunk", "steady_level", "sure_orders"]
+__all__ = [
+    "GROUP",
+    "group_means",
+    "is_hum",
+    "local_power",
+    "moving_mean",
+    "polynomials",
+    "powers",
+    "shrunk",
+    "steady_level",
+    "sure_orders",
+]
 
 Number = TypeVar("Number", np.float64, np.complex128)
 
@@ -37,14 +48,48 @@ SHORTEST = 4.0
 """Seconds over which hum must stand still: a recording that is shorter may be one note."""
 MANY, APART = 6, 3
 """Harmonics that must be sure, and that of those which are no multiples of a number above two."""
+DEGREE = 9
+"""Of the polynomials that are matrix products: about the square root of the number of harmonics."""
 TINY = 1e-20
 
 
 def group_means(lines: Complex, phase: Real) -> Complex:
     """Lines without the common phase, averaged over groups of cells, shape (channels, orders, cells/GROUP)."""
-    orders = np.arange(1, lines.shape[1] + 1)[:, None]
-    still = lines * np.exp(-1j * orders * phase)
-    return np.asarray(still.reshape(*lines.shape[:2], -1, GROUP).mean(axis=-1))
+    still = lines * powers(np.exp(-1j * phase), lines.shape[1])
+    cells = still.reshape(*lines.shape[:2], -1, GROUP)
+    # Five times as fast as `mean` along so short an axis.
+    return np.asarray(sum(cells[..., place] for place in range(GROUP)) / GROUP)
+
+
+def powers(turns: Complex, count: int) -> Complex:
+    """The powers 1 to `count` of complex numbers, each from two that are half of it; shape (count, *turns.shape)."""
+    out = np.empty((count, *turns.shape), np.complex128)
+    out[:1], done = turns, 1
+    while done < count:
+        more = min(done, count - done)
+        np.multiply(out[:more], out[done - 1], out=out[done : done + more])
+        done += more
+    return out
+
+
+def polynomials(coefficients: Complex, turns: Complex) -> Complex:
+    """The sums over k of coefficients[..., k - 1] * turns**k, shape (..., len(turns)).
+
+    By Horner's rule in a power of `turns`, each step with a polynomial of lower degree that is a matrix product
+    (Paterson and Stockmeyer, "On the number of nonscalar multiplications necessary to evaluate polynomials", 1973).
+    """
+    *outer, degree = coefficients.shape
+    steps = -(-degree // DEGREE)
+    padded = np.zeros((*outer, steps * DEGREE), np.complex128)
+    padded[..., :degree] = coefficients
+    low = powers(turns, DEGREE)
+    rows = np.moveaxis(padded.reshape(*outer, steps, DEGREE), -2, 0).reshape(-1, DEGREE)
+    parts = (rows @ low).reshape(steps, *outer, len(turns))
+    total = parts[-1]
+    for part in parts[-2::-1]:
+        total *= low[-1]
+        total += part
+    return np.asarray(total)
 
 
 def moving_sum(values: NDArray[Number], reach: int) -> NDArray[Number]:
@@ -52,8 +97,12 @@ def moving_sum(values: NDArray[Number], reach: int) -> NDArray[Number]:
     size = values.shape[-1]
     sums = np.zeros((*values.shape[:-1], size + 1), values.dtype)
     np.cumsum(values, axis=-1, out=sums[..., 1:])
-    at = np.arange(size)
-    return np.asarray(sums[..., np.minimum(at + reach + 1, size)] - sums[..., np.maximum(at - reach, 0)])
+    whole = max(0, size - reach)  # so many sums end before the last value
+    out = np.empty_like(values)
+    out[..., :whole] = sums[..., size + 1 - whole :]
+    out[..., whole:] = sums[..., size:]
+    out[..., size - whole :] -= sums[..., :whole]
+    return out
 
 
 def moving_mean(values: Complex, weights: Real, reach: int) -> tuple[Complex, Real]:

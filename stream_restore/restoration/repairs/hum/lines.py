@@ -8,6 +8,7 @@ absolute places: the amplitudes do not depend on how the stream was cut.
 import numpy as np
 from numpy.typing import NDArray
 
+from ....engine.threads import each
 from ....spec import Audio, Spec
 
 __all__ = ["CELLS_PER_SECOND", "HIGHEST_HZ", "HOP", "MAINS_HZ", "Complex", "LineBank", "Real"]
@@ -64,10 +65,14 @@ class LineBank:
             first: number of the first cell.
         """
         cells = np.lib.stride_tricks.sliding_window_view(frames, 2 * self.cell, axis=1)[:, :: self.cell]
-        products = cells.astype(np.float64) @ self._basis
-        lines = products[..., : self.rows] + 1j * products[..., self.rows :]
-        turned = lines * np.exp(-2j * np.pi * self._cycles((first + np.arange(HOP)) * self.cell))
-        return np.ascontiguousarray(turned.swapaxes(1, 2), np.complex64)
+        turns = np.exp(-2j * np.pi * self._cycles((first + np.arange(HOP)) * self.cell))
+
+        def channel(number: int) -> NDArray[np.complex64]:
+            products = cells[number].astype(np.float64) @ self._basis
+            lines = products[:, : self.rows] + 1j * products[:, self.rows :]
+            return np.asarray((lines * turns).T, np.complex64)
+
+        return np.stack(each(channel, len(cells)))
 
     def _cycles(self, frames: NDArray[np.int64]) -> Real:
         """Cycles of each line at frames, shape (frames, rows), but for whole ones: exact however late."""

@@ -11,6 +11,7 @@ several turns for the high ones.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import scipy  # loads scipy.linalg when it is needed
@@ -32,6 +33,8 @@ HIGHEST_ORDER = 40
 """Of the harmonics that are searched: above, the grid would be too coarse."""
 SIZE = 512
 """Of the Fourier transform of a block."""
+NEAR = np.arange(-102, 103) % SIZE
+"""Bins within 5 Hz."""
 STRAY = 2
 """Steps of the grid by which a path may stray from where its slope leads."""
 STAGES = ((52, 4), (52, 4), (52, 6), (52, 8), (52, 11), (52, 16), (52, 22), (52, 30), (52, 45), (30, 80), (52, 80))
@@ -50,17 +53,28 @@ def block_scores(lines: Complex) -> Real:
         lines: of one mains frequency, shape (channels, orders, BLOCK).
     """
     lines = lines[:, :HIGHEST_ORDER]
-    orders = np.arange(1, lines.shape[1] + 1)
+    chirps, bins = _search(lines.shape[1])
+    spectra = scipy.fft.fft(lines[:, :, None] * chirps, SIZE, axis=-1)
+    usual = np.median(_power(spectra[:, :, len(SLOPES) // 2, NEAR]), axis=-1) + TINY
+    power = _power(np.take_along_axis(spectra, bins[None], axis=-1))
+    return np.asarray(np.log1p(power / usual[:, :, None, None]).sum(axis=(0, 1)).T)
+
+
+@cache
+def _search(count: int) -> tuple[Complex, NDArray[np.int64]]:
+    """For so many harmonics: a window times each slope, shape (orders, slopes, BLOCK); and the bins of the frequencies.
+
+    Bins have the shape (orders, 1, deviations).
+    """
+    orders = np.arange(1, count + 1)
     time = (np.arange(BLOCK) - (BLOCK - 1) / 2) / CELLS_PER_SECOND
     chirps = np.exp(-1j * np.pi * orders[:, None, None] * SLOPES[:, None] * time**2)
-    spectra = scipy.fft.fft(lines[:, :, None] * (chirps * np.hanning(BLOCK + 2)[1:-1]), SIZE, axis=-1)
-    power = spectra.real**2 + spectra.imag**2
     bins = np.rint(np.outer(orders, DEVIATIONS_HZ) * SIZE / CELLS_PER_SECOND).astype(int) % SIZE
-    near = np.arange(-102, 103) % SIZE
-    usual = np.median(power[:, :, len(SLOPES) // 2, near], axis=-1) + TINY
-    at = np.broadcast_to(bins[None, :, None], (*power.shape[:3], len(DEVIATIONS_HZ)))
-    outstanding = np.log1p(np.take_along_axis(power, at, axis=-1) / usual[:, :, None, None])
-    return np.asarray(outstanding.sum(axis=(0, 1)).T)
+    return chirps * np.hanning(BLOCK + 2)[1:-1], bins[:, None]
+
+
+def _power(values: Complex) -> Real:
+    return np.asarray(values.real**2 + values.imag**2)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ filter.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -138,16 +139,19 @@ class CutoffFinder:
         return np.asarray((total[high] - total[low]) / np.maximum(1, high - low))
 
     def _drop(self, levels: list[Decibels], hertz: float) -> float:
-        """By how much all spectra fall at a frequency for sure."""
-        return min(self._fall(each, hertz) for each in levels)
+        """By how much all spectra fall at a frequency for sure, or one of them if that is too little."""
+        mean, most = levels
+        drop = self._fall(mean, hertz)
+        return drop if drop < STEEP_DB else min(drop, self._fall(most, hertz))
 
     def _fall(self, level: Decibels, hertz: float) -> float:
         flat, below, above = (self._part(level, hertz, place) for place in (FLAT, BELOW, ABOVE))
-        tilt = max(0.0, float(np.median(flat) - np.median(below)))
-        rest = np.percentile(level[self._bin(ABOVE[0] * hertz) :], LOUD)
-        weak = np.percentile(below, WEAK)
-        heard = weak > level.max() - HEARD_DB
-        return float(weak - max(np.percentile(above, LOUD) + tilt, rest)) if heard else 0.0
+        weak = _percentile(below, WEAK)
+        if weak <= level.max() - HEARD_DB:
+            return 0.0
+        tilt = max(0.0, float(_median(flat) - _median(below)))
+        rest = _percentile(level[self._bin(ABOVE[0] * hertz) :], LOUD)
+        return float(weak - max(_percentile(above, LOUD) + tilt, rest))
 
     def _is_full(self, mean: Decibels, hertz: float) -> bool:
         """Whether the spectrum has no gaps below a frequency."""
@@ -159,7 +163,7 @@ class CutoffFinder:
 
     def _edge(self, mean: Decibels, hertz: float, fall_db: float) -> float:
         """The highest frequency that is not yet weakened by so much."""
-        flat, below = (float(np.median(self._part(mean, hertz, place))) for place in (FLAT, BELOW))
+        flat, below = (float(_median(self._part(mean, hertz, place))) for place in (FLAT, BELOW))
         slope = min(0.0, (below - flat) / np.log2(sum(BELOW) / sum(FLAT)))
         first, last = (self._bin(part * hertz) for part in SEARCH)
         smooth = np.convolve(mean, np.full(SMOOTH, 1 / SMOOTH), "same")[first:last]
@@ -173,3 +177,21 @@ class CutoffFinder:
 
     def _bin(self, hertz: float) -> int:
         return min(round(hertz / self._bin_hz), self.bins - 1)
+
+
+def _percentile(values: Decibels, part: float) -> Any:
+    """What `np.percentile` gives, in a tenth of the time for a few hundred values, as their type.
+
+    >>> values = np.array([3.0, 1.0, 2.0, 5.0])
+    >>> bool(_percentile(values, 20.0) == np.percentile(values, 20.0))
+    True
+    """
+    ordered = np.sort(values)
+    before, share = divmod((len(ordered) - 1) * (part / 100), 1)
+    low, high = ordered[int(before)], ordered[min(int(before) + 1, len(ordered) - 1)]
+    return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
+
+
+def _median(values: Decibels) -> Any:
+    ordered = np.sort(values)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
