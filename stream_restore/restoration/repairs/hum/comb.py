@@ -106,7 +106,7 @@ def comb_at(lines: Complex, phase: Real, valid: Real) -> Comb:
     height = _height(np.abs(level * weights.sum(axis=-1, keepdims=True)) ** 2, usual)[..., 0]
     width_hz = CELLS_PER_SECOND / GROUP / max(1.0, valid.sum())
     others = _height(beside[..., (distance_hz > SHARP * width_hz) & (distance_hz < FARTHEST_HZ)], usual)
-    sure = np.flatnonzero(height.max(axis=0) > SURE) + 1.0
+    sure = np.asarray(np.flatnonzero(height.max(axis=0) > SURE) + 1.0, np.float64)
     ours, theirs = _with_sum(height.sum(axis=1)), _with_sum(others.sum(axis=1)).max(axis=-1, initial=0.0)
     return Comb(sure, float((ours / (theirs + TINY)).max()))
 

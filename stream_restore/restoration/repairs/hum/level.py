@@ -1,4 +1,4 @@
-"""How strong each line of the hum is, how sure that is, and whether there is hum at all.
+"""How strong each line of the hum is, and how sure that is.
 
 With the common phase taken off, hum stands still where music moves. So a line's amplitude is the mean over tens of
 seconds, in which the moments count that music leaves quiet (iteratively reweighted least squares); it is shrunk by how
