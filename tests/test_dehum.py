@@ -76,6 +76,19 @@ def test_hum_is_taken_away(course: str, sdr_db: float, gain_db: float) -> None:
     assert stage.report()["frequency_hz"] == pytest.approx(COURSES[course].mean(), abs=0.1)
 
 
+def test_hum_that_is_below_the_music_all_the_time_is_taken_away() -> None:
+    clean = music() + np.random.default_rng(9).normal(0, 0.05, (1, len(TIME))).astype(np.float32)
+    assert sdr(clean, run(Dehum(Spec(RATE, 1)), with_hum(clean, COURSES["50 Hz, steady"], 25.0))) > 33
+
+
+def test_a_level_that_falls_is_followed() -> None:
+    clean = music()
+    fall = np.asarray(
+        (with_hum(clean, COURSES["60 Hz, steady"], 15.0) - clean) * np.linspace(1, 0.3, len(TIME)), np.float32
+    )
+    assert sdr(clean, run(Dehum(Spec(RATE, 1)), clean + fall)) > sdr(clean, clean + fall) + 14
+
+
 def test_notch_filters_would_take_the_music_with_it() -> None:
     clean = music()
     heard = with_hum(clean, COURSES["50 Hz, steady"], 25.0)
@@ -134,6 +147,10 @@ NO_HUM = {
     "an organ pedal of A, held": tones(55, 110, 165, 220, 275, 330, 385, 440),
     "a drone of F, whose seventh part is 49.9 Hz": tones(*(349.23 * np.arange(1, 6))),
     "two tones on the mains frequency": tones(50, 100),
+    "a loop of two seconds": np.tile(np.random.default_rng(6).normal(0, 1, 2 * RATE), SECONDS // 2),
+    "a loop of a fifth of a second": np.tile(np.random.default_rng(7).normal(0, 1, RATE // 5), 5 * SECONDS),
+    "a loop of a tenth of a second": np.tile(np.random.default_rng(8).normal(0, 1, RATE // 10), 10 * SECONDS),
+    "a bright note of 50 Hz, again and again": tones(*np.arange(50, 1500, 50)) * (TIME % 1 < 0.6),
     "beats of 120 a minute, each the same": tones(*np.arange(50, 1500, 50)) * np.exp(-20 * (TIME % 0.5)),
 }
 

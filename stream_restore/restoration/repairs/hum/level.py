@@ -1,4 +1,4 @@
-"""How strong each line of the hum is, how sure that is, and whether there is hum at all.
+"""How strong each line of the hum is, and how sure that is.
 
 With the common phase taken off, hum stands still where music moves. So a line's amplitude is the mean over tens of
 seconds, in which the moments count that music leaves quiet (iteratively reweighted least squares); it is shrunk by how
@@ -15,14 +15,13 @@ from .lines import Complex, Real
 __all__ = [
     "GROUP",
     "group_means",
+    "hum_amplitudes",
     "is_hum",
     "local_power",
     "moving_mean",
     "polynomials",
     "powers",
-    "shrunk",
     "steady_level",
-    "sure_orders",
 ]
 
 Number = TypeVar("Number", np.float64, np.complex128)
@@ -38,12 +37,8 @@ BLOCK = 20
 ROUNDS = 4
 FLOOR = 0.02
 """Of the median power: no moment counts more than one as quiet as this."""
-CLEAR = 20.0
-"""How many times its variance a line's power must be."""
-ALONE = 0.3
-"""The share of moments in which it must be little else than steady."""
-STRAY = 0.15
-"""How much of its power a third of the recording may stray from the whole."""
+CHANGE = 4.0
+"""Variances by which a level that has changed must differ, at least."""
 SHORTEST = 4.0
 """Seconds over which hum must stand still: a recording that is shorter may be one note."""
 MANY, APART = 6, 3
@@ -139,39 +134,21 @@ def level_variance(groups: Complex, level: Complex, weights: Real, reach: int = 
     return np.asarray(variance[..., at])
 
 
-def shrunk(groups: Complex, level: Complex, weights: Real) -> Complex:
-    """The amplitudes, each as much smaller as it is unsure."""
-    power = level.real**2 + level.imag**2
-    variance = level_variance(groups, level, weights)
-    return level * np.maximum(0.0, 1 - variance / (power + TINY))
+def hum_amplitudes(groups: Complex, valid: Real) -> Complex:
+    """The amplitudes of the lines, shape (channels, orders, groups), each as much smaller as it is unsure.
 
-
-def sure_orders(groups: Complex, valid: Real) -> Real:
-    """The numbers of the harmonics that stand still all the time, clearly above what music adds."""
-    everywhere = groups.shape[-1]
-    level, weights = steady_level(groups, valid, everywhere)
-    power = level[..., 0].real ** 2 + level[..., 0].imag ** 2
-    clear = power > CLEAR * level_variance(groups, level, weights, everywhere)[..., 0] + TINY
-    alone = _share_alone(groups, level, valid) > ALONE
-    steady = _largest_stray(groups, level, weights) < STRAY * power
-    return np.asarray(np.flatnonzero((clear & alone & steady).any(axis=0)) + 1.0, np.float64)
-
-
-def _share_alone(groups: Complex, level: Complex, valid: Real) -> Real:
-    """The share of the moments, a fifth of a second each, in which a line is little else than its steady level.
-
-    Loops of music whose beat divides the mains' period have steady lines too, but no steady moments.
+    Twenty seconds tell less of a line than all do, so of their difference counts what is surely more than chance.
     """
-    stray, power = np.abs(groups - level) ** 2, np.abs(level) ** 2
-    return np.asarray(((stray < power / 4) * valid).sum(axis=-1) / max(1.0, valid.sum()))
+    everywhere = groups.shape[-1]
+    whole, whole_weights = steady_level(groups, valid, everywhere)
+    near, weights = steady_level(groups, valid)
+    changed = _shrunk(near - whole, CHANGE * level_variance(groups, near, weights))
+    return _shrunk(whole + changed, level_variance(groups, whole, whole_weights, everywhere))
 
 
-def _largest_stray(groups: Complex, level: Complex, weights: Real) -> Real:
-    """The largest square by which the level of a third of the recording differs from the whole's."""
-    found = np.flatnonzero(weights.any(axis=(0, 1)))
-    parts = np.array_split(found, 3)
-    means = [(groups * weights)[..., part].sum(-1) / (weights[..., part].sum(-1) + TINY) for part in parts]
-    return np.asarray(np.max([np.abs(mean - level[..., 0]) ** 2 for mean in means], axis=0))
+def _shrunk(level: Complex, variance: Real) -> Complex:
+    """Amplitudes, each as much smaller as it is unsure."""
+    return np.asarray(level * np.maximum(0.0, 1 - variance / (level.real**2 + level.imag**2 + TINY)))
 
 
 def is_hum(orders: Real, seconds: float) -> bool:
