@@ -163,6 +163,16 @@ def bursts(milliseconds: float, a_second: float = 4.0) -> Samples:
     return sound
 
 
+def struck(places: Samples, tail_ms: float) -> Samples:
+    """What is struck or clapped, in music: as sudden as a click, and then something that dies away 40 dB below it."""
+    rng = np.random.default_rng(1)
+    sound = noisy_music()[0].astype(np.float64)
+    envelope = np.exp(-TIME / 0.0004) + 0.01 * np.exp(-1000 * TIME / tail_ms)
+    for start in (places * RATE).astype(int):
+        sound[start:] += 0.5 * rng.standard_normal(len(sound) - start) * envelope[: len(sound) - start]
+    return sound
+
+
 def kick() -> Samples:
     phase = 2 * np.pi * 50 * (TIME % 0.5 + 0.02 * np.exp(-(TIME % 0.5) / 0.02))
     return np.asarray(0.5 * np.sin(phase) * np.exp(-(TIME % 0.5) / 0.1))
@@ -197,6 +207,8 @@ NO_CLICKS = {
     "castanets": bursts(12.0),
     "a snare": bursts(60.0),
     "a kick": kick(),
+    "a ticking clock": struck(np.arange(0.3, SECONDS, 0.5), 20),
+    "applause": struck(np.sort(np.random.default_rng(1).uniform(0.1, SECONDS - 0.1, 2 * SECONDS)), 5),
     "a voice": voice(110),
     "a deep voice": voice(75),
 }

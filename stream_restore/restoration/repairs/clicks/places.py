@@ -3,9 +3,10 @@
 A candidate is where neither the samples before nor those after predict what is there. Interpolation over it tells how
 much better all predictions are without it: the energy of their errors falls by so many times the usual, which for
 noise would be once for each sample. That is its weight. A click weighs hundreds to millions; the onset of a string or
-a drum weighs much too, but then the sound after it is another than before.
+a drum weighs much too, but then the sound after it is another than before: it dies away, and so does a clap.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,18 +37,23 @@ PEAK_PERCENTILE, PEAKS_SECONDS, PEAK_OF_NOISE = 88, 0.1, 2.6
 INNER = 2.0
 """Times its own uncertainty: samples at the ends of a candidate that interpolation changes by less were right."""
 LIGHT, LONG, HEAVY = (100.0, 10.0), (500.0, 20.0), (10000.0, 200.0)
-SURE, SURE_LONG = (20000.0, 300.0), (20000.0, 1500.0)
 """Least weight of a click where there are many; of a long one that predictors are not to be learnt with; of one that
-shows that there are many; of one alone, and of a long one. Each is a constant, and so much more for each sample."""
-STEADY = (0.6, 1.6)
-"""The usual error after it, in parts of the one before, if it is to show anything. Sounds begin and end."""
+shows that there are many. Each is a constant, and so much more for each sample."""
+BESIDE_SECONDS = (0.010, 0.003)
+"""Errors after a click are compared with those before it, over so long."""
+STEADY = 0.68
+"""Octaves that they may differ by, if it is to show anything. Sounds begin and end."""
+SURE = (((20000.0, 300.0), 0.42), ((300000.0, 3000.0), STEADY))
+SURE_LONG = (((20000.0, 1500.0), 0.3), ((1000000.0, 20000.0), 0.5))
+"""Least weights of one alone, and of a long one, and how steady it must be with each."""
+SAME = 0.28
+"""Octaves that errors before and after many may differ by on the whole: what is struck or clapped dies away."""
 MANY_A_SECOND, FEWEST, HEAVY_SHARE = 0.5, 4, 0.2
 """Heavy ones in each second, and their part of all: where there are so many, the light ones are clicks, too."""
 EVEN, EVENLY = 0.02, 0.5
 """If so many of the distances between heavy ones lie so near to their median, they are pulses of a low tone."""
 LIGHT_SECONDS, LONGEST_SECONDS = 0.0015, 0.010
 """Of light ones, and of all."""
-BESIDE_SECONDS = 0.010
 SILENT = 32
 """Zeros in a row: nothing is known of the sound's usual errors near them, and its beginning and end are no clicks."""
 LEAST_ERROR = 1e-3
@@ -58,18 +64,21 @@ QUIETEST = 2e-5
 
 @dataclass(frozen=True)
 class _Candidates:
-    """Candidates, their ends shortened, and what tells whether they are clicks; shape (candidates,) each."""
+    """Candidates, their ends shortened, and what tells whether they are clicks.
+
+    Attributes:
+        weight: shape (candidates,).
+        louder_after: octaves that errors after them lie above those before, shape (candidates, 2): of `BESIDE_SECONDS`.
+    """
 
     gaps: Gaps
     weight: Samples
-    after_to_before: Samples
+    louder_after: Samples
 
-    def weigh(self, least: tuple[float, float], steady: tuple[float, float] = (0.0, np.inf)) -> Mask:
+    def weigh(self, least: tuple[float, float], steady: float = np.inf) -> Mask:
         """Which are so heavy and so steady."""
-        low, high = steady
         heavy = self.weight > least[0] + least[1] * self.gaps.sizes
-        still = (self.after_to_before > low) & (self.after_to_before < high)
-        return np.asarray((self.gaps.sizes > 0) & heavy & still)
+        return np.asarray((self.gaps.sizes > 0) & heavy & (np.abs(self.louder_after) < steady).all(axis=1))
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,7 @@ class ClickFinder:
         self.frame, self.hop = frame, frame // 2
         self._rate, self._order = rate, min(ORDER, frame // 8)
         self._block = max(8, 1 << round(float(np.log2(rate / BLOCKS_A_SECOND))))
-        self._beside = round(BESIDE_SECONDS * rate)
+        self._beside = [round(seconds * rate) for seconds in BESIDE_SECONDS]
         self._longest = round(LONGEST_SECONDS * rate)
 
     def find(self, sound: Samples) -> list[tuple[Gaps, Samples]]:
@@ -172,8 +181,9 @@ class ClickFinder:
         light, heavy = self._light(found), found.weigh(HEAVY, STEADY)
         many = max(FEWEST, MANY_A_SECOND * frames / self._rate)
         if heavy.sum() >= many and heavy.sum() >= HEAVY_SHARE * light.sum():
-            return light & (not _is_even(found.gaps.begins[heavy]))
-        sure = found.weigh(SURE, STEADY) & self._short(found) | found.weigh(SURE_LONG, STEADY)
+            unlike = np.median(found.louder_after[found.weigh(HEAVY)], axis=0)
+            return light & (not _is_even(found.gaps.begins[heavy])) & bool((np.abs(unlike) < SAME).all())
+        sure = _any(found, SURE) & self._short(found) | _any(found, SURE_LONG)
         return sure & (not _is_even(found.gaps.begins[sure]))
 
     def _candidates(
@@ -190,7 +200,7 @@ class ClickFinder:
         gaps = Gaps(*runs(grown))
         gaps = gaps[_touching(gaps, begun) & (gaps.sizes <= self._longest)]
         weight, shortened = self._weighed(sound, gaps, predicted.filters, usual)
-        return _Candidates(shortened, weight, self._after_to_before(gaps, both, ~grown))
+        return _Candidates(shortened, weight, self._louder_after(gaps, both, ~grown))
 
     def _usual(self, forward: Samples, both: Samples, sound: Samples, least_step: float) -> Samples:
         """The usual size of an error in each block: of most samples around, or of most blocks' largest nearby.
@@ -227,14 +237,20 @@ class ClickFinder:
                     begins[number], ends[number] = gaps.begins[number] + first, gaps.begins[number] + last
         return weight, Gaps(begins, ends)
 
-    def _after_to_before(self, gaps: Gaps, errors: Samples, usable: Mask) -> Samples:
+    def _louder_after(self, gaps: Gaps, errors: Samples, usable: Mask) -> Samples:
         sums, counts = (np.concatenate([[0], np.cumsum(each)]) for each in (errors * usable, usable))
 
         def mean(begins: Places, ends: Places) -> Samples:
             first, last = begins.clip(0), ends.clip(max=len(errors))
             return np.asarray((sums[last] - sums[first]) / np.maximum(counts[last] - counts[first], 1) + QUIETEST)
 
-        return mean(gaps.ends, gaps.ends + self._beside) / mean(gaps.begins - self._beside, gaps.begins)
+        ratios = [mean(gaps.ends, gaps.ends + n) / mean(gaps.begins - n, gaps.begins) for n in self._beside]
+        return np.log2(np.stack(ratios, axis=1))
+
+
+def _any(found: _Candidates, rules: Sequence[tuple[tuple[float, float], float]]) -> Mask:
+    """Which are heavy and steady enough by one of the rules."""
+    return np.asarray(np.any([found.weigh(*rule) for rule in rules], axis=0))
 
 
 def _smoothed(errors: Samples) -> Samples:
