@@ -16,6 +16,7 @@ from stream_restore.restoration import Restoration
 from stream_restore.restoration.repairs import Declip
 from stream_restore.restoration.repairs.clipping.aspade import ACCURATE, FIRST, more, solve
 from stream_restore.restoration.repairs.clipping.likeliest import FLOOR, likeliest
+from stream_restore.restoration.repairs.clipping.social import ITERATIONS, LEVELS, MOMENTUM, persistent
 from stream_restore.spec import Audio, Spec
 from stream_restore.testing import partitions
 
@@ -116,6 +117,53 @@ def test_missing_samples_are_the_likeliest_for_the_spectrum() -> None:
         wanted = np.linalg.solve(normal[np.ix_(mask, mask)], -normal[np.ix_(mask, ~mask)] @ frame[~mask])
         assert our[mask] == pytest.approx(wanted, abs=1e-3 * np.abs(frame).max())
         assert (our[~mask] == frame[~mask].astype(np.float32)).all()
+
+
+def shrunk_alone(sound: Samples, clipped: NDArray[np.bool_], size: int, neighbours: int) -> Samples:
+    """Social sparsity as the paper has it, one channel, coefficient by coefficient, in float64."""
+    hop, reach = size // 2, neighbours // 2
+    window = np.sqrt(np.hanning(size + 1)[:-1])
+
+    def analysed(samples: Samples) -> NDArray[np.complex128]:
+        padded = np.pad(samples, hop)
+        starts = range(0, len(padded) - hop, hop)
+        return np.array([np.fft.rfft(padded[at : at + size] * window, norm="ortho") for at in starts])
+
+    def synthesised(spectra: NDArray[np.complex128]) -> Samples:
+        out = np.zeros(len(sound) + size)
+        for number, spectrum in enumerate(spectra):
+            out[number * hop : number * hop + size] += np.fft.irfft(spectrum, norm="ortho") * window
+        return out[hop:-hop]
+
+    moved = last = analysed(sound)
+    largest = np.abs(moved).max()
+    for level in np.repeat(LEVELS, ITERATIONS) * largest:
+        guess = synthesised(moved)
+        beyond = np.sign(sound) * np.maximum(np.sign(sound) * guess, np.abs(sound))
+        step = moved + analysed(np.where(clipped, beyond, sound) - guess)
+        power = np.pad(np.abs(step) ** 2, ((reach, reach), (0, 0)))
+        around = sum(power[number : number + len(step)] for number in range(neighbours)) / neighbours
+        kept = step * np.maximum(0, 1 - level**2 / np.maximum(around, 1e-30))
+        last, moved = kept, kept + MOMENTUM * (kept - last)
+    return synthesised(last)
+
+
+@pytest.mark.parametrize("neighbours", [1, 3, 7])
+def test_spectra_are_shrunk_as_the_paper_has_it(neighbours: int) -> None:
+    clipped = music()[0, 20000:24096].clip(-0.1, 0.1)
+    cut = np.abs(clipped) >= 0.1
+    ours = persistent(clipped[None], cut[None], 256, neighbours)[0]
+    assert ours == pytest.approx(shrunk_alone(clipped.astype(np.float64), cut, 256, neighbours), abs=1e-4)
+
+
+def test_two_channels_help_each_other_and_more_go_alone() -> None:
+    first, second = music(1)[0], music(2)[0]
+    clean = np.stack([first + 0.1 * second, 0.9 * first - 0.1 * second])
+    clipped = clean.clip([[-0.1], [-0.2]], [[0.1], [0.2]])
+    apart = np.concatenate([declipped(channel[None]) for channel in clipped])
+    assert sdr(clean, declipped(clipped)) > sdr(clean, apart) + 0.5
+    three = np.concatenate([clipped, 0.5 * music(3).clip(-0.2, 0.2)])
+    assert (declipped(three) == np.concatenate([declipped(channel[None]) for channel in three])).all()
 
 
 STORED = {

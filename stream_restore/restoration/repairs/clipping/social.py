@@ -2,8 +2,9 @@
 
 Siedenburg, Kowalski and Dorfler, "Audio declipping with social sparsity", ICASSP 2014: iterative shrinkage of all
 frames together, where a coefficient stays as far as it and those before and after it at its frequency are strong (the
-persistent empirical Wiener operator), and less and less is shrunk. Channels help each other in two ways: spectra are
-those of their sum and difference, and a half of the power that decides is that of all channels.
+persistent empirical Wiener operator), and less and less is shrunk. Two channels help each other in two ways: spectra
+are those of their sum and difference, and a half of the power that decides is that of both. More may be anything, and
+each goes alone.
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ ITERATIONS = 8
 """At each of them."""
 MOMENTUM = np.float32(0.9)
 SHARED = np.float32(0.5)
-"""Of the power that decides on a coefficient: what all channels decide together."""
+"""Of the power that decides on a coefficient: what two channels decide together."""
 TINY = np.float32(1e-30)
 
 Spectra = NDArray[np.complex64]
@@ -41,7 +42,11 @@ def persistent(sound: Audio, clipped: Mask, size: int, neighbours: int) -> Audio
     turn = _turn(len(sound))
     within = bounds(sound, clipped)
     moved = shrunk = _analysed(turn @ sound, taper)
-    for level in np.repeat(np.float32(np.abs(moved).max(initial=0) * LEVELS), ITERATIONS):
+    largest = np.abs(moved).max(axis=(1, 2), keepdims=True)
+    if len(sound) == 2:
+        largest[:] = largest.max()
+    for part in np.repeat(LEVELS, ITERATIONS):
+        level = np.float32(part) * largest
         guess = turn.T @ _synthesised(moved, taper)
         kept = moved + _analysed(turn @ (within.nearest(guess.copy()) - guess), taper)
         kept *= np.maximum(0, 1 - level**2 / np.maximum(_around(kept, neighbours), TINY))
@@ -50,20 +55,21 @@ def persistent(sound: Audio, clipped: Mask, size: int, neighbours: int) -> Audio
 
 
 def _turn(channels: int) -> NDArray[np.float32]:
-    """A rotation of channels; of two, to their sum and difference.
+    """A rotation of channels; of two, to their sum and difference, of others to themselves.
 
     >>> _turn(2).round(2)
     array([[ 0.71,  0.71],
            [ 0.71, -0.71]], dtype=float32)
     """
-    return np.asarray(scipy.fft.dct(np.eye(channels, dtype=np.float32), axis=0, norm="ortho"))
+    both = np.array([[1, 1], [1, -1]], np.float32) * np.float32(np.sqrt(0.5))
+    return both if channels == 2 else np.eye(channels, dtype=np.float32)
 
 
 def _around(spectra: Spectra, neighbours: int) -> Frames:
-    """The mean power of each coefficient and its neighbours in time, half of it that of all channels."""
+    """The mean power of each coefficient and its neighbours in time, half of it that of both of two channels."""
     power = np.square(spectra.real)
     power += np.square(spectra.imag)
-    if len(power) > 1:
+    if len(power) == 2:
         power *= 1 - SHARED
         power += power.mean(axis=0) * (SHARED / (1 - SHARED))
     reach = neighbours // 2
