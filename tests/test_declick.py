@@ -166,7 +166,7 @@ def bursts(milliseconds: float, a_second: float = 4.0) -> Samples:
 def struck(places: Samples, tail_ms: float) -> Samples:
     """What is struck or clapped, in music: as sudden as a click, and then something that dies away 40 dB below it."""
     rng = np.random.default_rng(1)
-    sound = noisy_music()[0].astype(np.float64)
+    sound: Samples = noisy_music()[0].astype(np.float64)
     envelope = np.exp(-TIME / 0.0004) + 0.01 * np.exp(-1000 * TIME / tail_ms)
     for start in (places * RATE).astype(int):
         sound[start:] += 0.5 * rng.standard_normal(len(sound) - start) * envelope[: len(sound) - start]

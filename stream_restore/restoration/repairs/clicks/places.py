@@ -43,7 +43,7 @@ BESIDE_SECONDS = (0.010, 0.003)
 """Errors after a click are compared with those before it, over so long."""
 STEADY = 0.68
 """Octaves that they may differ by, if it is to show anything. Sounds begin and end."""
-SURE = (((20000.0, 300.0), 0.42), ((300000.0, 3000.0), STEADY))
+SURE = (((20000.0, 300.0), 0.42), ((200000.0, 2000.0), STEADY))
 SURE_LONG = (((20000.0, 1500.0), 0.3), ((1000000.0, 20000.0), 0.5))
 """Least weights of one alone, and of a long one, and how steady it must be with each."""
 SAME = 0.28
