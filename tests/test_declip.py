@@ -153,7 +153,7 @@ def test_spectra_are_shrunk_as_the_paper_has_it(neighbours: int) -> None:
     clipped = music()[0, 20000:24096].clip(-0.1, 0.1)
     cut = np.abs(clipped) >= 0.1
     ours = persistent(clipped[None], cut[None], 256, neighbours)[0]
-    assert ours == pytest.approx(shrunk_alone(clipped.astype(np.float64), cut, 256, neighbours), abs=1e-4)
+    assert ours == pytest.approx(shrunk_alone(clipped.astype(np.float64), cut, 256, neighbours), abs=3e-5)
 
 
 def test_two_channels_help_each_other_and_more_go_alone() -> None:

@@ -107,7 +107,7 @@ def test_sound_is_weighted_as_by_scipy(rate: int) -> None:
     loudness = Loudness(Spec(rate, 2))
     loudness.update(sound)
     expected = -0.691 + 10 * np.log10(np.square(weighted).mean(axis=1).sum())
-    assert loudness.result().momentary_lufs == pytest.approx(expected, abs=1e-7)
+    assert loudness.result().momentary_lufs == pytest.approx(expected, abs=1e-8)
 
 
 @pytest.mark.parametrize("rate", [32000, 48000, 96000])

@@ -77,6 +77,10 @@ class Dehum(Repair[DehumState]):
     bit. The output lags by 28 seconds. A shorter recording of four seconds or more is looked at as a whole: twenty
     excerpts of 5 s with hum at an SDR of 15 dB gain 16.7 dB on the mean, twenty of 12 s 21.5, found in all of them.
 
+    64 minutes of music that nothing was settled with, hum at an SDR of 25 dB: found in 63, +15.3 dB on the mean, none
+    loses; before, by lines that are steady alone, in 22, +3.8. Without hum all come back bit for bit, and of 240
+    excerpts of 5 and 12 s all but one, which has hum of its own, at -58 dBFS.
+
     Raises:
         ConfigError: a strength outside 0 to 1.
 
