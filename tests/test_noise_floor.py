@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import percentile_filter
 from scipy.signal import butter, sosfilt, stft
+from scipy.signal.windows import tukey
 
 from stream_restore.restoration.denoise import NoiseEstimate
 from stream_restore.restoration.noise_floor import (
@@ -170,6 +171,26 @@ def test_a_network_is_believed_as_far_as_it_takes_what_lies_at_the_floor() -> No
     assert power_taken(Share(0.4)) == 0
     assert 0 < power_taken(Share(0.6)) < 0.9 * 0.6**2
     assert power_taken(Share(0.8)) == pytest.approx(0.8**2, rel=0.1)
+
+
+class Treble(Everything):
+    """A network that takes all above 11 kHz."""
+
+    def gains(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.repeat(np.array([1, 0], np.float32), [3 * BANDS // 4, BANDS // 4])[:, None] + np.zeros(
+            features.shape[1:], np.float32
+        )
+
+
+@pytest.mark.parametrize(("below_db", "is_left"), [(95, True), (80, False)])
+def test_noise_that_nobody_hears_is_left(below_db: float, is_left: bool) -> None:
+    music = low_passed(noise(20, -20), 4000) * tukey(20 * RATE, 0.05).astype(np.float32)
+    power = float(np.square(music).mean())
+    hiss = np.sqrt(RATE / 2 / (RATE / 2 - 11025)) * noise(20, 10 * np.log10(power) - below_db, seed=1)
+    sound = np.asarray(music + hiss, np.float32)[None]
+    stage = NoiseEstimate(Spec(RATE, 1), Treble())
+    estimate = np.concatenate([stage.process(sound), stage.flush()], axis=1)
+    assert estimate.any() != is_left
 
 
 def test_silence_says_nothing_about_how_sure_a_network_is() -> None:

@@ -3,7 +3,8 @@
     noise = sum over columns of (1 - gain) * spectrum,   restored = input - noise
 
 The gain of each band and column comes from a network that sees how far the sound lies above the floor, see
-`noise_floor`. It is at most 1, so nothing is added; where it is 1 the input is returned as it was.
+`noise_floor`. It is at most 1, so nothing is added; where it is 1 the input is returned as it was. The noise of stereo
+is found in mid and side where that tells it from music better, see `mid_side`.
 """
 
 from dataclasses import dataclass, field
@@ -17,10 +18,12 @@ from ..engine.threads import each
 from ..engine.window import Window
 from ..models.model import GainNetwork
 from ..spec import Audio, Spec, empty
+from .mid_side import count_signals, left_right, mid_side_share, signals
 from .noise_floor import (
     BANDS,
     COLUMNS,
     HOP,
+    LEAST,
     SIZE,
     WINDOW,
     Floor,
@@ -49,9 +52,11 @@ INPUT_COLUMNS = CELL_COLUMNS + OVERLAP + 2 * CONTEXT
 """What the network is given for a cell."""
 UNTOUCHED = 0.02
 """A gain that is this near to 1 becomes 1, so that clean sound comes back as it was."""
+INAUDIBLE = 1e-9
+"""Of the power of a channel in a cell: noise that is less is left, so that sound without noise comes back as it was."""
 SILENT, AT_FLOOR = -2.0, 0.3
 """Decades above the floor: what lies between would be noise."""
-BELIEVED = (0.5, 0.7)
+BELIEVED = (0.55, 0.7)
 """Of what lies there, how much the network must take to be believed at all, and to be believed."""
 DOUBT, KNOWN = 0.05, 0.25
 """By how much more it must take where there is half of what is enough to look at, and the part of a minute that is."""
@@ -75,7 +80,7 @@ class NoiseEstimate(Stage[_State]):
     windows of fixed size anchored at frame 0.
 
     Args:
-        input: at the network's sample rate; each channel is processed alone.
+        input: at the network's sample rate; stereo is processed as `mid_side` says, other channels alone.
         network: what turns features into gains.
         cell_columns: columns of a cell, a multiple of COLUMNS; the network takes what lies around, too.
         reach: cells on both sides of a cell that its floor is found in.
@@ -105,7 +110,7 @@ class NoiseEstimate(Stage[_State]):
 
     def initial_state(self) -> _State:
         channels = self.input.channels
-        return _State(Window(channels), [Window(BANDS) for _ in range(channels)])
+        return _State(Window(channels), [Window(BANDS) for _ in range(count_signals(channels))])
 
     @property
     def lookback(self) -> int:
@@ -115,7 +120,7 @@ class NoiseEstimate(Stage[_State]):
         cell = frame // self._cell
         seen = max(0, cell - self._reach)
         first = max(0, min(seen * self._cell, cell * self._cell - (OVERLAP + CONTEXT) * HOP))
-        moments = [Window(BANDS, start=seen * self._moments) for _ in range(self.input.channels)]
+        moments = [Window(BANDS, start=seen * self._moments) for _ in range(count_signals(self.input.channels))]
         return Start(_State(Window(self.input.channels, start=first), moments, seen, cell), first, cell * self._cell)
 
     def advance(self, state: _State, block: Audio) -> Audio:
@@ -135,12 +140,12 @@ class NoiseEstimate(Stage[_State]):
     def _analyse(self, state: _State, whole: int) -> None:
         """Take the next cell into the moments; those from number `whole` on lie beyond the end."""
         start = state.analysed * self._cell
-        frames = state.past.read(start, start + self._cell + SIZE - HOP)
+        frames = signals(state.past.read(start, start + self._cell + SIZE - HOP))
 
-        def analyse(channel: int) -> None:
-            found = quiet_moments(band_powers(spectra(frames[channel][None])[0]))
+        def analyse(signal: int) -> None:
+            found = quiet_moments(band_powers(spectra(frames[signal][None])[0]))
             found[whole:] = np.nan
-            state.moments[channel].append(found.T)
+            state.moments[signal].append(found.T)
 
         each(analyse, len(frames))
         state.analysed += 1
@@ -156,26 +161,36 @@ class NoiseEstimate(Stage[_State]):
         frames = _mirrored(state.past, start, (state.cell + 1) * self._cell + BEHIND)
         begins = start + HOP * np.arange(CONTEXT + OVERLAP + self._moments * COLUMNS + CONTEXT)
         inside = (begins >= 0) & (begins + SIZE <= state.past.stop)
-
-        def noise(channel: int) -> NDArray[np.float32]:
-            moments = state.moments[channel].read(max(0, first), last)
-            return self._noise(frames[channel], self._floor(channel, moments.T), inside)
-
-        out = each(noise, len(frames))
+        moments = [window.read(max(0, first), last) for window in state.moments]
+        floors = each(lambda signal: self._floor(signal, moments[signal].T), len(moments))
+        noise = self._in_basis(signals(frames), floors, inside)
+        sound = frames[:, (OVERLAP + CONTEXT) * HOP :][:, : self._cell]
         state.cell += 1
         state.past.forget(state.cell * self._cell - (OVERLAP + CONTEXT) * HOP)
-        for moments in state.moments:
-            moments.forget((state.cell - self._reach) * self._moments)
-        return np.stack(out)
+        for window in state.moments:
+            window.forget((state.cell - self._reach) * self._moments)
+        return _audible(noise, sound)
 
-    def _floor(self, channel: int, moments: NDArray[np.float32]) -> Floor | None:
+    def _floor(self, signal: int, moments: NDArray[np.float32]) -> Floor | None:
         found = find_floor(moments, (2 * self._reach + 1) * self._moments)
-        return self._profile.floor(channel, found) if self._profile else found
+        return self._profile.floor(signal, found) if self._profile else found
+
+    def _in_basis(self, frames: Audio, floors: list[Floor | None], inside: NDArray[np.bool_]) -> Audio:
+        """The noise in a cell of all channels, found in mid and side as far as their floors ask for it."""
+        channels = self.input.channels
+        stereo = len(floors) > channels
+        share = mid_side_share([_power(floor) for floor in floors]) if stereo else 0.0
+        chosen = [*range(channels if share < 1 else 0), *range(channels, len(floors) if share else 0)]
+        found = np.stack(each(lambda i: self._noise(frames[chosen[i]], floors[chosen[i]], inside), len(chosen)))
+        if not share:
+            return found
+        mid_side = left_right(found[-channels:])
+        return mid_side if share == 1 else np.float32(share) * mid_side + np.float32(1 - share) * found[:channels]
 
     def _noise(
         self, frames: NDArray[np.float32], floor: Floor | None, inside: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """The noise in a cell of one channel, shape (frames of a cell,); `inside`: columns within the recording."""
+        """The noise in a cell of one signal, shape (frames of a cell,); `inside`: columns within the recording."""
         if floor is None:
             return np.zeros(self._cell, np.float32)
         columns = spectra(frames[None])[0]
@@ -185,6 +200,17 @@ class NoiseEstimate(Stage[_State]):
         if not self._profile:
             taken *= _belief(gains[:, inside], seen[0][:, inside], floor.share)[:, None]
         return _overlap_add(columns[CONTEXT:-CONTEXT] * per_bin(taken.T[CONTEXT:-CONTEXT]))
+
+
+def _audible(noise: Audio, sound: Audio) -> Audio:
+    """The noise in channels of which it is more than nothing."""
+    power, whole = (np.square(frames, dtype=np.float64).sum(axis=1) for frames in (noise, sound))
+    return np.where((power > INAUDIBLE * whole)[:, None], noise, np.float32(0))
+
+
+def _power(floor: Floor | None) -> NDArray[np.float32]:
+    """Of the noise in each band; of silence the least there is."""
+    return np.full(BANDS, LEAST, np.float32) if floor is None else floor.power
 
 
 def _mirrored(past: Window, start: int, stop: int) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from ..engine.loop import BLOCK, Readable
 from ..engine.resample import SoxrResampler
 from ..errors import ConfigError
 from ..spec import Audio
+from .mid_side import count_signals, signals
 from .noise_floor import BANDS, HOP, LEAST, SIZE, Floor, band_powers, spectra
 
 __all__ = ["NoiseProfile", "Passage", "Rereadable", "check_passage", "measure_noise"]
@@ -42,15 +43,16 @@ class Rereadable(Readable, Protocol):
 
 @dataclass(frozen=True)
 class NoiseProfile:
-    """Mean power of noise in each band of `noise_floor`, for each channel; one channel is for all."""
+    """Mean power of noise in each band of `noise_floor`, for each of `mid_side.signals`; one channel is for all."""
 
+    channels: int
     power: tuple[tuple[float, ...], ...]
 
-    def floor(self, channel: int, around: Floor | None) -> Floor | None:
-        """The floor of a channel: of this noise, under the sound of the minute `around`; None where that is silent."""
+    def floor(self, signal: int, around: Floor | None) -> Floor | None:
+        """The floor of a signal: of this noise, under the sound of the minute `around`; None where that is silent."""
         if around is None:
             return None
-        power = np.asarray(self.power[channel if len(self.power) > 1 else 0], np.float32)
+        power = np.asarray(self.power[signal if self.channels > 1 else 0], np.float32)
         quantiles = around.quantiles.copy()
         for row, share in enumerate(QUIETEST_MOMENTS):
             quantiles[row] = np.minimum(quantiles[row], np.float32(share) * power)
@@ -62,8 +64,8 @@ class NoiseProfile:
         Raises:
             ConfigError: if there are neither as many channels nor one.
         """
-        if len(self.power) not in (1, channels):
-            raise ConfigError(f"the noise profile has {len(self.power)} channels, the recording {channels}")
+        if self.channels not in (1, channels):
+            raise ConfigError(f"the noise profile has {self.channels} channels, the recording {channels}")
 
 
 def check_passage(passage: Passage) -> None:
@@ -99,7 +101,7 @@ def measure_noise(
     spec = source.spec
     first, last = (round(second * spec.sample_rate) for second in passage) if passage else (0, None)
     resampler = SoxrResampler(spec, sample_rate) if spec.sample_rate != sample_rate else None
-    total, columns, done = np.zeros((spec.channels, BANDS)), 0, 0
+    total, columns, done = np.zeros((count_signals(spec.channels), BANDS)), 0, 0
     held: Audio = np.zeros((spec.channels, 0), np.float32)
     while (last is None or done < last) and (block := source.read(BLOCK)).shape[1]:
         part = block[:, max(0, first - done) : None if last is None else max(0, last - done)]
@@ -114,15 +116,15 @@ def measure_noise(
         total, columns = total + added, columns + count
     if not columns or not total.any():
         raise ConfigError(f"{name}: the noise profile is silent, or shorter than {SHORTEST_SECONDS:g} s")
-    return NoiseProfile(tuple(tuple(map(float, _smooth(power / columns))) for power in total))
+    return NoiseProfile(spec.channels, tuple(tuple(map(float, _smooth(power / columns))) for power in total))
 
 
 def _summed(held: Audio) -> tuple[Audio, NDArray[np.float64], int]:
-    """What is left of the sound, and sum and number of the columns that are whole."""
+    """What is left of the sound, and of each of its signals sum and number of the columns that are whole."""
     count = (held.shape[1] - SIZE) // HOP + 1
     if count <= 0:
-        return held, np.zeros((len(held), BANDS)), 0
-    powers = band_powers(spectra(held))
+        return held, np.zeros((count_signals(len(held)), BANDS)), 0
+    powers = band_powers(spectra(signals(held)))
     return held[:, count * HOP :], powers.sum(axis=1, dtype=np.float64), count
 
 
