@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ....engine.median import median
 from .lines import Complex, Real
 
 __all__ = [
@@ -118,7 +119,7 @@ def steady_level(groups: Complex, valid: Real, reach: int = REACH) -> tuple[Comp
     level, _ = moving_mean(groups, weights, reach)
     for _ in range(ROUNDS):
         noise = local_power(groups - level)
-        weights = valid / (noise + FLOOR * np.median(noise, axis=-1, keepdims=True) + TINY)
+        weights = valid / (noise + FLOOR * median(noise) + TINY)
         level, _ = moving_mean(groups, weights, reach)
     return level, weights
 

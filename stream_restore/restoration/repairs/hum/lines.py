@@ -5,6 +5,8 @@ frames around frame n*cell with a Hann window of two cells times exp(-2*pi*i*k*m
 absolute places: the amplitudes do not depend on how the stream was cut.
 """
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,7 @@ __all__ = ["CELLS_PER_SECOND", "HIGHEST_HZ", "HOP", "MAINS_HZ", "Complex", "Line
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
+Number = TypeVar("Number", np.complex64, np.complex128)
 
 MAINS_HZ = (50, 60)
 CELLS_PER_SECOND = 25
@@ -50,7 +53,7 @@ class LineBank:
         """Lines of both mains frequencies together."""
         return len(self._hz)
 
-    def of_mains(self, lines: Complex, index: int) -> Complex:
+    def of_mains(self, lines: NDArray[Number], index: int) -> NDArray[Number]:
         """The lines of one of `MAINS_HZ` out of all, shape (channels, orders, cells)."""
         first = sum(len(orders) for orders in self.orders[:index])
         return lines[:, first : first + len(self.orders[index])]

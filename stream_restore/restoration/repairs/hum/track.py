@@ -17,6 +17,7 @@ import numpy as np
 import scipy  # loads scipy.linalg when it is needed
 from numpy.typing import NDArray
 
+from ....engine.median import median
 from .level import GROUP, group_means, local_power, moving_mean
 from .lines import CELLS_PER_SECOND, HOP, Complex, Real
 
@@ -55,9 +56,9 @@ def block_scores(lines: Complex) -> Real:
     lines = lines[:, :HIGHEST_ORDER]
     chirps, bins = _search(lines.shape[1])
     spectra = scipy.fft.fft(lines[:, :, None] * chirps, SIZE, axis=-1)
-    usual = np.median(_power(spectra[:, :, len(SLOPES) // 2, NEAR]), axis=-1) + TINY
+    usual = median(_power(spectra[:, :, len(SLOPES) // 2, NEAR]))[..., None] + TINY
     power = _power(np.take_along_axis(spectra, bins[None], axis=-1))
-    return np.asarray(np.log1p(power / usual[:, :, None, None]).sum(axis=(0, 1)).T)
+    return np.asarray(np.log1p(power / usual).sum(axis=(0, 1)).T)
 
 
 @cache
@@ -112,6 +113,7 @@ def likeliest_path(scores: Real, present: Real) -> Path:
     return Path(deviations_hz, float(best.max() - usual) / max(1.0, float(present.sum())))
 
 
+@cache
 def _ways() -> tuple[NDArray[np.int64], Real]:
     """From where each place on the grid can be reached, and what that costs; shape (places, ways).
 
@@ -154,7 +156,7 @@ def _phase_error(groups: Complex, valid: Real, seconds: float) -> tuple[Real, Re
     reach = int(seconds * CELLS_PER_SECOND / GROUP / 2)
     level, _ = moving_mean(groups, np.broadcast_to(valid, groups.shape), reach)
     noise = local_power(groups - level)
-    weights = valid / (noise + 0.1 * np.median(noise, axis=-1, keepdims=True) + TINY)
+    weights = valid / (noise + 0.1 * median(noise) + TINY)
     level, total = moving_mean(groups, weights, reach)
     power = level.real**2 + level.imag**2 + TINY
     sure = np.maximum(0.0, 1 - 4 / (power * total + TINY))
