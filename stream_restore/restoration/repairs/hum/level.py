@@ -115,7 +115,7 @@ def local_power(values: Complex) -> Real:
 
 def steady_level(groups: Complex, valid: Real, reach: int = REACH) -> tuple[Complex, Real]:
     """Amplitudes of the lines, and the weights of the moments they come from, both of the shape of `groups`."""
-    weights = np.broadcast_to(valid, groups.shape)
+    weights = valid
     level, _ = moving_mean(groups, weights, reach)
     for _ in range(ROUNDS):
         noise = local_power(groups - level)

@@ -154,7 +154,7 @@ def _phase_error(groups: Complex, valid: Real, seconds: float) -> tuple[Real, Re
     """By how much the fundamental's phase is off at each group, in radians, and how sure that is, 1/variance."""
     orders = np.arange(1, groups.shape[1] + 1)[:, None]
     reach = int(seconds * CELLS_PER_SECOND / GROUP / 2)
-    level, _ = moving_mean(groups, np.broadcast_to(valid, groups.shape), reach)
+    level, _ = moving_mean(groups, valid, reach)
     noise = local_power(groups - level)
     weights = valid / (noise + 0.1 * median(noise) + TINY)
     level, total = moving_mean(groups, weights, reach)
