@@ -10,7 +10,7 @@ from ....engine.threads import each
 from .comb import SEARCHED, Comb, comb_at, steadiest
 from .level import GROUP, group_means, hum_amplitudes, is_hum, polynomials
 from .lines import HOP, MAINS_HZ, Complex, LineBank, Real
-from .track import Path, followed_phase, likeliest_path
+from .track import FIRST_STAGES, LAST_STAGES, Path, followed_phase, likeliest_path, phase_along
 
 __all__ = ["HOPS", "LEFT", "RIGHT", "Around", "HumEstimate", "HumFinder"]
 
@@ -25,6 +25,10 @@ SAME_HZ = 0.01
 """Courses of the frequency that differ by less are one."""
 AHEAD = 1.75
 """How many times as far the harmonics must stand out as any other lines."""
+PROMISING = 1.0
+"""The same, of a phase that fits the lowest harmonics, as a first look: below this nothing comes of it. Of 6066 looks
+that found hum of 15 to 35 dB below 40 pieces of music, steady or drifting, none had less than 1.12; in the same music
+without hum 88 % have less than 1."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,13 @@ class HumFinder:
 
     def _tried(self, around: Around, index: int, path: Path) -> tuple[int, Path, Real, Comb]:
         """A course of the frequency of one of `MAINS_HZ` with its phase, and how far its harmonics stand out."""
+        phase, lines = phase_along(path, HOPS * HOP, self._cell_seconds), self._lines(around, index, SEARCHED)
+        phase = followed_phase(lines, around.valid, phase, FIRST_STAGES)
+        comb = comb_at(lines, phase, around.valid)
+        if comb.lead < PROMISING:
+            return index, path, phase, comb
         lines = self._lines(around, index)
-        phase = followed_phase(lines, around.valid, path, self._cell_seconds)
+        phase = followed_phase(lines, around.valid, phase, LAST_STAGES)
         return index, path, phase, comb_at(lines, phase, around.valid)
 
     def _courses(self, around: Around) -> Iterator[tuple[int, Path]]:
