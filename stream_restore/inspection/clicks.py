@@ -7,8 +7,8 @@ lasts longer than a click. `Declick` detects and repairs clicks more precisely; 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.median import median
 from ..engine.window import Window
+from ..restoration.repairs.samples import median
 from ..spec import Audio, Spec
 
 __all__ = ["ClickMeter"]

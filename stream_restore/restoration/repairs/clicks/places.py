@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import percentile_filter
 
-from ....engine.median import median
-from ..samples import Mask, at_once, marked, runs, step
+from ..samples import Mask, at_once, marked, median, runs, step
 from .autoregression import (
     Gaps,
     Places,

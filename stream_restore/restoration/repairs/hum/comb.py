@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....engine.median import median
+from ..samples import median
 from .level import GROUP, TINY, group_means, local_power, powers
 from .lines import CELLS_PER_SECOND, Complex, Real
 

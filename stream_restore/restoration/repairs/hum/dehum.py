@@ -15,7 +15,7 @@ from ....spec import Audio, Spec, empty
 from ..repair import Repair
 from .estimate import HOPS, LEFT, RIGHT, Around, HumEstimate, HumFinder
 from .level import GROUP
-from .lines import HOP, MAINS_HZ, Complex, LineBank, Real
+from .lines import HOP, MAINS_HZ, LineBank, Real
 from .track import BLOCK, DEVIATIONS_HZ, SLOPES, block_scores
 
 __all__ = ["Dehum", "DehumState"]
@@ -136,11 +136,15 @@ class Dehum(Repair[DehumState]):
     def _scores(self, state: DehumState, first: int) -> NDArray[Any]:
         """Scores of the block that begins at cell `first`, as one column."""
         lines = self._lines(state, first, first + BLOCK)
-        scores = each(lambda index: block_scores(self._bank.of_mains(lines, index)), len(MAINS_HZ))
-        return np.stack(scores).reshape(-1, 1)
 
-    def _lines(self, state: DehumState, start: int, stop: int) -> Complex:
-        cells = state.lines.read(start, stop).astype(np.complex128)
+        def scores(index: int) -> Real:
+            return block_scores(self._bank.of_mains(lines, index).astype(np.complex128))
+
+        return np.stack(each(scores, len(MAINS_HZ))).reshape(-1, 1)
+
+    def _lines(self, state: DehumState, start: int, stop: int) -> NDArray[np.complex64]:
+        """Amplitudes of cells, shape (channels, rows, cells)."""
+        cells: NDArray[np.complex64] = state.lines.read(start, stop)
         return cells.reshape(self.input.channels, self._bank.rows, stop - start)
 
     def _hops(self, state: DehumState, stop: int) -> Audio:
@@ -187,7 +191,7 @@ class Dehum(Repair[DehumState]):
         scores = state.scores.read(first, first + blocks).astype(np.float64)
         at = first + np.arange(blocks)
         around = Around(
-            state.lines.read(first * HOP, (first + HOPS) * HOP).reshape(self.input.channels, self._bank.rows, -1),
+            self._lines(state, first * HOP, (first + HOPS) * HOP),
             np.asarray(inside.reshape(-1, GROUP).all(axis=1), np.float64),
             scores.reshape(len(MAINS_HZ), len(DEVIATIONS_HZ), len(SLOPES), blocks),
             ((at >= 0) & (at < state.scores.stop)).astype(np.float64),

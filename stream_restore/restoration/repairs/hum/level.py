@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ....engine.median import median
+from ..samples import median
 from .lines import Complex, Real
 
 __all__ = [

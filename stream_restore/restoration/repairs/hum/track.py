@@ -18,7 +18,7 @@ import numpy as np
 import scipy  # loads scipy.linalg when it is needed
 from numpy.typing import NDArray
 
-from ....engine.median import median
+from ..samples import median
 from .level import GROUP, group_means, local_power, moving_mean
 from .lines import CELLS_PER_SECOND, HOP, Complex, Real
 
