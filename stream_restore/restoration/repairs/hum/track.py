@@ -50,9 +50,9 @@ NEAR = np.arange(-102, 103) % SIZE
 """Bins within 5 Hz."""
 STRAY = 2
 """Steps of the grid by which a path may stray from where its slope leads."""
-FIRST_STAGES = ((52, 4), (52, 4), (52, 6), (52, 8), (52, 11), (52, 16))
+FIRST_STAGES = ((52, 4), (52, 4), (52, 6), (52, 8), (52, 11), (52, 16), (52, 22))
 """Of the fit of the phase: seconds over which an amplitude is taken as constant, and the highest harmonic."""
-LAST_STAGES = ((52, 22), (52, 30), (52, 45), (30, 80), (52, 80))
+LAST_STAGES = ((52, 30), (52, 45), (30, 80), (52, 80))
 """They take most of the time."""
 WANDER = 0.004
 """Hz by which the mains frequency changes in a second, root mean square, beyond its trend."""
