@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.window import Window
+from ..restoration.repairs.samples import median
 from ..spec import Audio, Spec
 
 __all__ = ["ClickMeter"]
@@ -51,7 +52,7 @@ class ClickMeter:
         sizes = np.abs(np.diff(frames, ORDER, axis=1)).max(axis=0)
         usable = len(sizes) // SCALE * SCALE
         sizes = sizes[:usable]
-        usual = np.median(sizes.reshape(-1, SCALE), axis=1).repeat(SCALE)
+        usual = median(sizes.reshape(-1, SCALE)).repeat(SCALE)
         found = np.flatnonzero((sizes > STANDS_OUT * usual) & (sizes > LEAST))
         if not len(found):
             return 0

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from ..engine.resample import SoxrResampler
-from ..restoration.repairs.hum.dehum import Dehum, DehumState, HumEstimate
+from ..restoration.repairs.hum.dehum import Dehum, DehumState
+from ..restoration.repairs.hum.estimate import HumEstimate
 from ..spec import Audio, Spec
 
 __all__ = ["Hum", "HumMeter"]
@@ -21,10 +22,10 @@ FADED_DB = 1.76
 class _NowAndThen(Dehum):
     """Looks at every eighth hop only, and once at a recording that ends before the first of them."""
 
-    def estimate(self, state: DehumState) -> HumEstimate | None:
+    def estimate(self, state: DehumState, hop: int) -> HumEstimate | None:
         # Where more is to come, much more than eight hops are there already.
         last = -(-state.audio.stop // self._hop) - 1
-        return super().estimate(state) if state.hop % EVERY == min(EVERY // 2, last - 1) else None
+        return super().estimate(state, hop) if hop % EVERY == min(EVERY // 2, last - 1) else None
 
 
 @dataclass(frozen=True)

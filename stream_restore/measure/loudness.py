@@ -1,6 +1,7 @@
 """Loudness and true peak after Recommendation ITU-R BS.1770-5, of any length in bounded memory."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from math import ceil, exp, inf, isqrt, log, log10, pi, tan
 from typing import TypeAlias
@@ -24,6 +25,8 @@ RELATIVE_GATE = -10.0
 """LU below the mean of what passes the absolute gate."""
 MOMENTARY, SHORT = 4, 30
 """Steps of a tenth of a second: 400 ms and 3 s."""
+TOGETHER = 10
+"""Steps that are filtered at once."""
 SURROUND = 10**0.15
 """Weight of the channels at the sides: 1.5 dB."""
 LOUDEST = 100.0
@@ -33,7 +36,7 @@ SIDE = 24
 """Frames to either side from which one between them is interpolated."""
 RATE = 192000
 """Hz, at which peaks are looked for, at least; and at least four times the rate below 48 kHz, which is no less."""
-CELL = 4096
+CELL = 16384
 PART = 64
 """Frames interpolated by one row of a matrix product: with single taps, copying would dominate."""
 
@@ -92,27 +95,33 @@ class Loudness:
         """Accumulate the next block, shape (channels, frames)."""
         self._peak.update(block)
         self._held.append(block)
-        while self._held.stop - self._held.start >= self._step:
-            start = self._held.start
-            self._accumulate(self._held.read(start, start + self._step))
-            self._held.forget(start + self._step)
+        while self._held.stop - self._held.start >= TOGETHER * self._step:
+            self._accumulate(TOGETHER)
+            self._held.forget(self._held.start + TOGETHER * self._step)
 
     def result(self) -> LoudnessFigures:
         """The figures so far; more may follow."""
-        momentary, short = (_lufs(power) for power in self._loudest)
-        return LoudnessFigures(_gated(*self._classes), momentary, short, self._peak.result())
+        whole = copy(self)
+        whole._classes, whole._loudest = self._classes.copy(), self._loudest.copy()
+        whole._accumulate((self._held.stop - self._held.start) // self._step)
+        momentary, short = (_lufs(power) for power in whole._loudest.tolist())
+        return LoudnessFigures(_gated(*whole._classes), momentary, short, self._peak.result())
 
-    def _accumulate(self, frames: Audio) -> None:
-        """Add a tenth of a second, and the windows that end with it."""
-        weighted, self._memory = self._filter(frames.astype(np.float64), self._memory)
-        power = float(self._weights @ np.square(weighted).mean(axis=1))
-        self._recent = np.append(self._recent, power)[-SHORT:]
-        for place, steps in enumerate((MOMENTARY, SHORT)):
-            if len(self._recent) >= steps:
-                window = float(self._recent[-steps:].mean())
-                self._loudest[place] = max(self._loudest[place], window)
-                if steps == MOMENTARY:
+    def _accumulate(self, steps: int) -> None:
+        """Add so many tenths of a second, the first that are held, and the windows that end with them."""
+        frames = self._held.read(self._held.start, self._held.start + steps * self._step)
+        pieces = frames.reshape(len(frames), steps, self._step)
+        weighted, self._memory = self._filter(pieces, self._memory)
+        powers = self._weights @ np.square(weighted).mean(axis=-1)
+        before, recent = len(self._recent), np.concatenate([self._recent, powers])
+        for place, size in enumerate((MOMENTARY, SHORT)):
+            ending = recent[max(0, before + 1 - size) :]
+            if len(ending) >= size:
+                windows = np.lib.stride_tricks.sliding_window_view(ending, size).mean(axis=-1)
+                self._loudest[place] = max(self._loudest[place], windows.max())
+                for window in windows.tolist() if size == MOMENTARY else ():
                     self._count(window)
+        self._recent = recent[1 - SHORT :]
 
     def _count(self, power: float) -> None:
         if (above := _lufs(power) - ABSOLUTE_GATE) > 0:
@@ -146,19 +155,29 @@ class _Filter:
         between = np.where(ahead[..., None, None] >= 0, np.array(powers)[np.abs(ahead)], 0)
         self._memories = between.swapaxes(1, 2).reshape(len(powers) * order, -1)
 
-    def __call__(self, samples: Samples, memory: Samples) -> tuple[Samples, Samples]:
-        """Output of a piece, shape (channels, frames), and the memory behind it, shape (channels, order)."""
-        whole, rest = np.split(samples, [self._blocks * self._block], axis=1)
-        blocks = whole.reshape(len(samples), self._blocks, self._block)
-        given = np.concatenate([memory[:, None], blocks @ self._traces], axis=1)
-        memories = (given.reshape(len(samples), -1) @ self._memories).reshape(given.shape)
-        heard = np.concatenate([blocks, memories[:, :-1]], axis=2)
-        out, last = (heard @ self._answers).reshape(whole.shape), memories[:, -1]
-        if not self._rest:
-            return out, last
-        answers = np.delete(self._answers, np.s_[self._rest : self._block], axis=0)[:, : self._rest]
-        out = np.concatenate([out, np.concatenate([rest, last], axis=1) @ answers], axis=1)
-        return out, last @ self._fades[self._rest] + rest @ self._traces[-self._rest :]
+    def __call__(self, pieces: NDArray[np.floating], memory: Samples) -> tuple[Samples, Samples]:
+        """Output of pieces that follow one another, and the memory behind them.
+
+        Args:
+            pieces: shape (channels, pieces, frames), as the output.
+            memory: shape (channels, order).
+        """
+        outer, order = pieces.shape[:2], self.order
+        whole, rest = np.split(pieces, [self._blocks * self._block], axis=-1)
+        heard = np.empty((*outer, self._blocks, self._block + order))
+        heard[..., : self._block] = whole.reshape(*outer, self._blocks, self._block)
+        traces, behind = heard[..., : self._block] @ self._traces, rest @ self._traces[len(self._traces) - self._rest :]
+        ends = np.empty((*outer, order))
+        for piece in range(outer[1]):
+            given = np.concatenate([memory[:, None], traces[:, piece]], axis=1).reshape(len(memory), -1)
+            memories = (given @ self._memories).reshape(len(memory), -1, order)
+            heard[:, piece, :, self._block :], ends[:, piece] = memories[:, :-1], memories[:, -1]
+            memory = ends[:, piece] @ self._fades[self._rest] + behind[:, piece] if self._rest else ends[:, piece]
+        out = (heard.reshape(-1, self._block + order) @ self._answers).reshape(whole.shape)
+        if self._rest:
+            answers = np.delete(self._answers, np.s_[self._rest : self._block], axis=0)[:, : self._rest]
+            out = np.concatenate([out, np.concatenate([rest, ends], axis=-1) @ answers], axis=-1)
+        return out, memory
 
 
 def _near_root(number: int) -> int:
@@ -237,10 +256,10 @@ class TruePeak:
 
         Parts that are too quiet to exceed it are left out. Which ones depends on whole cells only.
         """
-        samples = self._held.read(start - SIDE + 1, start + CELL + SIDE).astype(np.float64)
+        samples = self._held.read(start - SIDE + 1, start + CELL + SIDE)
         parts = np.lib.stride_tricks.sliding_window_view(samples, PART + 2 * SIDE - 1, axis=1)[:, ::PART]
-        loud = np.abs(parts).max(axis=-1) * self._gain > found
-        return float(np.abs(parts[loud] @ self._matrix).max(initial=found))
+        loud = _farthest(samples).astype(np.float64) * self._gain > found
+        return float(np.abs(parts[loud].astype(np.float64) @ self._matrix).max(initial=found))
 
 
 def measure_loudness(source: Readable) -> LoudnessFigures:
@@ -310,6 +329,14 @@ def _gated(counts: Samples, powers: Samples) -> float:
     gate = _lufs(float(powers[used].sum() / counts[used].sum())) + RELATIVE_GATE
     above = used[(used + 0.5) / CLASSES_PER_LU + ABSOLUTE_GATE > gate]
     return _lufs(float(powers[above].sum() / counts[above].sum()))
+
+
+def _farthest(samples: Audio) -> Audio:
+    """The farthest from 0 of each part of `PART` samples and the 2*SIDE - 1 behind it, shape (channels, parts)."""
+    sizes = np.abs(samples)
+    parts = sizes[:, :CELL].reshape(len(sizes), -1, PART)
+    behind = np.append(parts[:, 1:, : 2 * SIDE - 1].max(axis=-1), sizes[:, CELL:].max(axis=-1, keepdims=True), axis=1)
+    return np.asarray(np.maximum(parts.max(axis=-1), behind))
 
 
 def _taps(factor: int) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What repairs ask of samples: runs of marks, the step of quantisation, sizes at a rate, and work on all cores."""
+"""What repairs ask of samples: runs of marks, steps of quantisation, medians, sizes at a rate, work on all cores."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from ...engine.threads import each
 
-__all__ = ["Mask", "at_once", "marked", "runs", "size_at", "step"]
+__all__ = ["Mask", "at_once", "marked", "median", "runs", "size_at", "step"]
 
 Mask = NDArray[np.bool_]
 Result = TypeVar("Result")
+Number = TypeVar("Number", np.float32, np.float64)
 
 
 def size_at(rate: int, frames: int) -> int:
@@ -45,6 +46,21 @@ def step(samples: NDArray[np.float32]) -> float:
     """The least difference between values: the step of quantisation, if there was any; 0 for less than two values."""
     values = np.unique(samples)
     return float(np.diff(values).min()) if len(values) > 1 else 0.0
+
+
+def median(values: NDArray[Number]) -> NDArray[Number]:
+    """The median of each row, shape (..., 1), of values of shape (..., n), n at least 1, none of them NaN.
+
+    That of `np.median` in up to a tenth of the time: it asks for several order statistics at once, which NumPy finds
+    without the vector instructions that it finds one with. The other middle one is the largest of those below.
+
+    >>> median(np.array([[5.0, 1.0, 2.0], [7.0, 8.0, 9.0]])).tolist()
+    [[2.0], [8.0]]
+    """
+    half, odd = divmod(values.shape[-1], 2)
+    parts = np.partition(np.ascontiguousarray(values), half, axis=-1)
+    middle: NDArray[Number] = parts[..., half : half + 1]
+    return middle if odd else (parts[..., :half].max(axis=-1, keepdims=True) + middle) / 2
 
 
 def at_once(work: Callable[..., Result], *arguments: Iterable[Any]) -> list[Result]:

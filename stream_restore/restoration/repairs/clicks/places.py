@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import percentile_filter
 
-from ..samples import Mask, at_once, marked, runs, step
+from ..samples import Mask, at_once, marked, median, runs, step
 from .autoregression import (
     Gaps,
     Places,
@@ -209,12 +209,12 @@ class ClickFinder:
             forward: sizes of errors.
             both: the lesser ones of both directions.
         """
-        median = np.median(forward.reshape(-1, self.hop), axis=1) / 0.6745
+        middle = median(forward.reshape(-1, self.hop))[:, 0] / 0.6745
         peaks = both.reshape(-1, self._block).max(axis=1)
         nearby = int(PEAKS_SECONDS * self._rate / self._block) | 1
         largest = percentile_filter(peaks, PEAK_PERCENTILE, size=nearby) / PEAK_OF_NOISE
         least = LEAST_ERROR * np.sqrt(np.square(sound).reshape(-1, self.hop).mean(axis=1))
-        usual = np.maximum(np.repeat(np.maximum(median, least), self.hop // self._block), largest)
+        usual = np.maximum(np.repeat(np.maximum(middle, least), self.hop // self._block), largest)
         return np.asarray(np.maximum(usual, max(least_step, QUIETEST)))
 
     def _weighed(self, sound: Samples, gaps: Gaps, filters: Samples, usual: Samples) -> tuple[Samples, Gaps]:

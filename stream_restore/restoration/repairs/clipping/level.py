@@ -46,6 +46,8 @@ def clip_level(half: Samples) -> float | None:
     top = float(half.max(initial=0.0))
     if top < QUIET:
         return None
+    if np.count_nonzero(half >= top - WIDTHS[-1] * top) < LEAST_SAMPLES:
+        return None  # narrower bands hold fewer
     near = half[half >= top * (1 - WIDTHS[-1] * (1 + BELOW))]
     least_step = step(near)
     for width in WIDTHS:

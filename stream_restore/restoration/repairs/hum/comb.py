@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..samples import median
 from .level import GROUP, TINY, group_means, local_power, powers
 from .lines import CELLS_PER_SECOND, Complex, Real
 
@@ -64,7 +65,7 @@ def steadiest(lines: Complex, valid: Real) -> Steady:
     channels, count = lines[:, :SEARCHED].shape[:2]
     groups = lines[:, :SEARCHED].reshape(channels, count, -1, GROUP).mean(axis=-1)
     power = _spectrum(groups * _quiet(groups, valid))
-    height = _height(power, np.median(power, axis=-1, keepdims=True))
+    height = _height(power, median(power))
     orders, bins = np.arange(1, count + 1)[:, None], power.shape[-1]
     at = np.rint(orders * DEVIATIONS_HZ * bins * GROUP / CELLS_PER_SECOND).astype(int) % bins
     scores = height[:, orders - 1, at].sum(axis=(0, 1))
@@ -100,7 +101,7 @@ def comb_at(lines: Complex, phase: Real, valid: Real) -> Comb:
     level = (still * weights).sum(axis=-1, keepdims=True) / (weights.sum(axis=-1, keepdims=True) + TINY)
     beside = _spectrum((still - level) * weights)
     distance_hz = np.abs(np.fft.fftfreq(beside.shape[-1], 1 / CELLS_PER_SECOND))
-    usual = np.median(beside[..., distance_hz < MIDDLE_HZ], axis=-1, keepdims=True)
+    usual = median(beside[..., distance_hz < MIDDLE_HZ])
     height = _height(np.abs(level * weights.sum(axis=-1, keepdims=True)) ** 2, usual)[..., 0]
     width_hz = CELLS_PER_SECOND / GROUP / max(1.0, valid.sum())
     others = _height(beside[..., (distance_hz > SHARP * width_hz) & (distance_hz < FARTHEST_HZ)], usual)
@@ -117,7 +118,7 @@ def _with_sum(channels: Real) -> Real:
 def _quiet(groups: Complex, valid: Real) -> Real:
     """Weights of moments, the reciprocal of the power around them, whatever it is of."""
     power = local_power(groups)
-    return np.asarray(valid / (power + FLOOR * np.median(power[..., valid > 0], axis=-1, keepdims=True) + TINY))
+    return np.asarray(valid / (power + FLOOR * median(power[..., valid > 0]) + TINY))
 
 
 def _spectrum(values: Complex) -> Real:

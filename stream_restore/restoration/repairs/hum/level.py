@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..samples import median
 from .lines import Complex, Real
 
 __all__ = [
@@ -114,11 +115,11 @@ def local_power(values: Complex) -> Real:
 
 def steady_level(groups: Complex, valid: Real, reach: int = REACH) -> tuple[Complex, Real]:
     """Amplitudes of the lines, and the weights of the moments they come from, both of the shape of `groups`."""
-    weights = np.broadcast_to(valid, groups.shape)
+    weights = valid
     level, _ = moving_mean(groups, weights, reach)
     for _ in range(ROUNDS):
         noise = local_power(groups - level)
-        weights = valid / (noise + FLOOR * np.median(noise, axis=-1, keepdims=True) + TINY)
+        weights = valid / (noise + FLOOR * median(noise) + TINY)
         level, _ = moving_mean(groups, weights, reach)
     return level, weights
 

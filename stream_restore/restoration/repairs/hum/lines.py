@@ -5,6 +5,8 @@ frames around frame n*cell with a Hann window of two cells times exp(-2*pi*i*k*m
 absolute places: the amplitudes do not depend on how the stream was cut.
 """
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,7 @@ __all__ = ["CELLS_PER_SECOND", "HIGHEST_HZ", "HOP", "MAINS_HZ", "Complex", "Line
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
+Number = TypeVar("Number", np.complex64, np.complex128)
 
 MAINS_HZ = (50, 60)
 CELLS_PER_SECOND = 25
@@ -43,14 +46,14 @@ class LineBank:
         highest = min(HIGHEST_HZ, USABLE * rate)
         self.orders = tuple(np.arange(1, int(highest // mains) + 1) for mains in MAINS_HZ)
         self._hz = np.concatenate([mains * orders for mains, orders in zip(MAINS_HZ, self.orders, strict=True)])
-        self._basis = self._windowed_lines()
+        self._cosines, self._sines = self._windowed_lines()
 
     @property
     def rows(self) -> int:
         """Lines of both mains frequencies together."""
         return len(self._hz)
 
-    def of_mains(self, lines: Complex, index: int) -> Complex:
+    def of_mains(self, lines: NDArray[Number], index: int) -> NDArray[Number]:
         """The lines of one of `MAINS_HZ` out of all, shape (channels, orders, cells)."""
         first = sum(len(orders) for orders in self.orders[:index])
         return lines[:, first : first + len(self.orders[index])]
@@ -64,12 +67,14 @@ class LineBank:
             frames: shape (channels, (HOP + 1)*cell), from frame (first - 1)*cell on.
             first: number of the first cell.
         """
-        cells = np.lib.stride_tricks.sliding_window_view(frames, 2 * self.cell, axis=1)[:, :: self.cell]
+        cells = frames.reshape(len(frames), HOP + 1, self.cell)
         turns = np.exp(-2j * np.pi * self._cycles((first + np.arange(HOP)) * self.cell))
 
         def channel(number: int) -> NDArray[np.complex64]:
-            products = cells[number].astype(np.float64) @ self._basis
-            lines = products[:, : self.rows] + 1j * products[:, self.rows :]
+            before, behind = cells[number, :-1, :0:-1].astype(np.float64), cells[number, 1:]
+            odd, even = behind[:, 1:] - before, behind.astype(np.float64)
+            even[:, 1:] += before
+            lines = even @ self._cosines + 1j * (odd @ self._sines)
             return np.asarray((lines * turns).T, np.complex64)
 
         return np.stack(each(channel, len(cells)))
@@ -78,9 +83,14 @@ class LineBank:
         """Cycles of each line at frames, shape (frames, rows), but for whole ones: exact however late."""
         return np.asarray((frames[:, None] % self.sample_rate * self._hz % self.sample_rate) / self.sample_rate)
 
-    def _windowed_lines(self) -> Real:
-        """The factors of the dot products, shape (2*cell, 2*rows): real parts, then imaginary parts."""
+    def _windowed_lines(self) -> tuple[Real, Real]:
+        """The factors of the dot products, shapes (cell, rows) and (cell - 1, rows).
+
+        Those of a cosine, from the middle of the window on, and of minus a sine, from a frame later: before the middle
+        are the same, there those of the sine with the other sign. So they are for the sums and the differences of
+        frames equally far from the middle, which halves the products.
+        """
         window = np.hanning(2 * self.cell + 1)[:-1]
-        around = np.exp(-2j * np.pi * self._cycles(np.arange(-self.cell, self.cell)))
-        factors = around * (2 * window / window.sum())[:, None]
-        return np.concatenate([factors.real, factors.imag], axis=1)
+        behind = np.exp(-2j * np.pi * self._cycles(np.arange(self.cell)))
+        factors = behind * (2 * window / window.sum())[self.cell :, None]
+        return np.ascontiguousarray(factors.real), np.ascontiguousarray(factors.imag[1:])

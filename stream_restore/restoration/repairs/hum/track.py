@@ -10,6 +10,7 @@ a new method of graduation"). The low harmonics go first: an error that is withi
 several turns for the high ones.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,10 +18,22 @@ import numpy as np
 import scipy  # loads scipy.linalg when it is needed
 from numpy.typing import NDArray
 
+from ..samples import median
 from .level import GROUP, group_means, local_power, moving_mean
 from .lines import CELLS_PER_SECOND, HOP, Complex, Real
 
-__all__ = ["BLOCK", "DEVIATIONS_HZ", "SLOPES", "Path", "block_scores", "followed_phase", "likeliest_path"]
+__all__ = [
+    "BLOCK",
+    "DEVIATIONS_HZ",
+    "FIRST_STAGES",
+    "LAST_STAGES",
+    "SLOPES",
+    "Path",
+    "block_scores",
+    "followed_phase",
+    "likeliest_path",
+    "phase_along",
+]
 
 BLOCK = 2 * HOP
 """Cells of a block of the search."""
@@ -37,8 +50,10 @@ NEAR = np.arange(-102, 103) % SIZE
 """Bins within 5 Hz."""
 STRAY = 2
 """Steps of the grid by which a path may stray from where its slope leads."""
-STAGES = ((52, 4), (52, 4), (52, 6), (52, 8), (52, 11), (52, 16), (52, 22), (52, 30), (52, 45), (30, 80), (52, 80))
+FIRST_STAGES = ((52, 4), (52, 4), (52, 6), (52, 8), (52, 11), (52, 16), (52, 22))
 """Of the fit of the phase: seconds over which an amplitude is taken as constant, and the highest harmonic."""
+LAST_STAGES = ((52, 30), (52, 45), (30, 80), (52, 80))
+"""They take most of the time."""
 WANDER = 0.004
 """Hz by which the mains frequency changes in a second, root mean square, beyond its trend."""
 TINY = 1e-20
@@ -55,9 +70,9 @@ def block_scores(lines: Complex) -> Real:
     lines = lines[:, :HIGHEST_ORDER]
     chirps, bins = _search(lines.shape[1])
     spectra = scipy.fft.fft(lines[:, :, None] * chirps, SIZE, axis=-1)
-    usual = np.median(_power(spectra[:, :, len(SLOPES) // 2, NEAR]), axis=-1) + TINY
+    usual = median(_power(spectra[:, :, len(SLOPES) // 2, NEAR]))[..., None] + TINY
     power = _power(np.take_along_axis(spectra, bins[None], axis=-1))
-    return np.asarray(np.log1p(power / usual[:, :, None, None]).sum(axis=(0, 1)).T)
+    return np.asarray(np.log1p(power / usual).sum(axis=(0, 1)).T)
 
 
 @cache
@@ -112,6 +127,7 @@ def likeliest_path(scores: Real, present: Real) -> Path:
     return Path(deviations_hz, float(best.max() - usual) / max(1.0, float(present.sum())))
 
 
+@cache
 def _ways() -> tuple[NDArray[np.int64], Real]:
     """From where each place on the grid can be reached, and what that costs; shape (places, ways).
 
@@ -127,20 +143,31 @@ def _ways() -> tuple[NDArray[np.int64], Real]:
     return np.where(possible, came * len(SLOPES) + before, 0), np.where(possible, (moved - led) ** 2, np.inf)
 
 
-def followed_phase(lines: Complex, valid: Real, path: Path, cell_seconds: float) -> Real:
-    """The phase of the fundamental at each cell, in radians beyond the nominal frequency's, but for a constant.
+def phase_along(path: Path, cells: int, cell_seconds: float) -> Real:
+    """The phase of the fundamental at each of so many cells, in radians beyond the nominal frequency's.
+
+    Args:
+        path: blocks of which the first begins at the first cell.
+        cells: number of them.
+        cell_seconds: from one cell to the next.
+    """
+    centres = np.arange(len(path.deviations_hz)) * HOP + (BLOCK - 1) / 2
+    deviations_hz = np.interp(np.arange(cells), centres, path.deviations_hz)
+    return np.asarray(2 * np.pi * cell_seconds * np.cumsum(deviations_hz))
+
+
+def followed_phase(lines: Complex, valid: Real, phase: Real, stages: Sequence[tuple[int, int]]) -> Real:
+    """A phase of the fundamental at each cell that fits the lines better, but for a constant.
 
     Args:
         lines: shape (channels, orders, cells).
         valid: 1 for groups of cells that count, else 0, shape (cells/GROUP,).
-        path: blocks of which the first begins at the first cell.
-        cell_seconds: from one cell to the next.
+        phase: in radians beyond the nominal frequency's.
+        stages: `FIRST_STAGES`, then `LAST_STAGES`.
     """
     cells = np.arange(lines.shape[2])
-    centres = np.arange(len(path.deviations_hz)) * HOP + (BLOCK - 1) / 2
-    phase: Real = 2 * np.pi * cell_seconds * np.cumsum(np.interp(cells, centres, path.deviations_hz))
     groups = np.arange(len(valid)) * GROUP + (GROUP - 1) / 2
-    for seconds, highest in STAGES:
+    for seconds, highest in stages:
         at_groups = np.interp(groups, cells, phase)
         error, precision = _phase_error(group_means(lines[:, :highest], phase), valid, seconds)
         fitted = _graduated(at_groups + error, precision)
@@ -152,9 +179,9 @@ def _phase_error(groups: Complex, valid: Real, seconds: float) -> tuple[Real, Re
     """By how much the fundamental's phase is off at each group, in radians, and how sure that is, 1/variance."""
     orders = np.arange(1, groups.shape[1] + 1)[:, None]
     reach = int(seconds * CELLS_PER_SECOND / GROUP / 2)
-    level, _ = moving_mean(groups, np.broadcast_to(valid, groups.shape), reach)
+    level, _ = moving_mean(groups, valid, reach)
     noise = local_power(groups - level)
-    weights = valid / (noise + 0.1 * np.median(noise, axis=-1, keepdims=True) + TINY)
+    weights = valid / (noise + 0.1 * median(noise) + TINY)
     level, total = moving_mean(groups, weights, reach)
     power = level.real**2 + level.imag**2 + TINY
     sure = np.maximum(0.0, 1 - 4 / (power * total + TINY))
