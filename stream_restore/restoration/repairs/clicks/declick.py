@@ -7,7 +7,7 @@ import numpy as np
 from ....spec import Audio, Spec
 from ..cells import CellRepair
 from ..samples import at_once, marked, runs, size_at
-from .autoregression import Gaps, Samples, framed, interpolated, predictors
+from .autoregression import Gaps, Samples, framed, interpolated, predictors, together
 from .places import ClickFinder
 
 __all__ = ["Declick"]
@@ -62,9 +62,10 @@ class Declick(CellRepair):
 
     def _filled(self, channel: Samples, gaps: Gaps, filled: Samples) -> Samples:
         """The channel with its gaps interpolated, beginning with a first interpolation."""
-        numbers = np.unique(gaps.frames(self._finder.hop))
+        order = min(ORDER, self._finder.frame // 8)
+        numbers = np.unique([frame for _, frame in together(gaps, order, self._finder.hop)]).astype(np.int64)
         for _ in range(ROUNDS if len(gaps) else 0):
-            filters = predictors(framed(filled, self._finder.frame)[numbers], min(ORDER, self._finder.frame // 8))
+            filters = predictors(framed(filled, self._finder.frame)[numbers], order)
             by_number = dict(zip(numbers.tolist(), filters, strict=True))
             filled = interpolated(channel, gaps, by_number, self._finder.hop)
         return filled

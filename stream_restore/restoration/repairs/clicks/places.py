@@ -220,21 +220,18 @@ class ClickFinder:
     def _weighed(self, sound: Samples, gaps: Gaps, filters: Samples, usual: Samples) -> tuple[Samples, Gaps]:
         """How much smaller errors become, in squares of the usual; and the gaps without what was right."""
         weight, begins, ends = np.zeros(len(gaps)), gaps.begins.copy(), gaps.ends.copy()
-        frames = gaps.frames(self.hop)
-        for frame in np.unique(frames):
-            numbers = np.flatnonzero(frames == frame)
-            for each in unknowns(sound, gaps[numbers], filters[frame]):
-                spread = np.linalg.inv(each.matrix)
-                change = sound[each.places] - spread @ each.right
-                deviation = np.sqrt(spread.diagonal().clip(0))
-                at = 0
-                for number in numbers[each.gaps]:
-                    part = slice(at, at := at + int(gaps.sizes[number]))
-                    size = usual[(gaps.begins[number] + gaps.ends[number]) // 2 // self._block]
-                    weight[number] = change[part] @ each.matrix[part, part] @ change[part] / size**2
-                    wrong = np.flatnonzero(np.abs(change[part]) > INNER * size * deviation[part])
-                    first, last = (wrong[0], wrong[-1] + 1) if len(wrong) else (0, 0)
-                    begins[number], ends[number] = gaps.begins[number] + first, gaps.begins[number] + last
+        for each in unknowns(sound, gaps, dict(enumerate(filters)), self.hop):
+            spread = np.linalg.inv(each.matrix)
+            change = sound[each.places] - spread @ each.right
+            deviation = np.sqrt(spread.diagonal().clip(0))
+            at = 0
+            for number in range(len(gaps))[each.gaps]:
+                part = slice(at, at := at + int(gaps.sizes[number]))
+                size = usual[(gaps.begins[number] + gaps.ends[number]) // 2 // self._block]
+                weight[number] = change[part] @ each.matrix[part, part] @ change[part] / size**2
+                wrong = np.flatnonzero(np.abs(change[part]) > INNER * size * deviation[part])
+                first, last = (wrong[0], wrong[-1] + 1) if len(wrong) else (0, 0)
+                begins[number], ends[number] = gaps.begins[number] + first, gaps.begins[number] + last
         return weight, Gaps(begins, ends)
 
     def _louder_after(self, gaps: Gaps, errors: Samples, usable: Mask) -> Samples:
