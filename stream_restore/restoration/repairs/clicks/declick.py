@@ -17,9 +17,7 @@ FRAME = 2048
 HOPS = 256
 """Of a cell."""
 CONTEXT_HOPS = 64
-ORDER = 48
-ROUNDS = 2
-"""Interpolations, each with the predictor of the one before (Janssen and others, 1986)."""
+ORDER = 112
 
 
 class Declick(CellRepair):
@@ -61,11 +59,14 @@ class Declick(CellRepair):
         return mended, [float(len(runs(np.any(clicks, axis=0))[0])), float(clicks.sum())]
 
     def _filled(self, channel: Samples, gaps: Gaps, filled: Samples) -> Samples:
-        """The channel with its gaps interpolated, beginning with a first interpolation."""
+        """The channel with its gaps interpolated, by what a first interpolation leaves to learn from.
+
+        Learning from this one in turn, as Janssen and others do (1986), is 1 to 2 dB worse for each time: what a gap
+        leaves of its click is learnt, too.
+        """
         order = min(ORDER, self._finder.frame // 8)
         numbers = np.unique([frame for _, frame in together(gaps, order, self._finder.hop)]).astype(np.int64)
-        for _ in range(ROUNDS if len(gaps) else 0):
-            filters = predictors(framed(filled, self._finder.frame)[numbers], order)
-            by_number = dict(zip(numbers.tolist(), filters, strict=True))
-            filled = interpolated(channel, gaps, by_number, self._finder.hop)
-        return filled
+        if not len(numbers):
+            return channel
+        filters = predictors(framed(filled, self._finder.frame)[numbers], order)
+        return interpolated(channel, gaps, dict(zip(numbers.tolist(), filters, strict=True)), self._finder.hop)
