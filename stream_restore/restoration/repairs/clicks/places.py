@@ -6,7 +6,7 @@ noise would be once for each sample. That is its weight. A click weighs hundreds
 a drum weighs much too, but then the sound after it is another than before: it dies away, and so does a clap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,16 +72,25 @@ class _Candidates:
     Attributes:
         weight: shape (candidates,).
         louder_after: octaves that errors after them lie above those before, shape (candidates, 2): of `BESIDE_SECONDS`.
+        sounding: whether they are far from silence, shape (candidates,).
     """
 
     gaps: Gaps
     weight: Samples
     louder_after: Samples
+    sounding: Mask
 
     def weigh(self, least: tuple[float, float], steady: float = np.inf) -> Mask:
-        """Which are so heavy and so steady."""
+        """Which are so heavy and so steady, far from silence."""
+        return self.outweigh(least) & self.sounding & np.asarray((np.abs(self.louder_after) < steady).all(axis=1))
+
+    def outweigh(self, least: tuple[float, float]) -> Mask:
+        """Which are so heavy, in silence, too."""
         heavy = self.weight > least[0] + least[1] * self.gaps.sizes
-        return np.asarray((self.gaps.sizes > 0) & heavy & (np.abs(self.louder_after) < steady).all(axis=1))
+        return np.asarray((self.gaps.sizes > 0) & heavy)
+
+
+_Weigh = Callable[[_Candidates, tuple[float, float]], Mask]
 
 
 @dataclass(frozen=True)
@@ -138,7 +147,7 @@ class ClickFinder:
     def find(self, sound: Samples) -> list[tuple[Gaps, Samples]]:
         """For each channel its clicks, and the channel with a first interpolation over them.
 
-        Light ones are believed at the place of another channel's.
+        Light ones are believed at the place of another channel's, where this one is silent, too.
 
         Args:
             sound: shape (channels, n), n a multiple of half a frame.
@@ -151,7 +160,7 @@ class ClickFinder:
         marks = [marked(gaps.begins, gaps.ends, sound.shape[1]) for gaps in believed]
         anywhere = np.flatnonzero(np.any(marks, axis=0))
         gaps = [
-            each.gaps[which | self._light(each) & _touching(each.gaps, anywhere)]
+            each.gaps[which | self._light(each, _Candidates.outweigh) & _touching(each.gaps, anywhere)]
             for (_, each), which in zip(looked, chosen, strict=True)
         ]
         filled = at_once(self._interpolated, sound, gaps, [filters for filters, _ in looked])
@@ -181,8 +190,8 @@ class ClickFinder:
     def _short(self, found: _Candidates) -> Mask:
         return np.asarray(found.gaps.sizes <= LIGHT_SECONDS * self._rate)
 
-    def _light(self, found: _Candidates) -> Mask:
-        return found.weigh(LIGHT) & self._short(found) | found.weigh(HEAVY)
+    def _light(self, found: _Candidates, weigh: _Weigh = _Candidates.weigh) -> Mask:
+        return weigh(found, LIGHT) & self._short(found) | weigh(found, HEAVY)
 
     def _believed(self, found: _Candidates, frames: int) -> Mask:
         light, heavy = self._light(found), found.weigh(HEAVY, STEADY)
@@ -199,7 +208,7 @@ class ClickFinder:
         left = [np.abs(each) for each in predicted.left]
         both = np.minimum(*left)
         usual = self._usual(left[0], both, repaired, least_step)
-        errors = np.minimum(*(_smoothed(each * sounding) for each in predicted.errors)).reshape(-1, self._block)
+        errors = np.minimum(*(_smoothed(each) for each in predicted.errors)).reshape(-1, self._block)
         grown = (errors > (GROWS * usual[:, None]) ** 2).ravel()
         places = np.flatnonzero(grown)
         begun = places[errors.ravel()[places] > (BEGINS * usual[places // self._block]) ** 2]
@@ -207,7 +216,8 @@ class ClickFinder:
         gaps = Gaps(*runs(grown))
         gaps = gaps[_touching(gaps, begun) & (gaps.sizes <= self._longest)]
         weight, shortened = self._weighed(sound, gaps, predicted.filters, usual)
-        return _Candidates(shortened, weight, self._louder_after(gaps, both, ~grown))
+        louder_after = self._louder_after(gaps, both, ~(grown & sounding))
+        return _Candidates(shortened, weight, louder_after, ~_touching(gaps, np.flatnonzero(~sounding)))
 
     def _usual(self, forward: Samples, both: Samples, sound: Samples, least_step: float) -> Samples:
         """The usual size of an error in each block: of most samples around, or of most blocks' largest nearby.
