@@ -53,8 +53,13 @@ SAME = 0.28
 """Octaves that errors before and after many may differ by on the whole: what is struck or clapped dies away."""
 MANY_A_SECOND, FEWEST, HEAVY_SHARE = 0.5, 4, 0.2
 """Heavy ones in each second, and their part of all: where there are so many, the light ones are clicks, too."""
+ALIKE_SHARE = 0.75
+"""Where heavy ones are a lesser part, so many of the light ones must be as steady, each by itself."""
 EVEN, EVENLY = 0.02, 0.5
 """If so many of the distances between heavy ones lie so near to their median, they are pulses of a low tone."""
+PULSES, PULSES_SHARE = 3, 0.08
+"""If so many more, and such a part, of the distances between all do, they are an engine's or a creaking voice's: of
+distances left to chance, one in seventy does."""
 LIGHT_SECONDS, LONGEST_SECONDS = 0.0015, 0.010
 """Of light ones, and of all."""
 SILENT = 32
@@ -182,6 +187,8 @@ class ClickFinder:
         return again.filters, self._candidates(sound, repaired, again, sounding, least_step)
 
     def _with_tails(self, gaps: Gaps, frames: int) -> Gaps:
+        if len(gaps) < self._many(frames):
+            return gaps
         return Gaps(*runs(marked(gaps.begins, gaps.ends + self._tail, frames)))
 
     def _interpolated(self, sound: Samples, gaps: Gaps, filters: Samples) -> Samples:
@@ -195,12 +202,22 @@ class ClickFinder:
 
     def _believed(self, found: _Candidates, frames: int) -> Mask:
         light, heavy = self._light(found), found.weigh(HEAVY, STEADY)
-        many = max(FEWEST, MANY_A_SECOND * frames / self._rate)
-        if heavy.sum() >= many and heavy.sum() >= HEAVY_SHARE * light.sum():
+        if heavy.sum() >= self._many(frames) and (
+            heavy.sum() >= HEAVY_SHARE * light.sum() or self._are_alike(found, light)
+        ):
             unlike = np.median(found.louder_after[found.weigh(HEAVY)], axis=0)
-            return light & (not _is_even(found.gaps.begins[heavy])) & bool((np.abs(unlike) < SAME).all())
+            even = _is_even(found.gaps.begins[heavy]) or _are_pulses(found.gaps.begins[light])
+            return light & (not even) & bool((np.abs(unlike) < SAME).all())
         sure = _any(found, SURE) & self._short(found) | _any(found, SURE_LONG)
         return sure & (not _is_even(found.gaps.begins[sure]))
+
+    def _many(self, frames: int) -> float:
+        return max(FEWEST, MANY_A_SECOND * frames / self._rate)
+
+    def _are_alike(self, found: _Candidates, light: Mask) -> bool:
+        """Whether light ones leave the sound as it was, nearly each by itself."""
+        louder = np.abs(found.louder_after[light])
+        return bool(np.mean((louder < STEADY).all(axis=1)) > ALIKE_SHARE)
 
     def _candidates(
         self, sound: Samples, repaired: Samples, predicted: "_Predicted", sounding: Mask, least_step: float
@@ -299,7 +316,18 @@ def _silent(sound: Samples, around: int) -> Mask:
 def _is_even(places: Places) -> bool:
     """Whether clicks follow each other like the periods of a tone."""
     distances = np.diff(places)
-    if len(distances) < FEWEST:
-        return False
+    return len(distances) >= FEWEST and bool(_near_median(distances) > EVENLY * len(distances))
+
+
+def _are_pulses(places: Places) -> bool:
+    """Whether more of them than by chance do, as where a machine misses some."""
+    distances = np.diff(places)
+    others = _near_median(distances) - 1
+    return bool(others >= PULSES and others > PULSES_SHARE * len(distances))
+
+
+def _near_median(distances: Places) -> int:
+    if not len(distances):
+        return 0
     middle = np.median(distances)
-    return bool(np.mean(np.abs(distances - middle) <= EVEN * middle) > EVENLY)
+    return int(np.sum(np.abs(distances - middle) <= EVEN * middle))
