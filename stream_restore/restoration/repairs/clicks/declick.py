@@ -27,9 +27,10 @@ class Declick(CellRepair):
     there are many, light ones are believed, too; a single one must be beyond doubt. What was beneath is interpolated
     (`autoregression`). The output lags by 7.5 seconds.
 
-    Six excerpts of 10 s of music, 30 clicks a second of 3 to 30 samples, at an SDR of 5 and 15 dB; gain in SDR, mean
-    (least): +21.8 (+15.3) and +14.0 (+6.2), where ffmpeg's adeclick gives +14.5 (+11.3) and +8.2 (+3.2). Thresholds on
-    the errors alone, without weighing, gave +14.2 and +5.9 on other excerpts where weighing gave +19.4 and +15.5.
+    Twelve excerpts of 10 s of music, 30 clicks a second of 3 to 30 samples, at an SDR of 5 and 15 dB; gain in SDR, mean
+    (least): +28.4 (+23.7) and +21.1 (+15.7), where ffmpeg's adeclick, the best of three thresholds on each, gives +16.2
+    (+11.4) and +9.5 (+5.6). Thresholds on the errors alone, without weighing, gave +14.2 and +5.9 on other excerpts
+    where weighing gave +19.4 and +15.5.
 
     Raises:
         ConfigError: a strength outside 0 to 1.

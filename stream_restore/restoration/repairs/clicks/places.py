@@ -53,8 +53,9 @@ SAME = 0.28
 """Octaves that errors before and after many may differ by on the whole: what is struck or clapped dies away."""
 MANY_A_SECOND, FEWEST, HEAVY_SHARE = 0.5, 4, 0.2
 """Heavy ones in each second, and their part of all: where there are so many, the light ones are clicks, too."""
-ALIKE_SHARE = 0.75
-"""Where heavy ones are a lesser part, so many of the light ones must be as steady, each by itself."""
+ALIKE_MANY, ALIKE_SHARE = 1.5, 0.88
+"""Where heavy ones are a lesser part, there must be so many times more of them, and so many of the light ones must be
+as steady, each by itself."""
 EVEN, EVENLY = 0.02, 0.5
 """If so many of the distances between heavy ones lie so near to their median, they are pulses of a low tone."""
 PULSES, PULSES_SHARE = 3, 0.08
@@ -202,9 +203,8 @@ class ClickFinder:
 
     def _believed(self, found: _Candidates, frames: int) -> Mask:
         light, heavy = self._light(found), found.weigh(HEAVY, STEADY)
-        if heavy.sum() >= self._many(frames) and (
-            heavy.sum() >= HEAVY_SHARE * light.sum() or self._are_alike(found, light)
-        ):
+        many, enough = heavy.sum() / self._many(frames), heavy.sum() >= HEAVY_SHARE * light.sum()
+        if many >= 1 and (enough or (many >= ALIKE_MANY and self._are_alike(found, light))):
             unlike = np.median(found.louder_after[found.weigh(HEAVY)], axis=0)
             even = _is_even(found.gaps.begins[heavy]) or _are_pulses(found.gaps.begins[light])
             return light & (not even) & bool((np.abs(unlike) < SAME).all())
