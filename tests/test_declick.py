@@ -113,7 +113,7 @@ def test_faint_crackle_goes_but_pulses_that_are_as_faint_stay() -> None:
     def pulses(places: Samples) -> Audio:
         sound = loud.copy()
         for place in (places * RATE).astype(int):
-            sound[0, place : place + 3] += rng.choice([-1, 1]) * rng.lognormal(1.0, 0.7) * np.array([0.8, -1.0, 0.5])
+            sound[0, place : place + 3] += rng.choice([-1, 1]) * rng.lognormal(0.3, 1.2) * np.array([0.8, -1.0, 0.5])
         return sound
 
     chance = pulses(np.sort(rng.uniform(0.1, SECONDS - 0.1, 30 * SECONDS)))

@@ -28,8 +28,8 @@ class Declick(CellRepair):
     (`autoregression`). The output lags by 7.5 seconds.
 
     Twelve excerpts of 10 s of music, 30 clicks a second of 3 to 30 samples, at an SDR of 5 and 15 dB; gain in SDR, mean
-    (least): +28.4 (+23.7) and +21.1 (+15.7), where ffmpeg's adeclick, the best of three thresholds on each, gives +16.2
-    (+11.4) and +9.5 (+5.6). Thresholds on the errors alone, without weighing, gave +14.2 and +5.9 on other excerpts
+    (least): +28.4 (+23.7) and +21.1 (+15.7), where ffmpeg's adeclick, the best of three thresholds on each, gives +15.9
+    (+11.4) and +9.0 (+5.6). Thresholds on the errors alone, without weighing, gave +14.2 and +5.9 on other excerpts
     where weighing gave +19.4 and +15.5.
 
     Raises:
