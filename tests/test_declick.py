@@ -95,6 +95,33 @@ def test_a_click_that_is_weak_in_one_channel_is_found_by_the_other() -> None:
     assert sdr(clean[0], out[0]) > sdr(clean[0], damaged[0]) + 3
 
 
+def test_a_click_goes_where_its_channel_is_silent() -> None:
+    clean = np.concatenate([noisy_music(1), noisy_music(2)])
+    clean[1, 30000:70000] = 0
+    damaged, click = clean.copy(), scratch(12, np.random.default_rng(6))
+    damaged[:, 50000:50012] += click
+    out = declicked(damaged)
+    assert np.abs(out[1, 49900:50100]).max() < 1e-3 * np.abs(click).max()
+    assert (declicked(damaged[1:]) == damaged[1:]).all()
+
+
+def test_faint_crackle_goes_but_pulses_that_are_as_faint_stay() -> None:
+    loud = np.asarray(np.random.default_rng(4).normal(0, 0.1, (1, len(TIME))), np.float32)
+    rng = np.random.default_rng(5)
+    jitter = rng.normal(0, 4e-5, 30 * SECONDS - 2)
+
+    def pulses(places: Samples) -> Audio:
+        sound = loud.copy()
+        for place in (places * RATE).astype(int):
+            sound[0, place : place + 3] += rng.choice([-1, 1]) * rng.lognormal(0.3, 1.2) * np.array([0.8, -1.0, 0.5])
+        return sound
+
+    chance = pulses(np.sort(rng.uniform(0.1, SECONDS - 0.1, 30 * SECONDS)))
+    engine = pulses(0.05 + np.arange(30 * SECONDS - 2) / 30 + jitter)
+    assert sdr(loud, declicked(chance)) > sdr(loud, chance) + 10
+    assert (declicked(engine) == engine).all()
+
+
 @pytest.mark.parametrize("threshold", ["", "=threshold=4", "=threshold=1:burst=10"])
 def test_it_is_ahead_of_ffmpegs_filter(threshold: str, tmp_path: Path) -> None:
     clean = noisy_music()

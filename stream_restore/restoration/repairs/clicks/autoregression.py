@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
-__all__ = ["Gaps", "Unknowns", "framed", "interpolated", "prediction_errors", "predictors", "unknowns"]
+__all__ = ["Gaps", "Unknowns", "framed", "interpolated", "prediction_errors", "predictors", "together", "unknowns"]
 
 Samples = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -41,10 +41,6 @@ class Gaps:
     def sizes(self) -> Places:
         """Samples in each."""
         return self.ends - self.begins
-
-    def frames(self, hop: int) -> Places:
-        """Which step of so many frames each has its middle in."""
-        return (self.begins + self.ends) // 2 // hop
 
 
 def framed(sound: Samples, frame: int) -> Samples:
@@ -114,12 +110,23 @@ class Unknowns:
     right: Samples
 
 
-def unknowns(sound: Samples, gaps: Gaps, predictor: Samples) -> Iterator[Unknowns]:
-    """The normal equations of the gaps; those too near to the ends of `sound` have none."""
-    order = len(predictor) - 1
-    half = np.correlate(predictor, predictor, "full")[order:]
-    kernel = np.concatenate([half[:0:-1], half])
-    for group in _near_each_other(gaps, order):
+def unknowns(sound: Samples, gaps: Gaps, filters: Mapping[int, Samples], hop: int) -> Iterator[Unknowns]:
+    """The normal equations of the gaps; those too near to the ends of `sound` have none.
+
+    Gaps that influence each other are solved together, though their frames be others: what stands in one is not known
+    to the other.
+
+    Args:
+        filters: predictors by number of the frame, in steps of `hop`, for all frames that `together` names.
+    """
+    order = len(next(iter(filters.values()))) - 1 if len(gaps) else 0
+    kernels: dict[int, tuple[Samples, Samples]] = {}
+    for group, frame in together(gaps, order, hop):
+        if frame not in kernels:
+            predictor = filters[frame]
+            half = np.correlate(predictor, predictor, "full")[order:]
+            kernels[frame] = half, np.concatenate([half[:0:-1], half])
+        half, kernel = kernels[frame]
         begins, ends = gaps.begins[group], gaps.ends[group]
         start, stop = begins[0] - order, ends[-1] + order
         if start < 0 or stop > len(sound):
@@ -135,7 +142,8 @@ def unknowns(sound: Samples, gaps: Gaps, predictor: Samples) -> Iterator[Unknown
         yield Unknowns(group, places, matrix, right)
 
 
-def _near_each_other(gaps: Gaps, order: int) -> Iterator[slice]:
+def together(gaps: Gaps, order: int, hop: int) -> Iterator[tuple[slice, int]]:
+    """Gaps that influence each other, and the frame that they have their middle in."""
     first = 0
     for index in range(1, len(gaps) + 1):
         if (
@@ -143,7 +151,7 @@ def _near_each_other(gaps: Gaps, order: int) -> Iterator[slice]:
             or gaps.begins[index] - gaps.ends[index - 1] >= order
             or gaps.ends[index] - gaps.begins[first] >= SOLVED_TOGETHER
         ):
-            yield slice(first, index)
+            yield slice(first, index), int((gaps.begins[first] + gaps.ends[index - 1]) // 2 // hop)
             first = index
 
 
@@ -151,10 +159,9 @@ def interpolated(sound: Samples, gaps: Gaps, filters: Mapping[int, Samples], hop
     """`sound` with other samples in its gaps: those that the predictors of their frames are most content with.
 
     Args:
-        filters: predictors by number of the frame, in steps of `hop`, for all frames that gaps have their middle in.
+        filters: as in `unknowns`.
     """
-    filled, frames = sound.copy(), gaps.frames(hop)
-    for frame in np.unique(frames):
-        for each in unknowns(sound, gaps[frames == frame], filters[int(frame)]):
-            filled[each.places] = np.linalg.solve(each.matrix, each.right)
+    filled = sound.copy()
+    for each in unknowns(sound, gaps, filters, hop):
+        filled[each.places] = np.linalg.solve(each.matrix, each.right)
     return filled

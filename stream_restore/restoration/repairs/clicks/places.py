@@ -6,7 +6,7 @@ noise would be once for each sample. That is its weight. A click weighs hundreds
 a drum weighs much too, but then the sound after it is another than before: it dies away, and so does a clap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,9 @@ PEAK_PERCENTILE, PEAKS_SECONDS, PEAK_OF_NOISE = 88, 0.1, 2.6
 """Strings, reeds and voices have an error at each period: what most blocks reach nearby is usual, too."""
 INNER = 2.0
 """Times its own uncertainty: samples at the ends of a candidate that interpolation changes by less were right."""
+TAIL_SECONDS = 0.0001
+"""Clicks die away: what is left of them there is too faint to be told from the sound, and would bend what lies
+beneath. Tests of each sample in a wider gap, alone or given those after it, left more of it (by 1 to 2 dB)."""
 LIGHT, LONG, HEAVY = (100.0, 10.0), (500.0, 20.0), (10000.0, 200.0)
 """Least weight of a click where there are many; of a long one that predictors are not to be learnt with; of one that
 shows that there are many. Each is a constant, and so much more for each sample."""
@@ -50,8 +53,14 @@ SAME = 0.28
 """Octaves that errors before and after many may differ by on the whole: what is struck or clapped dies away."""
 MANY_A_SECOND, FEWEST, HEAVY_SHARE = 0.5, 4, 0.2
 """Heavy ones in each second, and their part of all: where there are so many, the light ones are clicks, too."""
+ALIKE_MANY, ALIKE_SHARE = 1.5, 0.88
+"""Where heavy ones are a lesser part, there must be so many times more of them, and so many of the light ones must be
+as steady, each by itself."""
 EVEN, EVENLY = 0.02, 0.5
 """If so many of the distances between heavy ones lie so near to their median, they are pulses of a low tone."""
+PULSES, PULSES_SHARE = 3, 0.08
+"""If so many more, and such a part, of the distances between all do, they are an engine's or a creaking voice's: of
+distances left to chance, one in seventy does."""
 LIGHT_SECONDS, LONGEST_SECONDS = 0.0015, 0.010
 """Of light ones, and of all."""
 SILENT = 32
@@ -69,16 +78,25 @@ class _Candidates:
     Attributes:
         weight: shape (candidates,).
         louder_after: octaves that errors after them lie above those before, shape (candidates, 2): of `BESIDE_SECONDS`.
+        sounding: whether they are far from silence, shape (candidates,).
     """
 
     gaps: Gaps
     weight: Samples
     louder_after: Samples
+    sounding: Mask
 
     def weigh(self, least: tuple[float, float], steady: float = np.inf) -> Mask:
-        """Which are so heavy and so steady."""
+        """Which are so heavy and so steady, far from silence."""
+        return self.outweigh(least) & self.sounding & np.asarray((np.abs(self.louder_after) < steady).all(axis=1))
+
+    def outweigh(self, least: tuple[float, float]) -> Mask:
+        """Which are so heavy, in silence, too."""
         heavy = self.weight > least[0] + least[1] * self.gaps.sizes
-        return np.asarray((self.gaps.sizes > 0) & heavy & (np.abs(self.louder_after) < steady).all(axis=1))
+        return np.asarray((self.gaps.sizes > 0) & heavy)
+
+
+_Weigh = Callable[[_Candidates, tuple[float, float]], Mask]
 
 
 @dataclass(frozen=True)
@@ -129,12 +147,13 @@ class ClickFinder:
         self._rate, self._order = rate, min(ORDER, frame // 8)
         self._block = max(8, 1 << round(float(np.log2(rate / BLOCKS_A_SECOND))))
         self._beside = [round(seconds * rate) for seconds in BESIDE_SECONDS]
+        self._tail = round(TAIL_SECONDS * rate)
         self._longest = round(LONGEST_SECONDS * rate)
 
     def find(self, sound: Samples) -> list[tuple[Gaps, Samples]]:
         """For each channel its clicks, and the channel with a first interpolation over them.
 
-        Light ones are believed at the place of another channel's.
+        Light ones are believed at the place of another channel's, where this one is silent, too.
 
         Args:
             sound: shape (channels, n), n a multiple of half a frame.
@@ -147,11 +166,11 @@ class ClickFinder:
         marks = [marked(gaps.begins, gaps.ends, sound.shape[1]) for gaps in believed]
         anywhere = np.flatnonzero(np.any(marks, axis=0))
         gaps = [
-            each.gaps[which | self._light(each) & _touching(each.gaps, anywhere)]
+            each.gaps[which | self._light(each, _Candidates.outweigh) & _touching(each.gaps, anywhere)]
             for (_, each), which in zip(looked, chosen, strict=True)
         ]
         filled = at_once(self._interpolated, sound, gaps, [filters for filters, _ in looked])
-        return list(zip(gaps, filled, strict=True))
+        return [(self._with_tails(each, sound.shape[1]), other) for each, other in zip(gaps, filled, strict=True)]
 
     def _look(self, sound: Samples, sounding: Mask) -> tuple[Samples, _Candidates]:
         """Predictors and candidates, from what predictors say that were learnt without any candidate.
@@ -168,23 +187,37 @@ class ClickFinder:
         again = first.changed(framed(sound, self.frame), framed(repaired, self.frame))
         return again.filters, self._candidates(sound, repaired, again, sounding, least_step)
 
+    def _with_tails(self, gaps: Gaps, frames: int) -> Gaps:
+        if len(gaps) < self._many(frames):
+            return gaps
+        return Gaps(*runs(marked(gaps.begins, gaps.ends + self._tail, frames)))
+
     def _interpolated(self, sound: Samples, gaps: Gaps, filters: Samples) -> Samples:
         return interpolated(sound, gaps, dict(enumerate(filters)), self.hop)
 
     def _short(self, found: _Candidates) -> Mask:
         return np.asarray(found.gaps.sizes <= LIGHT_SECONDS * self._rate)
 
-    def _light(self, found: _Candidates) -> Mask:
-        return found.weigh(LIGHT) & self._short(found) | found.weigh(HEAVY)
+    def _light(self, found: _Candidates, weigh: _Weigh = _Candidates.weigh) -> Mask:
+        return weigh(found, LIGHT) & self._short(found) | weigh(found, HEAVY)
 
     def _believed(self, found: _Candidates, frames: int) -> Mask:
         light, heavy = self._light(found), found.weigh(HEAVY, STEADY)
-        many = max(FEWEST, MANY_A_SECOND * frames / self._rate)
-        if heavy.sum() >= many and heavy.sum() >= HEAVY_SHARE * light.sum():
+        many, enough = heavy.sum() / self._many(frames), heavy.sum() >= HEAVY_SHARE * light.sum()
+        if many >= 1 and (enough or (many >= ALIKE_MANY and self._are_alike(found, light))):
             unlike = np.median(found.louder_after[found.weigh(HEAVY)], axis=0)
-            return light & (not _is_even(found.gaps.begins[heavy])) & bool((np.abs(unlike) < SAME).all())
+            even = _is_even(found.gaps.begins[heavy]) or _are_pulses(found.gaps.begins[light])
+            return light & (not even) & bool((np.abs(unlike) < SAME).all())
         sure = _any(found, SURE) & self._short(found) | _any(found, SURE_LONG)
         return sure & (not _is_even(found.gaps.begins[sure]))
+
+    def _many(self, frames: int) -> float:
+        return max(FEWEST, MANY_A_SECOND * frames / self._rate)
+
+    def _are_alike(self, found: _Candidates, light: Mask) -> bool:
+        """Whether light ones leave the sound as it was, nearly each by itself."""
+        louder = np.abs(found.louder_after[light])
+        return bool(np.mean((louder < STEADY).all(axis=1)) > ALIKE_SHARE)
 
     def _candidates(
         self, sound: Samples, repaired: Samples, predicted: "_Predicted", sounding: Mask, least_step: float
@@ -192,7 +225,7 @@ class ClickFinder:
         left = [np.abs(each) for each in predicted.left]
         both = np.minimum(*left)
         usual = self._usual(left[0], both, repaired, least_step)
-        errors = np.minimum(*(_smoothed(each * sounding) for each in predicted.errors)).reshape(-1, self._block)
+        errors = np.minimum(*(_smoothed(each) for each in predicted.errors)).reshape(-1, self._block)
         grown = (errors > (GROWS * usual[:, None]) ** 2).ravel()
         places = np.flatnonzero(grown)
         begun = places[errors.ravel()[places] > (BEGINS * usual[places // self._block]) ** 2]
@@ -200,7 +233,8 @@ class ClickFinder:
         gaps = Gaps(*runs(grown))
         gaps = gaps[_touching(gaps, begun) & (gaps.sizes <= self._longest)]
         weight, shortened = self._weighed(sound, gaps, predicted.filters, usual)
-        return _Candidates(shortened, weight, self._louder_after(gaps, both, ~grown))
+        louder_after = self._louder_after(gaps, both, ~(grown & sounding))
+        return _Candidates(shortened, weight, louder_after, ~_touching(gaps, np.flatnonzero(~sounding)))
 
     def _usual(self, forward: Samples, both: Samples, sound: Samples, least_step: float) -> Samples:
         """The usual size of an error in each block: of most samples around, or of most blocks' largest nearby.
@@ -220,21 +254,18 @@ class ClickFinder:
     def _weighed(self, sound: Samples, gaps: Gaps, filters: Samples, usual: Samples) -> tuple[Samples, Gaps]:
         """How much smaller errors become, in squares of the usual; and the gaps without what was right."""
         weight, begins, ends = np.zeros(len(gaps)), gaps.begins.copy(), gaps.ends.copy()
-        frames = gaps.frames(self.hop)
-        for frame in np.unique(frames):
-            numbers = np.flatnonzero(frames == frame)
-            for each in unknowns(sound, gaps[numbers], filters[frame]):
-                spread = np.linalg.inv(each.matrix)
-                change = sound[each.places] - spread @ each.right
-                deviation = np.sqrt(spread.diagonal().clip(0))
-                at = 0
-                for number in numbers[each.gaps]:
-                    part = slice(at, at := at + int(gaps.sizes[number]))
-                    size = usual[(gaps.begins[number] + gaps.ends[number]) // 2 // self._block]
-                    weight[number] = change[part] @ each.matrix[part, part] @ change[part] / size**2
-                    wrong = np.flatnonzero(np.abs(change[part]) > INNER * size * deviation[part])
-                    first, last = (wrong[0], wrong[-1] + 1) if len(wrong) else (0, 0)
-                    begins[number], ends[number] = gaps.begins[number] + first, gaps.begins[number] + last
+        for each in unknowns(sound, gaps, dict(enumerate(filters)), self.hop):
+            spread = np.linalg.inv(each.matrix)
+            change = sound[each.places] - spread @ each.right
+            deviation = np.sqrt(spread.diagonal().clip(0))
+            at = 0
+            for number in range(len(gaps))[each.gaps]:
+                part = slice(at, at := at + int(gaps.sizes[number]))
+                size = usual[(gaps.begins[number] + gaps.ends[number]) // 2 // self._block]
+                weight[number] = change[part] @ each.matrix[part, part] @ change[part] / size**2
+                wrong = np.flatnonzero(np.abs(change[part]) > INNER * size * deviation[part])
+                first, last = (wrong[0], wrong[-1] + 1) if len(wrong) else (0, 0)
+                begins[number], ends[number] = gaps.begins[number] + first, gaps.begins[number] + last
         return weight, Gaps(begins, ends)
 
     def _louder_after(self, gaps: Gaps, errors: Samples, usable: Mask) -> Samples:
@@ -285,7 +316,18 @@ def _silent(sound: Samples, around: int) -> Mask:
 def _is_even(places: Places) -> bool:
     """Whether clicks follow each other like the periods of a tone."""
     distances = np.diff(places)
-    if len(distances) < FEWEST:
-        return False
+    return len(distances) >= FEWEST and bool(_near_median(distances) > EVENLY * len(distances))
+
+
+def _are_pulses(places: Places) -> bool:
+    """Whether more of them than by chance do, as where a machine misses some."""
+    distances = np.diff(places)
+    others = _near_median(distances) - 1
+    return bool(others >= PULSES and others > PULSES_SHARE * len(distances))
+
+
+def _near_median(distances: Places) -> int:
+    if not len(distances):
+        return 0
     middle = np.median(distances)
-    return bool(np.mean(np.abs(distances - middle) <= EVEN * middle) > EVENLY)
+    return int(np.sum(np.abs(distances - middle) <= EVEN * middle))
