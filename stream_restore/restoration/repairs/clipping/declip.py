@@ -31,8 +31,9 @@ class Declip(CellRepair):
     """Gives peaks back that were cut off; samples that were not are returned bit for bit.
 
     The level is found by itself, per channel and side, in the 3.7 seconds around each cell of 0.7 (`level`), also where
-    resampling, lossy coding or noise blurred it (`blurred`); where none is found, nothing is changed. Peaks are made anew by A-SPADE (`aspade`) in frames of 93 and 186 ms
-    and by social sparsity (`social`) in frames of 46, 186 and 372 ms: their mean, made likelier twice (`estimate`).
+    resampling, lossy coding or noise blurred it (`blurred`); where none is found, nothing is changed. Peaks are made
+    anew by A-SPADE (`aspade`) in frames of 93 and 186 ms and by social sparsity (`social`) in frames of 46, 186 and
+    372 ms: their mean, made likelier twice (`estimate`).
     They may exceed full scale. The output lags by 2.2 seconds.
 
     Ten excerpts of 2 s of music, one channel, clipped to an SDR of 7 and 15 dB; gain in SDR, mean (least), and times
