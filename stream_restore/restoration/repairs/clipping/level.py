@@ -50,14 +50,14 @@ def clip_level(half: Samples) -> float | None:
     top = float(half.max(initial=0.0))
     if top < QUIET:
         return None
-    near = half[half >= top * (1 - 2 * WIDER[-1])]
-    least_step = step(near[near >= top * (1 - WIDTHS[-1] * (1 + BELOW))])
+    near = half[half >= top * (1 - WIDTHS[-1] * (1 + BELOW))]
+    least_step = step(near)
     for width in WIDTHS:
         band = width * top
         count = int(np.count_nonzero(near >= top - band))
         below = int(np.count_nonzero(near >= top - (1 + BELOW) * max(band, STEPS * least_step))) - count
         if count >= LEAST_SAMPLES and count >= PILED_UP * below and _are_cut_off(half, top, band):
-            return top - _widened(near, top, band)
+            return top - _widened(half[half >= top * (1 - 2 * WIDER[-1])], top, band)
     return None
 
 
