@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from cheap import COMMAND
 from numpy.typing import NDArray
 from plucked_notes import RATE, SECONDS, TIME, Samples, music, run, sdr
+from scipy.signal import butter, sosfilt
 
 from stream_restore.errors import ConfigError
 from stream_restore.restoration import Restoration
@@ -190,6 +192,26 @@ def test_the_level_is_found_whatever_was_done_afterwards(name: str) -> None:
     assert sdr(wanted - shift, out - shift) > sdr(wanted - shift, clipped - shift) + 9
 
 
+BLURRED = {
+    "resampled": lambda sound: soxr.resample(sound.T, RATE, 0.92 * RATE).T,
+    "in noise": lambda sound: sound + 0.001 * np.random.default_rng(0).standard_normal(sound.shape),
+}
+
+
+@pytest.mark.parametrize("name", BLURRED)
+def test_the_level_is_found_where_no_two_tops_are_equal(name: str) -> None:
+    clean, clipped = (np.asarray(BLURRED[name](sound), np.float32) for sound in (music(), music().clip(-0.2, 0.2)))
+    assert gain(clean, clipped) > 8
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_dither_that_was_cut_off_at_full_scale_with_the_peaks_hides_none(bits: int) -> None:
+    clean, full, rng = 5 * music(), 2 ** (bits - 1), np.random.default_rng(0)
+    noise = rng.random(clean.shape) - rng.random(clean.shape)
+    clipped = np.asarray((clean.clip(-1, 1) * full + noise).round().clip(-full, full - 1) / full, np.float32)
+    assert gain(clean, clipped) > 9
+
+
 def test_the_level_may_change_and_differ_between_channels_and_sides() -> None:
     clean = np.concatenate([music(1), music(2), music(3)])
     fade = np.where(TIME < SECONDS / 2, 1.0, 0.4)
@@ -212,12 +234,30 @@ def limited(sound: Samples) -> Samples:
     return np.asarray(0.5 * sound / np.maximum(0.1, highest))
 
 
+def low_passed(sound: Samples, hertz: float) -> Samples:
+    return np.asarray(sosfilt(butter(2, hertz, fs=RATE, output="sos"), sound))
+
+
+PULSE = np.where(TIME * 220 % 1 < 0.25, 0.5, -0.5)
+
 UNCUT = {
     "music": music()[0],
     "silence": np.zeros(len(TIME)),
     "a sine": np.sin(2 * np.pi * 440 * TIME),
     "a slow sine of 8 bits": np.round(60 * np.sin(2 * np.pi * 50 * TIME)) / 128,
     "a square wave": np.sign(np.sin(2 * np.pi * 440 * TIME + 0.1)),
+    "a square wave at another rate": soxr.resample(np.sign(np.sin(2 * np.pi * 440 * TIME + 0.1)), RATE, 0.92 * RATE),
+    "a pulse through a low-pass": low_passed(PULSE, 2000),
+    "a pulse through a low low-pass": low_passed(PULSE, 1000),
+    "square waves of many pitches": low_passed(
+        0.5
+        * np.sign(
+            np.sin(2 * np.pi * np.cumsum(np.repeat(np.random.default_rng(0).integers(80, 500, 24), 4000)) / RATE)
+        ),
+        3000,
+    ),
+    "a square wave in noise": np.sign(np.sin(2 * np.pi * 440 * TIME + 0.1))
+    + np.random.default_rng(0).normal(0, 0.01, len(TIME)),
     "a pulse": 0.7 * (TIME % 0.004 < 0.001),
     "a triangle": 2 * np.abs(2 * (TIME * 330 % 1) - 1) - 1,
     "a saw": 2 * (TIME * 330 % 1) - 1,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..engine.window import Window
+from ..restoration.repairs.clipping.blurred import blurred_level
 from ..restoration.repairs.clipping.level import clip_level
 from ..spec import Audio
 
@@ -54,7 +55,7 @@ class ClippingMeter:
         self._samples += frames.size
         for channel in frames:
             for half in (channel, -channel):
-                level = clip_level(half)
+                level = clip_level(half) or blurred_level(half)
                 if level is not None:
                     self._clipped += int(np.count_nonzero(half >= level))
                     self._levels[min(len(self._levels) - 1, int(level / 2 * len(self._levels)))] += 1

@@ -3,8 +3,8 @@
 Where peaks are cut off, many samples lie within a hair of the highest, in runs, and few just below; a run ends
 steeply, as the sound comes back from above. Smooth peaks, those of a limiter included, thin out towards their top.
 
-It is found where the recording was scaled, shifted or dithered to 16 bits afterwards; resampling hides it from most
-recordings, dither of 8 bits and lossy coding from all: those are left as they are.
+It is found where the recording was scaled, shifted or dithered afterwards, at full scale, too, where dither is cut off
+with it. What resampling, lossy coding and noise leave of it is found by `blurred`.
 """
 
 import numpy as np
@@ -31,6 +31,10 @@ APPROACHED = 0.25
 STEEP = 2.0
 """A run is left with at least so many times the width of its band; the top of a smooth peak is not."""
 QUIET = 1e-3
+WIDER = (*WIDTHS[1:], 3e-2, 6e-2)
+"""What a band is widened to while samples pile up below it: dither, or ripples that were cut off once more."""
+SPREAD, FEW = 0.1, 5
+"""Of the samples in a band, and at least: so many more make the next one worth it; dither leaves an eighth or more."""
 STEPS = 1.5
 """Of quantisation: what a band is counted as at least, to see what lies below."""
 
@@ -55,8 +59,18 @@ def clip_level(half: Samples) -> float | None:
         count = int(np.count_nonzero(near >= top - band))
         below = int(np.count_nonzero(near >= top - (1 + BELOW) * max(band, STEPS * least_step))) - count
         if count >= LEAST_SAMPLES and count >= PILED_UP * below and _are_cut_off(half, top, band):
-            return top - band
+            return top - _widened(half[half >= top * (1 - 2 * WIDER[-1])], top, band)
     return None
+
+
+def _widened(near: Samples, top: float, band: float) -> float:
+    """A band below the top that holds all that is piled up there."""
+    for width in WIDER:
+        wider = max(band, width * top)
+        inner, outer, beneath = (int(np.count_nonzero(near >= top - each)) for each in (band, wider, 2 * wider - band))
+        if outer - inner > max(FEW, SPREAD * inner) + PILED_UP * (beneath - outer):
+            band = wider
+    return band
 
 
 def _are_cut_off(half: Samples, top: float, band: float) -> bool:
