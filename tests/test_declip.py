@@ -11,7 +11,7 @@ import soxr
 from cheap import COMMAND
 from numpy.typing import NDArray
 from plucked_notes import RATE, SECONDS, TIME, Samples, music, run, sdr
-from scipy.signal import butter, sosfilt
+from scipy.signal import butter, firwin, sosfilt
 
 from stream_restore.errors import ConfigError
 from stream_restore.restoration import Restoration
@@ -238,6 +238,15 @@ def low_passed(sound: Samples, hertz: float) -> Samples:
     return np.asarray(sosfilt(butter(2, hertz, fs=RATE, output="sos"), sound))
 
 
+def pulses() -> Samples:
+    """Two voices of a chip, through a low-pass: notes of pulses, which rest at some values."""
+    rng, out = np.random.default_rng(1), np.zeros(len(TIME))
+    for _ in range(2):
+        pitch = np.repeat(110 * 2 ** (rng.integers(0, 36, 24) / 12), len(TIME) // 24)
+        out += rng.uniform(0.3, 1) * (np.cumsum(pitch) / RATE % 1 < rng.choice([0.125, 0.25, 0.5]))
+    return np.convolve(out, firwin(101, 0.27 * RATE, fs=RATE), mode="same") / 2
+
+
 PULSE = np.where(TIME * 220 % 1 < 0.25, 0.5, -0.5)
 
 UNCUT = {
@@ -259,6 +268,7 @@ UNCUT = {
     "a square wave in noise": np.sign(np.sin(2 * np.pi * 440 * TIME + 0.1))
     + np.random.default_rng(0).normal(0, 0.01, len(TIME)),
     "a pulse": 0.7 * (TIME % 0.004 < 0.001),
+    "two voices of a chip": pulses(),
     "a triangle": 2 * np.abs(2 * (TIME * 330 % 1) - 1) - 1,
     "a saw": 2 * (TIME * 330 % 1) - 1,
     "noise": np.random.default_rng(0).normal(0, 0.1, len(TIME)),

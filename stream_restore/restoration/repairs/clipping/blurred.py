@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..samples import runs
+from .level import piles_below
 
 __all__ = ["blurred_level"]
 
@@ -36,6 +37,8 @@ APPROACH, APPROACHED = 0.3, 0.5
 """As of sharp levels (`level`), three samples before and after: a square wave is on the other side."""
 MOTION = 0.08
 """Median difference between samples below the edge, relative to the root of its mean square: a filtered pulse rests."""
+OTHER_PILES = 2.0
+"""As of sharp levels; less sure, so less is allowed."""
 QUIET = 1e-3
 
 Samples = NDArray[np.float32]
@@ -68,6 +71,7 @@ def blurred_level(half: Samples) -> float | None:
             and beyond <= BEYOND * above
             and _are_flat(half, edge)
             and _moves(half, edge)
+            and piles_below(half, edge) <= OTHER_PILES
         ):
             return edge
     return None

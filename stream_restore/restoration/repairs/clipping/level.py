@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..samples import runs, step
 
-__all__ = ["clip_level"]
+__all__ = ["clip_level", "piles_below"]
 
 WIDTHS = (1e-6, 2e-4, 2e-3, 1e-2)
 """Of the band in which cut-off peaks lie, in parts of the highest: as they were cut, scaled, dithered, coded again."""
@@ -35,6 +35,11 @@ WIDER = (*WIDTHS[1:], 3e-2, 6e-2)
 """What a band is widened to while samples pile up below it: dither, or ripples that were cut off once more."""
 SPREAD, FEW = 0.1, 5
 """Of the samples in a band, and at least: so many more make the next one worth it; dither leaves an eighth or more."""
+PASSED, PASSED_BINS, NEARBY, STEPS_IN_BIN = (0.15, 0.93), 60, 6, 4
+"""Of the level, where other values are looked at; bins there, how many on both sides are around one, and how many steps
+of quantisation a bin must hold."""
+OTHER_PILES = 20.0
+"""Samples at one value below over those around: pulses have more."""
 STEPS = 1.5
 """Of quantisation: what a band is counted as at least, to see what lies below."""
 
@@ -59,8 +64,24 @@ def clip_level(half: Samples) -> float | None:
         count = int(np.count_nonzero(near >= top - band))
         below = int(np.count_nonzero(near >= top - (1 + BELOW) * max(band, STEPS * least_step))) - count
         if count >= LEAST_SAMPLES and count >= PILED_UP * below and _are_cut_off(half, top, band):
-            return top - _widened(half[half >= top * (1 - 2 * WIDER[-1])], top, band)
+            level = top - _widened(half[half >= top * (1 - 2 * WIDER[-1])], top, band)
+            return level if piles_below(half, level) <= OTHER_PILES else None
     return None
+
+
+def piles_below(half: Samples, level: float) -> float:
+    """How many times as many samples lie at a value below the level as around it; 1 where quantisation hides it.
+
+    Sound that was cut off stays at the level only, and passes through what lies below: of sixteen excerpts of music,
+    cut off at an SDR of 3 to 30 dB, none has 1.5. Pulses rest at other values, too: filtered ones have 4 to 3000.
+    """
+    between = half[(half > PASSED[0] * level) & (half < PASSED[1] * level)]
+    width = (PASSED[1] - PASSED[0]) * level / PASSED_BINS
+    if not len(between) or STEPS_IN_BIN * step(between) > width:
+        return 1.0
+    counts = np.histogram(between, PASSED_BINS, (PASSED[0] * level, PASSED[1] * level))[0]
+    nearby = np.lib.stride_tricks.sliding_window_view(np.pad(counts, NEARBY, mode="reflect"), 2 * NEARBY + 1)
+    return float((counts / np.maximum(np.median(nearby, axis=1), 1)).max())
 
 
 def _widened(near: Samples, top: float, band: float) -> float:
