@@ -200,6 +200,17 @@ def struck(places: Samples, tail_ms: float) -> Samples:
     return sound
 
 
+def tones_that_begin(partials: int, seed: int) -> Samples:
+    """Claves and castanets over a chord: before and after they begin, all is as predictable."""
+    rng = np.random.default_rng(seed)
+    sound: Samples = 0.02 * sum((np.sin(2 * np.pi * hz * TIME) for hz in rng.uniform(100, 1500, 5)), np.zeros(1))
+    for start in rng.uniform(0.2, SECONDS - 0.5, 6):
+        since = np.maximum(TIME - start, 0)
+        tones = sum((np.sin(2 * np.pi * hz * since) for hz in rng.uniform(1500, 6000, partials)), np.zeros(1))
+        sound += 0.3 * tones * np.exp(-20 * since) / partials
+    return sound
+
+
 def kick() -> Samples:
     phase = 2 * np.pi * 50 * (TIME % 0.5 + 0.02 * np.exp(-(TIME % 0.5) / 0.02))
     return np.asarray(0.5 * np.sin(phase) * np.exp(-(TIME % 0.5) / 0.1))
@@ -234,6 +245,8 @@ NO_CLICKS = {
     "castanets": bursts(12.0),
     "a snare": bursts(60.0),
     "a kick": kick(),
+    "claves": tones_that_begin(1, seed=2),
+    "castanets in a chord": tones_that_begin(3, seed=0),
     "a ticking clock": struck(np.arange(0.3, SECONDS, 0.5), 20),
     "applause": struck(np.sort(np.random.default_rng(1).uniform(0.1, SECONDS - 0.1, 2 * SECONDS)), 5),
     "a voice": voice(110),

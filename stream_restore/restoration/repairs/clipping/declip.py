@@ -21,7 +21,7 @@ CELL = 32
 """Of them in a cell."""
 REACHES = (0.25, 1.0, 2.0)
 """Cells on both sides of a cell in which the level is sought: nearby first, for it may change; 3.7 s in all."""
-MOST = 0.7
+MOST = 0.8
 """Of the samples of a cell; a sound that is at its top longer is a square wave, or nothing says what it was."""
 
 Samples = NDArray[np.float32]
