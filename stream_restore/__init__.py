@@ -46,7 +46,7 @@ __all__ = [
     "restore",
 ]
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 
 _HOMES = {
     "api": ("Output", "Report", "compare", "degrade", "restore"),

@@ -58,6 +58,8 @@ alone, half of which were taken for clicks; on nineteen pieces it costs lone cli
 """
 MANY_A_SECOND, FEWEST, HEAVY_SHARE = 0.5, 4, 0.2
 """Heavy ones in each second, and their part of all: where there are so many, the light ones are clicks, too."""
+CLEARLY_MANY, CLEAR_SHARE = 4.0, 0.15
+"""So many times more of them may be a lesser part."""
 ALIKE_MANY, ALIKE_SHARE = 1.5, 0.88
 """Where heavy ones are a lesser part, there must be so many times more of them, and so many of the light ones must be
 as steady, each by itself."""
@@ -210,7 +212,8 @@ class ClickFinder:
 
     def _believed(self, found: _Candidates, frames: int) -> Mask:
         light, heavy = self._light(found), found.weigh(HEAVY, STEADY)
-        many, enough = heavy.sum() / self._many(frames), heavy.sum() >= HEAVY_SHARE * light.sum()
+        many = heavy.sum() / self._many(frames)
+        enough = heavy.sum() >= (HEAVY_SHARE if many < CLEARLY_MANY else CLEAR_SHARE) * light.sum()
         if many >= 1 and (enough or (many >= ALIKE_MANY and self._are_alike(found, light))):
             unlike = np.median(found.louder_after[found.weigh(HEAVY)], axis=0)
             even = _is_even(found.gaps.begins[heavy]) or _are_pulses(found.gaps.begins[light])
