@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..samples import runs
-from .level import piles_below
+from .level import APPROACH, QUIET, piles_below
 
 __all__ = ["blurred_level"]
 
@@ -33,13 +33,12 @@ SHORTEST = 4
 """Samples of a run whose top can be seen to be flat."""
 ROUND = 0.3
 """Mean height above the edge, relative to that of a parabola with the slopes at both ends: 1 for smooth peaks."""
-APPROACH, APPROACHED = 0.3, 0.5
+APPROACHED = 0.5
 """As of sharp levels (`level`), three samples before and after: a square wave is on the other side."""
 MOTION = 0.08
 """Median difference between samples below the edge, relative to the root of its mean square: a filtered pulse rests."""
 OTHER_PILES = 2.0
 """As of sharp levels; less sure, so less is allowed."""
-QUIET = 1e-3
 
 Samples = NDArray[np.float32]
 

@@ -21,8 +21,6 @@ CELL = 32
 """Of them in a cell."""
 REACHES = (0.25, 1.0, 2.0)
 """Cells on both sides of a cell in which the level is sought: nearby first, for it may change; 3.7 s in all."""
-MOST = 0.8
-"""Of the samples of a cell; a sound that is at its top longer is a square wave, or nothing says what it was."""
 
 Samples = NDArray[np.float32]
 
@@ -99,8 +97,7 @@ class Declip(CellRepair):
     def _clipped(self, channel: Samples) -> Mask:
         """Which samples of a channel of a window are cut off as those of its cell are."""
         above, below = self._level(channel), self._level(-channel)
-        clipped = np.asarray((channel >= above) | (channel <= -below))
-        return np.asarray(clipped & (clipped[self.inner].mean() <= MOST))
+        return np.asarray((channel >= above) | (channel <= -below))
 
     def _level(self, half: Samples) -> float:
         """The least value that is cut off in the cell; infinite where nothing is."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..samples import runs, step
 
-__all__ = ["clip_level", "piles_below"]
+__all__ = ["APPROACH", "QUIET", "clip_level", "piles_below"]
 
 WIDTHS = (1e-6, 2e-4, 2e-3, 1e-2)
 """Of the band in which cut-off peaks lie, in parts of the highest: as they were cut, scaled, dithered, coded again."""
@@ -31,6 +31,7 @@ APPROACHED = 0.25
 STEEP = 2.0
 """A run is left with at least so many times the width of its band; the top of a smooth peak is not."""
 QUIET = 1e-3
+"""A highest sample below this says nothing."""
 WIDER = (*WIDTHS[1:], 3e-2, 6e-2)
 """What a band is widened to while samples pile up below it: dither, or ripples that were cut off once more."""
 SPREAD, FEW = 0.1, 5
@@ -73,7 +74,8 @@ def piles_below(half: Samples, level: float) -> float:
     """How many times as many samples lie at a value below the level as around it; 1 where quantisation hides it.
 
     Sound that was cut off stays at the level only, and passes through what lies below: of sixteen excerpts of music,
-    cut off at an SDR of 3 to 30 dB, none has 1.5. Pulses rest at other values, too: filtered ones have 4 to 3000.
+    cut off at an SDR of 3 to 30 dB and resampled, none has 1.5. Pulses rest at other values, too: filtered ones have 4
+    to 3000.
     """
     between = half[(half > PASSED[0] * level) & (half < PASSED[1] * level)]
     width = (PASSED[1] - PASSED[0]) * level / PASSED_BINS
