@@ -106,6 +106,6 @@ def test_the_classifiers_name_the_pythons_from_the_oldest_supported_on() -> None
     named = re.findall(r"Programming Language :: Python :: 3\.(\d+)", "\n".join(project["classifiers"]))
     assert project["requires-python"] == f">=3.{named[0]}"
     assert list(map(int, named)) == list(range(int(named[0]), int(named[-1]) + 1))
-    looked_for = re.search(r"for candidate in .*; do", (ROOT / "scripts/environment").read_text("utf-8"))
+    looked_for = re.search(r"type -aP .*", (ROOT / "scripts/environment").read_text("utf-8"))
     assert looked_for
     assert all(f"python3.{minor} " in looked_for[0] for minor in named)
