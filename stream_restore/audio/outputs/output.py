@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from ...errors import ClosedPipeError, ConfigError, SinkError
-from ..storage import is_url
+from ..storage import Place, is_url
 from .lock import Lock
 
 __all__ = ["PART", "Output", "claimed", "open_output", "part_of", "refuse_existing", "refuse_same_file"]
@@ -273,14 +273,18 @@ def _opened(path: Path, force: bool, resume: bool, suffix: str) -> Output:
     return Output(open(part, "rb+" if resume else "wb+", buffering=0), str(path), part, path.resolve(), lock)
 
 
-def refuse_existing(path: Path) -> None:
-    """Refuse to replace a file.
+def refuse_existing(place: Place) -> None:
+    """Refuse to replace a file or an object.
 
     Raises:
-        SinkError: if it exists.
+        SinkError: if it exists, or its storage cannot be reached.
     """
-    if path.exists():
-        raise SinkError(f"{path}: exists; --force replaces it")
+    try:
+        exists = place.exists()
+    except OSError as error:
+        raise SinkError(f"{place}: cannot be reached: {error.strerror or error}") from error
+    if exists:
+        raise SinkError(f"{place}: exists; --force replaces it")
 
 
 def _stdout() -> Output:
