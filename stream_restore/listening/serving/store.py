@@ -8,7 +8,6 @@ from itertools import chain, count
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock
-from types import TracebackType
 from typing import Self
 
 from ...errors import SinkError, SourceError
@@ -72,9 +71,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         with self._lock:
             self._base.close()
 
