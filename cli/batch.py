@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigError, SourceError
+from ..errors import ConfigError, SourceError, errors_as
 from . import degradation_options as chain
 from . import network_options as network
 from . import options, paths
@@ -205,10 +205,8 @@ def _listed(name: str | None) -> Sequence[str]:
 
     if name is None:
         return ()
-    try:
+    with errors_as(SourceError, f"{name}: cannot be read"):
         return read_list(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
-    except OSError as error:
-        raise SourceError(f"{name}: cannot be read: {error.strerror}") from error
 
 
 class _Messages:

@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from ..errors import SourceError
+from ..errors import SourceError, errors_as
 from .bytestream import ByteStream, OnePass, Readable
 from .damage import OnDamage, checked
 from .formats import CODECS
@@ -92,31 +92,25 @@ def _stream(target: str | Path | BinaryIO) -> ByteStream:
 
 
 def _object(remote: Remote) -> ByteStream:
-    try:
+    with errors_as(SourceError, f"{remote}: cannot be opened"):
         return ByteStream(remote.open(), remote.name, seekable=remote.seekable)
-    except OSError as error:
-        raise SourceError(f"{remote.name}: cannot be opened: {error.strerror or error}") from error
 
 
 def _file(path: Path) -> ByteStream:
     try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise SourceError(f"{path}: is a folder; give a file in it")
-        return ByteStream(path.open("rb"), str(path), seekable=stat.S_ISREG(mode))
-    except (OSError, ValueError) as error:
-        if isinstance(error, SourceError):
-            raise
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SourceError(f"{path}: cannot be opened: {reason}") from error
+        with errors_as(SourceError, f"{path}: cannot be opened"):
+            mode = path.stat().st_mode
+            if stat.S_ISDIR(mode):
+                raise SourceError(f"{path}: is a folder; give a file in it")
+            return ByteStream(path.open("rb"), str(path), seekable=stat.S_ISREG(mode))
+    except ValueError as error:  # a NUL in the name
+        raise SourceError(f"{path}: cannot be opened: {error}") from error
 
 
 def _bytes(path: Place) -> BinaryIO:
     """The bytes from the start, once more."""
-    try:
+    with errors_as(SourceError, f"{path}: cannot be opened"):
         return path.open("rb")
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be opened: {error.strerror or error}") from error
 
 
 def _opened(stream: ByteStream, raw: RawFormat | None, path: Place | None, how: Reading) -> Source:

@@ -25,7 +25,7 @@ from .. import __version__
 from ..audio import Position, Sink
 from ..audio.storage import Place, Remote, place_of
 from ..engine.state import Arrays
-from ..errors import ConfigError, SinkError, SourceError
+from ..errors import ConfigError, SinkError, SourceError, errors_as
 
 __all__ = ["Checkpoint", "Facts", "Journal", "changes", "file_facts", "input_facts", "versions"]
 
@@ -96,16 +96,15 @@ class Journal:
         kept: dict[str, Any] = {f"state{key}": array for key, array in (state or {}).items()}
         kept["about"] = np.array(json.dumps(about))
         try:
-            with self._fresh.open("wb") as file:
-                np.savez(file, **kept)
-                file.flush()
-                os.fsync(file.fileno())
-            # First the outputs are kept, then there is a journal: an interrupt between the two loses nothing.
-            for sink in sinks:
-                sink.keep()
-            os.replace(self._fresh, self.path)
-        except OSError as error:
-            raise SinkError(f"{self.path}: cannot write: {error.strerror or error}") from error
+            with errors_as(SinkError, f"{self.path}: cannot write"):
+                with self._fresh.open("wb") as file:
+                    np.savez(file, **kept)
+                    file.flush()
+                    os.fsync(file.fileno())
+                # First the outputs are kept, then there is a journal: an interrupt between the two loses nothing.
+                for sink in sinks:
+                    sink.keep()
+                os.replace(self._fresh, self.path)
         finally:
             with suppress(OSError):
                 self._fresh.unlink(missing_ok=True)
@@ -146,12 +145,10 @@ class Journal:
         Raises:
             SinkError: if it cannot be deleted.
         """
-        try:
+        with errors_as(SinkError, f"{self.path}: cannot be deleted"):
             for each in (self._fresh, self.path):  # the first of a run that was killed while it wrote
                 if each.exists():  # what cannot be written may well hold nothing to delete
                     each.unlink(missing_ok=True)
-        except OSError as error:
-            raise SinkError(f"{self.path}: cannot be deleted: {error.strerror}") from error
 
 
 _DAMAGE: tuple[type[Exception], ...] = (

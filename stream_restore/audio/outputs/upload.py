@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from ...errors import SinkError
+from ...errors import SinkError, errors_as
 from ..storage import Remote
 from .output import PART, Output, refuse_existing
 
@@ -55,8 +55,6 @@ def open_upload(url: str, force: bool) -> Upload:
     remote.refuse_unwritable()
     if not force:
         refuse_existing(remote)
-    try:
+    with errors_as(SinkError, f"{remote.name}: cannot be created"):
         folder = Path(tempfile.mkdtemp(prefix="stream-restore-"))
         return Upload(remote, folder / f"{PurePosixPath(urlsplit(url).path).name}{PART}")
-    except OSError as error:
-        raise SinkError(f"{remote.name}: cannot be created: {error.strerror or error}") from error
