@@ -31,9 +31,9 @@ from ..measure.distortion import plain
 from ..measure.misalignment import MISALIGNMENTS, misaligned
 from ..models import Model
 from ..passes.job import Job, Output, Report
-from ..passes.journal import Facts, Journal, file_facts, versions
+from ..passes.journal import Facts, Journal, file_facts, refuse_changes, versions
 from ..passes.resumable_pass import run_pass
-from ..passes.step_log import StepLog, refuse_changes
+from ..passes.step_log import StepLog
 from ..restoration.repairs import ActivityMeter
 from ..restoration.restoration import Restoration
 from ..show.picture import Difference, draw, mels

@@ -27,7 +27,7 @@ from ..audio.storage import Place, Remote, place_of
 from ..engine.state import Arrays
 from ..errors import ConfigError, SinkError, SourceError, errors_as
 
-__all__ = ["Checkpoint", "Facts", "Journal", "changes", "file_facts", "input_facts", "versions"]
+__all__ = ["Checkpoint", "Facts", "Journal", "changes", "file_facts", "input_facts", "refuse_changes", "versions"]
 
 Facts = Mapping[str, Any]
 """What must be equal for a run to resume, serialisable as JSON."""
@@ -130,12 +130,7 @@ class Journal:
             return None
         except _DAMAGE as error:
             raise ConfigError(f"{self.path}: is damaged ({error}); delete it to start again") from error
-        changed = changes(about.get("facts"), json.loads(json.dumps(self._facts)))
-        if changed:
-            raise ConfigError(
-                f"{self.path}: cannot go on, since {', '.join(changed)} changed;"
-                " put it back, or start again without --resume"
-            )
+        refuse_changes(self.path, about.get("facts"), self._facts, "without --resume")
         self.saved = True
         return checkpoint
 
@@ -230,3 +225,16 @@ def changes(before: Any, now: Any, name: str = "") -> list[str]:
         keys = sorted(before.keys() | now.keys())
         return [found for key in keys for found in changes(before.get(key), now.get(key), f"{name}.{key}".strip("."))]
     return [] if before == now else [f"{name} (was {before}, is {now})"]
+
+
+def refuse_changes(path: Path, before: Any, now: Facts, cure: str = "with --force") -> None:
+    """Refuse to resume a work whose parameters changed; `path`, and how to start again, are for the message.
+
+    Raises:
+        ConfigError: if the work differs; the message says what changed.
+    """
+    changed = changes(before, json.loads(json.dumps(now)))
+    if changed:
+        raise ConfigError(
+            f"{path}: cannot go on, since {', '.join(changed)} changed; put it back, or start again {cure}"
+        )

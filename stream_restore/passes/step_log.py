@@ -23,9 +23,9 @@ from typing import Any, Self
 
 from ..audio.outputs.lock import Lock
 from ..errors import ConfigError, SinkError, errors_as
-from .journal import Facts, Journal, changes
+from .journal import Facts, Journal, refuse_changes
 
-__all__ = ["StepLog", "refuse_changes"]
+__all__ = ["StepLog"]
 
 
 class StepLog:
@@ -129,16 +129,3 @@ class StepLog:
 def _parsed(text: str | bytes) -> Any:
     """From JSON. Of a hundred thousand steps, names take more memory than values, unless equal ones are one."""
     return json.loads(text, object_pairs_hook=lambda pairs: {sys.intern(name): value for name, value in pairs})
-
-
-def refuse_changes(path: Path, before: Any, now: Facts) -> None:
-    """Refuse to resume a work whose parameters changed; `path` is for the message.
-
-    Raises:
-        ConfigError: if the work differs; the message says what changed.
-    """
-    changed = changes(before, json.loads(json.dumps(now)))
-    if changed:
-        raise ConfigError(
-            f"{path}: cannot go on, since {', '.join(changed)} changed; put it back, or start again with --force"
-        )
