@@ -91,4 +91,5 @@ class Recording:
             return self._path.open("r+b" if self._resume and self._path.exists() else "w+b")
 
     def _writing(self) -> AbstractContextManager[None]:
-        return errors_as(SinkError, f"{self._path or f'a temporary file in {tempfile.gettempdir()}'}: cannot write")
+        where = self._path or f"a temporary file in {tempfile.gettempdir()}"
+        return errors_as(SinkError, f"{where}: cannot write")

@@ -85,7 +85,7 @@ class Axes:
 
 
 def window_frames(spec: Spec) -> int:
-    """Length of a window, a power of two."""
+    """Length of a window of about `WINDOW_SECONDS`, a power of two."""
     return int(2 ** max(5, round(log2(WINDOW_SECONDS * spec.sample_rate))))
 
 
