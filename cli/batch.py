@@ -3,12 +3,14 @@
 import json
 import sys
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigError, SourceError
+from ..errors import ConfigError, SourceError, errors_as
 from . import degradation_options as chain
 from . import network_options as network
 from . import options, paths
@@ -182,20 +184,20 @@ def command(
         raise typer.Exit(3)
 
 
-_RESTORING = {
-    *("name", "repo", "backend", "device", "provider", "precision", "threads", "cut", "segment", "overlap"),
-    *("context", "shifts", "normalise", "dry", "stems", "repair", "strength", "max_reduction", "headroom"),
-}
-_DEGRADING = {"cutoff", "order", "phase", "rate", "bits", "snr", "power"}
-
-
 def _refuse_foreign(invocation: typer.Context, degrade: bool) -> None:
     """Refuse options that would have no effect."""
+    foreign = {"cut", *_declared_in(network)} if degrade else _declared_in(chain)
     for option in invocation.command.params:
         given = getattr(invocation.get_parameter_source(option.name or ""), "name", "") == "COMMANDLINE"
-        if given and option.name in (_RESTORING if degrade else _DEGRADING):
+        if given and option.name in foreign:
             cure = "is about restoring; leave it out with --degrade" if degrade else "is about degrading; add --degrade"
             raise ConfigError(f"{max(option.opts, key=len)} {cure}")
+
+
+def _declared_in(module: ModuleType) -> set[str]:
+    """The parameters of this command whose options a module declares."""
+    declared = list(vars(module).values())
+    return {name for name, parameter in signature(command).parameters.items() if parameter.annotation in declared}
 
 
 def _listed(name: str | None) -> Sequence[str]:
@@ -203,10 +205,8 @@ def _listed(name: str | None) -> Sequence[str]:
 
     if name is None:
         return ()
-    try:
+    with errors_as(SourceError, f"{name}: cannot be read"):
         return read_list(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
-    except OSError as error:
-        raise SourceError(f"{name}: cannot be read: {error.strerror}") from error
 
 
 class _Messages:

@@ -2,10 +2,8 @@
 
 from typing import Annotated
 
-import typer
-
 from . import degradation_options as chain
-from . import options, paths
+from . import options
 from .progress import progress as meter
 
 __all__ = ["command"]
@@ -13,11 +11,7 @@ __all__ = ["command"]
 
 def command(
     input: options.Input,
-    output: Annotated[
-        str | None,
-        typer.Option("-o", "--output", metavar="OUT", help="A file, or - for stdout.  [default: NAME.degraded.SUFFIX "
-                     "beside IN; - for stdin]", show_default=False, parser=paths.file_or_stream),
-    ] = None,
+    output: Annotated[str | None, options.output("degraded")] = None,
     cutoff: chain.Cutoff = "7000",
     order: chain.Order = 6,
     phase: chain.Phase = "zero",

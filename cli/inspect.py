@@ -2,7 +2,7 @@
 
 import json
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -21,7 +21,7 @@ ALL = 0.95
 
 def command(
     input: options.Input,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: options.AsJson = False,
     raw: options.Raw = None,
     on_damage: options.OnDamage = "conceal",
     quiet: options.Quiet = False,
@@ -32,9 +32,7 @@ def command(
 
     with meter(progress, quiet) as shown:
         found = inspect(input, raw=options.parsed_raw(raw), on_damage=on_damage, progress=shown)
-    if not quiet:
-        for warning in found.warnings:
-            warn(warning, as_json=progress == "json")
+    warn(*found.warnings, quiet=quiet, as_json=progress == "json")
     typer.echo(json.dumps(found.as_dict()) if as_json else "\n".join(_lines(found)))
 
 

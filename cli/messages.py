@@ -30,9 +30,10 @@ def _one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
-def warn(text: str, as_json: bool = False) -> None:
-    """Print a warning, as text or JSON."""
-    print_message(json.dumps({"warning": text}) if as_json else f"stream-restore: warning: {text}")
+def warn(*texts: str, quiet: bool = False, as_json: bool = False) -> None:
+    """Print warnings, as text or JSON, unless `quiet`."""
+    for text in () if quiet else texts:
+        print_message(json.dumps({"warning": text}) if as_json else f"stream-restore: warning: {text}")
 
 
 def print_path(path: Path) -> None:

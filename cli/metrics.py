@@ -1,7 +1,6 @@
 """`stream-restore metrics`."""
 
 import json
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,7 +40,7 @@ def command(
         typer.Option("--align", help="First compensate a delay of up to 2 s, a factor and a sign flip of ESTIMATE, and "
                      "compare what both have in common."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: options.AsJson = False,
     raw: options.Raw = None,
     on_damage: options.OnDamage = "conceal",
     quiet: options.Quiet = False,
@@ -67,9 +66,7 @@ def command(
             progress=shown,
         )
     warnings = _warnings(found, every)
-    if not quiet:
-        for warning in warnings:
-            warn(warning, as_json=progress == "json")
+    warn(*warnings, quiet=quiet, as_json=progress == "json")
     typer.echo(
         json.dumps(_object(found, every, asked) | {"warnings": warnings})
         if as_json
@@ -91,13 +88,15 @@ def _warnings(found: "Findings", every: float | None) -> list[str]:
 
 
 def _object(found: "Findings", every: float | None, asked: Sequence[str]) -> dict[str, object]:
+    from ..measure.distortion import plain
+
     facts: dict[str, object] = {"sample_rate": found.spec.sample_rate, "channels": found.spec.channels}
-    facts |= {key: _plain(value) for key, value in found.figures.as_dict().items() if _is_asked(key, asked)}
+    facts |= {key: plain(value) for key, value in found.figures.as_dict().items() if _is_asked(key, asked)}
     if "delay" in asked:
         facts |= {"delay_frames": found.delay.frames, "delay_correlation": found.delay.correlation}
     facts |= {"shifted_frames": found.shift, "gain": found.gain}
     if every is not None:
-        segments = [_plain(value) for value in found.figures.segments.sdr_db]
+        segments = [plain(value) for value in found.figures.segments.sdr_db]
         facts |= {"every_seconds": found.figures.segments.frames / found.spec.sample_rate, "segments_sdr_db": segments}
     return facts
 
@@ -129,10 +128,3 @@ def _text(found: "Findings", every: float | None, align: bool, asked: Sequence[s
             f"{index * step:12.3f} s {value:18.3f} dB" for index, value in enumerate(found.figures.segments.sdr_db)
         ]
     return "\n".join(lines)
-
-
-def _plain(value: float) -> float | str | None:
-    """JSON has neither infinity nor NaN: they become "inf", "-inf" and null."""
-    if math.isnan(value):
-        return None
-    return value if math.isfinite(value) else str(value)

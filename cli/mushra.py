@@ -100,8 +100,7 @@ def analyse_command(
     found = analyse(told, known.figures if known else None, seed)
     make_folder(output)
     page, missing = write_analysis(output, found)
-    for line in () if quiet else missing:
-        warn(line)
+    warn(*missing, quiet=quiet)
     if not quiet:
         typer.echo("\n".join(findings(found)))
     print_path(page)

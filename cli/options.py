@@ -4,7 +4,7 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import typer
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLIPPED",
+    "AsJson",
     "ClipMode",
     "Float32",
     "Folder",
@@ -37,11 +38,19 @@ __all__ = [
     "default_output",
     "encoding",
     "number_or_none",
+    "output",
     "parsed_raw",
     "refuse_stdin_twice",
     "report_to_stderr",
     "whole_or_none",
 ]
+
+
+def output(word: str) -> Any:
+    """The option of the output of a command, which has the name of the input and a word behind it by default."""
+    default = f"NAME.{word}.SUFFIX beside IN; - for stdin"
+    return typer.Option("-o", "--output", metavar="OUT", help=f"A file, or - for stdout.  [default: {default}]",
+                        show_default=False, parser=paths.file_or_stream)  # fmt: skip
 
 
 def _track(text: str) -> int:
@@ -98,6 +107,7 @@ Resume: TypeAlias = Annotated[
     typer.Option("--resume", help="Go on with a run from file to file that was stopped; without one, begin. Encoded "
                  "outputs (FLAC, MP3, ...) need room for their samples, too, until they are complete."),
 ]  # fmt: skip
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Quiet: TypeAlias = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors on stderr.")]
 ProgressMode: TypeAlias = Annotated[
     Literal["auto", "json", "none"],
@@ -174,10 +184,7 @@ def refuse_stdin_twice(inputs: Sequence[str]) -> None:
 
 def report_to_stderr(report: "Report", output: str, quiet: bool, as_json: bool, cure: str = CLIPPED) -> None:
     """Print warnings, clipping with its remedy, and on a terminal the output; with `as_json`, warnings as JSON."""
-    if quiet:
-        return
     clipped = [f"{name}: {samples} samples clipped; {cure}" for name, samples in report.clipped.items()]
-    for warning in [*report.warnings, *clipped]:
-        warn(warning, as_json)
-    if output != "-" and not as_json and sys.stderr.isatty():
+    warn(*report.warnings, *clipped, quiet=quiet, as_json=as_json)
+    if output != "-" and not quiet and not as_json and sys.stderr.isatty():
         print_message(f"{output}: {report.frames} frames")

@@ -12,7 +12,7 @@ from .messages import print_message
 if TYPE_CHECKING:
     from ..engine.loop import Progress
 
-__all__ = ["Counter", "progress"]
+__all__ = ["progress"]
 
 EVERY_SECONDS = 0.2
 
@@ -28,19 +28,6 @@ def progress(mode: str, quiet: bool, unit: str = "frames") -> "Iterator[Progress
         yield meter
     finally:
         meter.close()
-
-
-class Counter:
-    """Sums the frames of blocks, for one meter over several recordings."""
-
-    def __init__(self, meter: "Progress | None", total: int | None) -> None:
-        self._meter, self._total, self._done = meter, total, 0
-
-    def __call__(self, frames: int) -> None:
-        """Count `frames` more."""
-        self._done += frames
-        if self._meter:
-            self._meter(self._done, self._total)
 
 
 class _Meter:

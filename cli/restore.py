@@ -14,11 +14,7 @@ __all__ = ["command"]
 
 def command(
     input: options.Input,
-    output: Annotated[
-        str | None,
-        typer.Option("-o", "--output", metavar="OUT", help="A file, or - for stdout.  [default: NAME.restored.SUFFIX "
-                     "beside IN; - for stdin]", show_default=False, parser=paths.file_or_stream),
-    ] = None,
+    output: Annotated[str | None, options.output("restored")] = None,
     name: network.Name = "compact",
     repo: network.Repo = None,
     backend: network.Backend = "auto",

@@ -1,6 +1,7 @@
 """`stream-restore spectrogram`."""
 
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +9,6 @@ import typer
 
 from . import options, paths
 from .messages import print_path, warn
-from .progress import Counter
 from .progress import progress as meter
 
 __all__ = ["command"]
@@ -33,6 +33,7 @@ def command(
 ) -> None:  # fmt: skip
     """Spectrograms to look at and listen to: a folder whose index.html opens in any browser, with no server."""
     from ..audio import open_source
+    from ..engine.loop import Ticker
     from ..show.tiles import Axes
     from ..show.viewer import Track, prepared, write_viewer
 
@@ -46,8 +47,7 @@ def command(
         names = [Path(source.name).name for source in sources]
         tracks = [Track(name, source) for name, source in zip(names, sources, strict=True)]
         lengths = [source.estimate for source in sources]
-        counter = Counter(shown, None if None in lengths else sum(length or 0 for length in lengths))
-        page = write_viewer(output, " · ".join(names), tracks, axes=axes, progress=counter)
-    for warning in [] if quiet else [each for source in sources for each in source.warnings]:
-        warn(warning, as_json=progress == "json")
+        ticker = Ticker(shown, None if None in lengths else sum(length or 0 for length in lengths), passes=1)
+        page = write_viewer(output, " · ".join(names), tracks, axes=axes, progress=ticker)
+    warn(*chain.from_iterable(source.warnings for source in sources), quiet=quiet, as_json=progress == "json")
     print_path(page)

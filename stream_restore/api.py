@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from .arrays import Blocks, Samples, Sound, byte_stream, degraded, is_sound, restored
 from .audio import OnDamage, RawFormat, Source, open_source, spool
@@ -29,50 +29,57 @@ __all__ = ["Output", "Report", "Target", "compare", "degrade", "restore"]
 _FOR_ARRAYS = "sample_rate= is for arrays; a file says its own, raw= says that of headerless samples"
 
 
+class _Any(TypedDict, total=False):
+    """Options that `restore` and `degrade` take of files and of sound in memory alike; they say what each is."""
+
+    range: Range | None
+    progress: Progress | None
+
+
+class _File(TypedDict, total=False):
+    """Those that they take of files only."""
+
+    raw: RawFormat | None
+    on_damage: OnDamage
+    track: int | None
+    stored: Output | None
+    resume: bool
+
+
+class _Restore(_Any, total=False):
+    model: str | Model
+    restoration: Restoration | None
+    normalise: bool
+
+
+class _RestoreFile(_Restore, _File): ...
+
+
+class _Degrade(_Any, total=False):
+    degradation: Degradation | None
+    power: float | None
+
+
+class _DegradeFile(_Degrade, _File): ...
+
+
 @overload
 def restore(
     input: Target,
     output: Target,
     *,
-    model: str | Model = "compact",
-    restoration: Restoration | None = None,
-    normalise: bool = False,
-    range: Range | None = None,
     residual: Target | None = None,
     save_stems: Path | None = None,
-    raw: RawFormat | None = None,
-    on_damage: OnDamage = "conceal",
-    track: int | None = None,
-    stored: Output | None = None,
-    resume: bool = False,
-    progress: Progress | None = None,
+    **options: Unpack[_RestoreFile],
 ) -> Report: ...
 
 
 @overload
-def restore(
-    input: Samples,
-    *,
-    sample_rate: float,
-    model: str | Model = "compact",
-    restoration: Restoration | None = None,
-    normalise: bool = False,
-    range: Range | None = None,
-    progress: Progress | None = None,
-) -> Audio: ...
+def restore(input: Samples, *, sample_rate: float, **options: Unpack[_Restore]) -> Audio: ...
 
 
 @overload
-def restore(
-    input: Blocks,
-    *,
-    sample_rate: float,
-    model: str | Model = "compact",
-    restoration: Restoration | None = None,
-    normalise: bool = False,
-    range: Range | None = None,
-    progress: Progress | None = None,
-) -> Iterator[Audio]: ...
+def restore(input: Blocks, *, sample_rate: float, **options: Unpack[_Restore]) -> Iterator[Audio]: ...
 
 
 def restore(
@@ -127,7 +134,9 @@ def restore(
     (2, 50)
     """
     restoration = restoration or Restoration()
-    network = _network(model) if restoration.uses_network else None
+    network = None
+    if restoration.uses_network:
+        network = load(model) if isinstance(model, str) else model
     restoration = restoration.with_defaults_of(network)
     normalise = normalise and network is not None
     if is_sound(input):
@@ -177,10 +186,6 @@ def _chosen(track: int | None) -> dict[str, int]:
     return {} if track is None else {"track": track}
 
 
-def _network(model: str | Model) -> Model:
-    return load(model) if isinstance(model, str) else model
-
-
 def _stems(restoration: Restoration, network: Model | None) -> tuple[str, ...]:
     if network is None:
         raise ConfigError("stems come from the network: save_stems needs the repair noise")
@@ -188,44 +193,15 @@ def _stems(restoration: Restoration, network: Model | None) -> tuple[str, ...]:
 
 
 @overload
-def degrade(
-    input: Target,
-    output: Target,
-    *,
-    degradation: Degradation | None = None,
-    power: float | None = None,
-    range: Range | None = None,
-    raw: RawFormat | None = None,
-    on_damage: OnDamage = "conceal",
-    track: int | None = None,
-    stored: Output | None = None,
-    resume: bool = False,
-    progress: Progress | None = None,
-) -> Report: ...
+def degrade(input: Target, output: Target, **options: Unpack[_DegradeFile]) -> Report: ...
 
 
 @overload
-def degrade(
-    input: Samples,
-    *,
-    sample_rate: float,
-    degradation: Degradation | None = None,
-    power: float | None = None,
-    range: Range | None = None,
-    progress: Progress | None = None,
-) -> Audio: ...
+def degrade(input: Samples, *, sample_rate: float, **options: Unpack[_Degrade]) -> Audio: ...
 
 
 @overload
-def degrade(
-    input: Blocks,
-    *,
-    sample_rate: float,
-    degradation: Degradation | None = None,
-    power: float | None = None,
-    range: Range | None = None,
-    progress: Progress | None = None,
-) -> Iterator[Audio]: ...
+def degrade(input: Blocks, *, sample_rate: float, **options: Unpack[_Degrade]) -> Iterator[Audio]: ...
 
 
 def degrade(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .audio import Format, Source, format_position, spool
 from .audio.pcm.wav_writer import WavHead
-from .audio.samples import encode
+from .audio.samples.coding import encode
 from .audio.source import MAX_CHANNELS, MAX_RATE
 from .degradation.degradation import Degradation, mean_power
 from .engine.loop import BLOCK, Progress, Ticker, stream

@@ -16,6 +16,9 @@
 Each message carries the offending value and the cure.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 __all__ = [
     "BusyError",
     "ClosedPipeError",
@@ -27,6 +30,7 @@ __all__ = [
     "SourceError",
     "SpecError",
     "StreamError",
+    "errors_as",
 ]
 
 
@@ -68,3 +72,14 @@ class ClosedPipeError(SinkError):
 
 class ModelError(RestoreError):
     """A model that cannot be found, loaded or run."""
+
+
+@contextmanager
+def errors_as(kind: type[SinkError] | type[SourceError], what: str) -> Iterator[None]:
+    """Within this context an error of the system becomes one of ours: `what`, then its reason. Ours pass unchanged."""
+    try:
+        yield
+    except RestoreError:
+        raise
+    except OSError as error:
+        raise kind(f"{what}: {error.strerror or error}") from error

@@ -1,13 +1,23 @@
 """Buffered reads of exact lengths from a file or a pipe."""
 
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from ..errors import SourceError
 
-__all__ = ["ByteStream", "OnePass"]
+__all__ = ["ByteStream", "OnePass", "Readable"]
 
 PIECE = 1 << 20
 """Largest single read in bytes, so that memory follows the data received, not the sizes a header claims."""
+
+
+class Readable(Protocol):
+    """The methods that FFmpeg needs of a pipe; with `seek` and `tell` it treats the object as a file."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read at most `size` bytes."""
+
+    def close(self) -> None:
+        """Release the underlying file."""
 
 
 class ByteStream:

@@ -53,16 +53,8 @@ WORDS: Mapping[str, Word] = {
 }
 
 CODECS: Mapping[str, Word] = {
-    "ima_adpcm": Word(1, 16, "codec"),
-    "ms_adpcm": Word(1, 16, "codec"),
-    "nms_adpcm_16": Word(1, 16, "codec"),
-    "nms_adpcm_24": Word(1, 16, "codec"),
-    "nms_adpcm_32": Word(1, 16, "codec"),
-    "g721_32": Word(1, 16, "codec"),
-    "g723_24": Word(1, 16, "codec"),
-    "g723_40": Word(1, 16, "codec"),
-    "gsm610": Word(1, 16, "codec"),
-    "vox_adpcm": Word(1, 16, "codec"),
+    **dict.fromkeys(("ima_adpcm", "ms_adpcm", "nms_adpcm_16", "nms_adpcm_24", "nms_adpcm_32"), Word(1, 16, "codec")),
+    **dict.fromkeys(("g721_32", "g723_24", "g723_40", "gsm610", "vox_adpcm"), Word(1, 16, "codec")),
     "dpcm_8": Word(1, 8, "codec"),
     "dpcm_16": Word(2, 16, "codec"),
     "alac_16": Word(2, 16, "int"),

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias
+from typing import BinaryIO, NamedTuple
 
-from ..errors import SourceError
-from .bytestream import ByteStream, OnePass
+from ..errors import SourceError, errors_as
+from .bytestream import ByteStream, OnePass, Readable
 from .damage import OnDamage, checked
 from .formats import CODECS
 from .ogg.pages import is_chained
@@ -26,16 +26,10 @@ from .pcm.wav_header import is_wav
 from .sniff import Kind, sniff
 from .source import Source, refuse_track
 from .spool import spool_bytes
-from .storage import Remote, failures, is_url
+from .storage import Place, Remote, failures, place_of
 from .tags.source_extras import add_extras, leading_tags
 
-if TYPE_CHECKING:
-    from .ffmpeg.container import Readable
-
 __all__ = ["open_source", "refuse_loss"]
-
-File: TypeAlias = Path | Remote
-"""What can be opened again."""
 
 
 class Reading(NamedTuple):
@@ -66,7 +60,8 @@ def open_source(
     stream = _stream(target)
     failed = failures(stream.name)
     try:
-        source = _opened(stream, raw, _located(target), Reading(on_damage, track))
+        place = place_of(target) if isinstance(target, str | Path) else None  # which can be opened again
+        source = _opened(stream, raw, place, Reading(on_damage, track))
         refuse_track(source.name, track, source.tracks)
         refuse_loss(source.name, failed)
         return source
@@ -92,44 +87,33 @@ def _stream(target: str | Path | BinaryIO) -> ByteStream:
         if sys.stdin is None:
             raise SourceError("stdin is closed; give the name of a file")
         return ByteStream(sys.stdin.buffer, "stdin", owned=False)
-    return _object(Remote(target)) if is_url(target) else _file(Path(target))
-
-
-def _located(target: str | Path | BinaryIO) -> File | None:
-    if not isinstance(target, str | Path):
-        return None
-    return Remote(target) if is_url(target) else Path(target)
+    place = place_of(target)
+    return _object(place) if isinstance(place, Remote) else _file(place)
 
 
 def _object(remote: Remote) -> ByteStream:
-    try:
+    with errors_as(SourceError, f"{remote}: cannot be opened"):
         return ByteStream(remote.open(), remote.name, seekable=remote.seekable)
-    except OSError as error:
-        raise SourceError(f"{remote.name}: cannot be opened: {error.strerror or error}") from error
 
 
 def _file(path: Path) -> ByteStream:
     try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise SourceError(f"{path}: is a folder; give a file in it")
-        return ByteStream(path.open("rb"), str(path), seekable=stat.S_ISREG(mode))
-    except (OSError, ValueError) as error:
-        if isinstance(error, SourceError):
-            raise
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SourceError(f"{path}: cannot be opened: {reason}") from error
+        with errors_as(SourceError, f"{path}: cannot be opened"):
+            mode = path.stat().st_mode
+            if stat.S_ISDIR(mode):
+                raise SourceError(f"{path}: is a folder; give a file in it")
+            return ByteStream(path.open("rb"), str(path), seekable=stat.S_ISREG(mode))
+    except ValueError as error:  # a NUL in the name
+        raise SourceError(f"{path}: cannot be opened: {error}") from error
 
 
-def _bytes(path: File) -> BinaryIO:
+def _bytes(path: Place) -> BinaryIO:
     """The bytes from the start, once more."""
-    try:
+    with errors_as(SourceError, f"{path}: cannot be opened"):
         return path.open("rb")
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be opened: {error.strerror or error}") from error
 
 
-def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None, how: Reading) -> Source:
+def _opened(stream: ByteStream, raw: RawFormat | None, path: Place | None, how: Reading) -> Source:
     if raw is not None:
         return _codec(stream, raw, path) if raw.encoding in CODECS else open_pcm(stream, raw)
     head = stream.peek(40)
@@ -144,7 +128,7 @@ def _opened(stream: ByteStream, raw: RawFormat | None, path: File | None, how: R
     return _foreign_pipe(stream, how)
 
 
-def _codec(stream: ByteStream, raw: RawFormat, path: File | None) -> Source:
+def _codec(stream: ByteStream, raw: RawFormat, path: Place | None) -> Source:
     """Headerless data of a codec; from a pipe by way of a temporary file."""
     if stream.seekable and path:
         stream.close()
@@ -154,7 +138,7 @@ def _codec(stream: ByteStream, raw: RawFormat, path: File | None) -> Source:
         return _by_libsndfile(stream.name, _again(file), rereadable=False, raw=raw)
 
 
-def _foreign_file(stream: ByteStream, path: File, how: Reading) -> Source:
+def _foreign_file(stream: ByteStream, path: Place, how: Reading) -> Source:
     kind, exact = sniff(stream), _exact(stream)
     stream.close()
     if isinstance(path, Path) and path.suffix.lower() == ".sd2":
@@ -262,7 +246,7 @@ def _is_chained(reopen: Callable[[], BinaryIO]) -> bool:
         return is_chained(file)
 
 
-def _mended(file: "Readable", kind: Kind) -> "Readable":
+def _mended(file: Readable, kind: Kind) -> Readable:
     """A file that is read in one pass, so that every page or frame of it is checked."""
     from .ffmpeg.frame_headers import ADTS, MPEG
     from .ffmpeg.resync import FrameStream

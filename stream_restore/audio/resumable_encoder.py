@@ -10,7 +10,7 @@ import numpy as np
 from ..spec import Spec
 from .formats import Format, word_of
 from .outputs.output import Output
-from .pcm.headers import NoHead
+from .pcm.headers import Head
 from .pcm.sink import PcmSink
 from .samples.coding import Quantiser, Values
 from .sink import Position, Sink
@@ -31,7 +31,7 @@ class ReplayedSink(PcmSink):
     def __init__(
         self, output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool, encoder: Sink
     ) -> None:
-        super().__init__(output, spec, form, quantiser, force, NoHead(), _kept_word(form.encoding))
+        super().__init__(output, spec, form, quantiser, force, Head(), _kept_word(form.encoding))
         self._encoder = encoder
 
     @property

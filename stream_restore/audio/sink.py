@@ -1,7 +1,6 @@
 """The interface of all audio sinks."""
 
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -137,10 +136,8 @@ class Sink(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
             self.close()
         else:
             self.abort()

@@ -10,21 +10,10 @@ from .pcm.source import PcmSource
 from .samples.coding import Quantiser, encode
 from .source import Source
 
-__all__ = ["Spool", "spool", "spool_bytes"]
+__all__ = ["spool", "spool_bytes"]
 
 _FRAMES = 1 << 16
 _BYTES = 1 << 20
-
-
-class Spool(PcmSource):
-    """Audio in an unnamed temporary file, which is deleted when closed."""
-
-    def __init__(self, file: BinaryIO, word: str, source: Source) -> None:
-        stream = ByteStream(file, source.name, seekable=True)
-        super().__init__(stream, source.spec, Format("raw", word), 0, None)
-        self.format = source.format
-        self.warnings = list(source.warnings)
-        self.film = source.film
 
 
 def spool(source: Source) -> Source:
@@ -44,7 +33,9 @@ def spool(source: Source) -> Source:
     file = _temporary()
     with source:
         _copy_sound(source, file, word)
-    return Spool(file, word, source)
+    copy = PcmSource(ByteStream(file, source.name, seekable=True), source.spec, Format("raw", word), 0, None)
+    copy.format, copy.warnings, copy.film = source.format, list(source.warnings), source.film
+    return copy
 
 
 def spool_bytes(stream: ByteStream) -> BinaryIO:

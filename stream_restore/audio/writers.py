@@ -11,7 +11,7 @@ from ..spec import Spec
 from .formats import CODECS, CONTAINERS, Format, choose, names
 from .outputs.output import Output, open_output
 from .outputs.upload import open_upload
-from .pcm.headers import AuHead, NoHead
+from .pcm.headers import AuHead, Head
 from .pcm.sink import PcmSink
 from .pcm.wav_writer import WavHead
 from .resumable_encoder import ENCODED, ReplayedSink
@@ -144,9 +144,9 @@ def _writes(form: Format) -> str:
     return "sndfile" if form.encoding in CODECS else CONTAINERS[form.container].writer
 
 
-_HEADS: dict[str, Callable[[Spec, Format, bool], WavHead | AuHead | NoHead]] = {
+_HEADS: dict[str, Callable[[Spec, Format, bool], Head]] = {
     "wav": lambda spec, form, pipe: WavHead(spec, form, pipe=pipe),
     "rf64": lambda spec, form, pipe: WavHead(spec, form, pipe=pipe),
     "au": lambda spec, form, pipe: AuHead(spec, form),
-    "raw": lambda spec, form, pipe: NoHead(),
+    "raw": lambda spec, form, pipe: Head(),
 }

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..audio import open_source
-from ..audio.outputs import refuse_existing_object
 from ..audio.outputs.atomic_file import write_atomic
-from ..audio.outputs.output import refuse_existing
 from ..audio.storage import Place, Remote, failures
 from ..engine.loop import BLOCK
 from ..errors import ConfigError, SinkError
 from ..passes.job import Report, files_of_first_pass
 
-__all__ = ["Item", "Passing", "clear", "keep", "kept", "late_report", "outcome_of", "refuse_existing_result", "store"]
+__all__ = ["Item", "Passing", "clear", "keep", "kept", "late_report", "outcome_of", "store"]
 
 Result = TypeVar("Result")
 
@@ -133,18 +131,6 @@ def outcome_of(item: Item, work: Callable[[], Result]) -> Result | str:
 
 def _failures(item: Item) -> int:
     return sum(failures(each.name) for each in (item.source, item.target) if isinstance(each, Remote))
-
-
-def refuse_existing_result(item: Item) -> None:
-    """Refuse to replace a file or an object.
-
-    Raises:
-        SinkError: if it exists, or its storage cannot be reached.
-    """
-    if isinstance(item.target, Remote):
-        refuse_existing_object(item.target.url)
-    else:
-        refuse_existing(item.target)
 
 
 def keep(item: Item, report: Report, stored: bool = False) -> None:

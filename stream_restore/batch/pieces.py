@@ -14,6 +14,7 @@ import numpy as np
 from .. import api
 from ..audio import RawFormat, Source, open_source
 from ..audio.outputs.atomic_file import make_folder
+from ..audio.outputs.output import refuse_existing
 from ..audio.storage import target_of
 from ..engine.loop import BLOCK
 from ..errors import SourceError
@@ -21,7 +22,7 @@ from ..passes.job import Output, Report
 from ..passes.journal import Facts, changes, file_facts
 from ..ranges import Range
 from ..spec import Audio
-from .item import Item, refuse_existing_result, store
+from .item import Item, store
 from .treatment import Restorer
 
 __all__ = ["Cut", "cut", "join", "restore_piece"]
@@ -53,7 +54,7 @@ def cut(restorer: Restorer, item: Item, longest_seconds: float) -> Cut | None:
     if restorer.normalise or frames is None or frames <= step:
         return None
     if not restorer.stored.force:
-        refuse_existing_result(item)
+        refuse_existing(item.target)
     stops = [*range(step, frames, step), None]
     return Cut(item, tuple(map(Range, range(0, frames, step), stops)), facts)
 

@@ -9,6 +9,7 @@ from .. import api
 from ..audio import OnDamage, refuse_same_file
 from ..audio.formats import refuse_unwritable
 from ..audio.outputs.atomic_file import make_folder
+from ..audio.outputs.output import refuse_existing
 from ..audio.storage import Remote, target_of
 from ..degradation.degradation import Degradation
 from ..engine.loop import Progress
@@ -17,7 +18,7 @@ from ..passes.job import Output, Report
 from ..passes.journal import Facts, versions
 from ..restoration.restoration import Restoration
 from ..spec import Spec
-from .item import Item, keep, kept, refuse_existing_result, store
+from .item import Item, keep, kept, store
 
 __all__ = ["Degrader", "Restorer", "Share", "Treatment"]
 
@@ -79,7 +80,7 @@ class Treatment(ABC):
         report = kept(item) if resume else None
         if report is None:
             if not self.stored.force:
-                refuse_existing_result(item)
+                refuse_existing(item.target)
             make_folder(item.local.parent)
             report = self._written(item, resume, share)
             keep(item, report)

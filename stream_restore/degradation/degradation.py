@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..engine.channels import SameLength, identity
 from ..engine.exact_sum import MeanSquare
-from ..engine.noise import Noise, gaussian, tpdf
+from ..engine.grid import FrameByFrame
+from ..engine.noise import Draw, Noise, gaussian, tpdf
 from ..engine.resample import PolyphaseResampler
 from ..engine.stage import Chain, Stage, Start
 from ..errors import ConfigError
-from ..spec import Audio, Spec, empty
+from ..spec import Audio, Spec
 from .filters import CausalLowPass, ZeroPhaseLowPass
 from .replay import Recorded, Replay
 
@@ -32,7 +34,26 @@ class _NoisyState:
     frame: int = 0
 
 
-class Quantise(Stage[_NoisyState]):
+class _Noisy(FrameByFrame[_NoisyState]):
+    """A stage that draws random numbers, which are a function of seed, purpose and absolute frame."""
+
+    def __init__(self, input: Spec, seed: int, purpose: int, draw: Draw) -> None:
+        self.seed, self._purpose, self._draw = seed, purpose, draw
+        super().__init__(input, input)
+
+    def initial_state(self) -> _NoisyState:
+        return _NoisyState(Noise(self.seed, self._purpose, self.input.channels, self._draw))
+
+    def start_at(self, frame: int) -> Start[_NoisyState]:
+        return Start(replace(self.initial_state(), frame=frame), frame, frame)
+
+    def drawn(self, state: _NoisyState, frames: int) -> NDArray[np.float64]:
+        """The numbers for the next frames, shape (channels, frames)."""
+        state.frame += frames
+        return state.noise.read(state.frame - frames, frames)
+
+
+class Quantise(_Noisy):
     """Round to `bits` bits after adding triangular (TPDF) dither of one step's amplitude.
 
     Full scale +-1 is +-(2**(bits - 1) - 1) steps; samples beyond are clipped.
@@ -45,31 +66,16 @@ class Quantise(Stage[_NoisyState]):
         if bits not in range(2, 25):
             raise ConfigError(f"bits must be 2 to 24, got {bits}")
         self.steps = 2 ** (bits - 1) - 1
-        self.seed = seed
-        super().__init__(input, input)
-
-    def initial_state(self) -> _NoisyState:
-        return _NoisyState(Noise(self.seed, _DITHER, self.input.channels, tpdf))
-
-    @property
-    def lookback(self) -> int:
-        return 0
-
-    def start_at(self, frame: int) -> Start[_NoisyState]:
-        return Start(replace(self.initial_state(), frame=frame), frame, frame)
+        super().__init__(input, seed, _DITHER, tpdf)
 
     def advance(self, state: _NoisyState, block: Audio) -> Audio:
-        dither = state.noise.read(state.frame, block.shape[1])
-        state.frame += block.shape[1]
+        dither = self.drawn(state, block.shape[1])
         # In float64: with 24 bits, a product in float32 would be off by more than a step.
         levels = np.clip(np.rint(block.astype(np.float64) * self.steps + dither), -self.steps, self.steps)
         return np.asarray(levels / self.steps, np.float32)
 
-    def drain(self, state: _NoisyState) -> Audio:
-        return empty(self.output.channels)
 
-
-class AddNoise(Stage[_NoisyState]):
+class AddNoise(_Noisy):
     """Add Gaussian noise `snr_db` below a signal whose mean square is `power`.
 
     Raises:
@@ -82,26 +88,10 @@ class AddNoise(Stage[_NoisyState]):
         if not 0 <= power < np.inf:
             raise ConfigError(f"the power of a signal is 0 or more and finite, got {power:g}")
         self.deviation = float(np.sqrt(power / 10 ** (snr_db / 10)))
-        self.seed = seed
-        super().__init__(input, input)
-
-    def initial_state(self) -> _NoisyState:
-        return _NoisyState(Noise(self.seed, _NOISE, self.input.channels, gaussian))
-
-    @property
-    def lookback(self) -> int:
-        return 0
-
-    def start_at(self, frame: int) -> Start[_NoisyState]:
-        return Start(replace(self.initial_state(), frame=frame), frame, frame)
+        super().__init__(input, seed, _NOISE, gaussian)
 
     def advance(self, state: _NoisyState, block: Audio) -> Audio:
-        noise = state.noise.read(state.frame, block.shape[1])
-        state.frame += block.shape[1]
-        return (block + self.deviation * noise).astype(np.float32)
-
-    def drain(self, state: _NoisyState) -> Audio:
-        return empty(self.output.channels)
+        return (block + self.deviation * self.drawn(state, block.shape[1])).astype(np.float32)
 
 
 @dataclass(frozen=True)

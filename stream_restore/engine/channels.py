@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import ConfigError
-from ..spec import Audio, Spec, empty
+from ..spec import Audio, Spec
+from .grid import FrameByFrame
 from .stage import Stage, Start
 from .window import Window
 
@@ -79,7 +80,7 @@ class WithInput(Stage[_WithInputState]):
         return both
 
 
-class Mix(Stage[None]):
+class Mix(FrameByFrame[None]):
     """Each output channel is a weighted sum of input channels, plus a constant.
 
     Args:
@@ -104,13 +105,6 @@ class Mix(Stage[None]):
         self.offset = np.broadcast_to(np.asarray(offset, np.float64), len(self.matrix))
         super().__init__(input, Spec(input.sample_rate, len(self.matrix)))
 
-    @property
-    def lookback(self) -> int:
-        return 0
-
-    def start_at(self, frame: int) -> Start[None]:
-        return Start(None, frame, frame)
-
     def initial_state(self) -> None:
         return None
 
@@ -123,9 +117,6 @@ class Mix(Stage[None]):
         with np.errstate(over="ignore"):  # what is too loud becomes infinite; the sink reports where
             return out.astype(np.float32)
 
-    def drain(self, state: None) -> Audio:
-        return empty(self.output.channels)
-
 
 def identity(input: Spec) -> Mix:
     """A stage that changes nothing.
@@ -137,31 +128,15 @@ def identity(input: Spec) -> Mix:
     return Mix(input, np.eye(input.channels))
 
 
-class SameLength(Stage[_WithInputState]):
-    """A stage that keeps the rate, with an output exactly as long as its input."""
+class SameLength(WithInput):
+    """A stage that keeps the rate, with an output exactly as long as its input: what `WithInput` puts beside it."""
 
     def __init__(self, stage: Stage[Any]) -> None:
-        self._beside = WithInput(stage)
-        super().__init__(stage.input, stage.output, stage.latency)
-
-    @property
-    def lookback(self) -> int | None:
-        return self._beside.lookback
-
-    def start_at(self, frame: int) -> Start[_WithInputState]:
-        return self._beside.start_at(frame)
-
-    def initial_state(self) -> _WithInputState:
-        return self._beside.initial_state()
+        super().__init__(stage)
+        self.output = stage.output
 
     def advance(self, state: _WithInputState, block: Audio) -> Audio:
-        return self._beside.advance(state, block)[self.input.channels :]
+        return super().advance(state, block)[self.input.channels :]
 
     def drain(self, state: _WithInputState) -> Audio:
-        return self._beside.drain(state)[self.input.channels :]
-
-    def settle(self, state: _WithInputState) -> None:
-        self._beside.settle(state)
-
-    def describe(self, state: _WithInputState) -> dict[str, Mapping[str, float]]:
-        return self._beside.describe(state)
+        return super().drain(state)[self.input.channels :]

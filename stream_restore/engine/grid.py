@@ -1,4 +1,4 @@
-"""Stages that work on blocks of one fixed size, anchored at frame 0.
+"""Stages that work on blocks of one fixed size, anchored at frame 0, or frame by frame.
 
 Arithmetic whose result depends on how many frames it is given (an FFT, a filter bank, a dot product)
 becomes independent of the caller's blocks when it always gets the same windows of the stream.
@@ -11,10 +11,10 @@ from fractions import Fraction
 import numpy as np
 
 from ..spec import Audio, Spec, empty, nearest
-from .stage import Stage, Start
+from .stage import Stage, Start, StateT
 from .window import Window
 
-__all__ = ["GridStage", "GridState"]
+__all__ = ["FrameByFrame", "GridStage", "GridState"]
 
 
 @dataclass
@@ -76,3 +76,17 @@ class GridStage(Stage[GridState]):
         state.cell += 1
         state.past.forget(begin + self.grid - self.left)
         return out
+
+
+class FrameByFrame(Stage[StateT]):
+    """A stage at one rate whose output frame follows from the input frame at its place alone; nothing is held back."""
+
+    @property
+    def lookback(self) -> int:
+        return 0
+
+    def start_at(self, frame: int) -> Start[StateT]:
+        return Start(self.initial_state(), frame, frame)
+
+    def drain(self, state: StateT) -> Audio:
+        return empty(self.output.channels)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CELL", "Noise", "gaussian", "tpdf"]
+__all__ = ["CELL", "Draw", "Noise", "gaussian", "tpdf"]
 
 CELL = 4096
 """Frames drawn from one counter value."""

@@ -46,7 +46,7 @@ from ..errors import ConfigError, FinishedError, SpecError
 from ..spec import Audio, Spec, empty, nearest
 from .state import Arrays, load_state_dict, state_dict
 
-__all__ = ["Chain", "Stage", "Start", "state_bytes"]
+__all__ = ["Chain", "Stage", "Start", "StateT", "state_bytes"]
 
 StateT = TypeVar("StateT")
 

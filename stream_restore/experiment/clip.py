@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import chain
-from math import isfinite, isnan, nan
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,13 @@ from ..engine.stage import Chain, Stage
 from ..errors import ConfigError, SourceError
 from ..measure import Segments
 from ..measure.comparison import Findings, compare
+from ..measure.distortion import plain
 from ..measure.misalignment import MISALIGNMENTS, misaligned
 from ..models import Model
 from ..passes.job import Job, Output, Report
-from ..passes.journal import Facts, Journal, file_facts, versions
+from ..passes.journal import Facts, Journal, file_facts, refuse_changes, versions
 from ..passes.resumable_pass import run_pass
-from ..passes.step_log import StepLog, refuse_changes
+from ..passes.step_log import StepLog
 from ..restoration.repairs import ActivityMeter
 from ..restoration.restoration import Restoration
 from ..show.picture import Difference, draw, mels
@@ -236,7 +237,7 @@ class Clip:
     ) -> dict[str, float | str | None]:
         """Figures of the degraded clip, deliberately misaligned."""
         found = misaligned(self._path("original"), self._path("degraded"), late_seconds, factor, journal)
-        return {"sdr_db": _plain(found.sdr_db), "si_sdr_db": _plain(found.si_sdr_db)}
+        return {"sdr_db": plain(found.sdr_db), "si_sdr_db": plain(found.si_sdr_db)}
 
 
 def _read(path: Path, work: Facts) -> dict[str, Any]:
@@ -280,9 +281,9 @@ def _signal(name: str, models: Mapping[str, Model]) -> dict[str, str]:
 
 
 def _row(found: Findings) -> dict[str, Any]:
-    figures = {name: _plain(value) for name, value in found.figures.as_dict().items()}
+    figures = {name: plain(value) for name, value in found.figures.as_dict().items()}
     segments = found.figures.segments
-    over_time = {"segment_frames": segments.frames, "segments_sdr_db": list(map(_plain, segments.sdr_db))}
+    over_time = {"segment_frames": segments.frames, "segments_sdr_db": list(map(plain, segments.sdr_db))}
     return {**figures, "warnings": list(found.warnings), **over_time}
 
 
@@ -290,13 +291,6 @@ def _segments(row: Row) -> Segments:
     return Segments(row["segment_frames"], tuple(map(_value, row["segments_sdr_db"])))
 
 
-def _plain(value: float) -> float | str | None:
-    """Infinity and nan as JSON: "inf", "-inf" and null."""
-    if isnan(value):
-        return None
-    return value if isfinite(value) else str(value)
-
-
 def _value(plain: float | str | None) -> float:
-    """The inverse of `_plain`."""
+    """The inverse of `plain`."""
     return nan if plain is None else float(plain)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..audio.outputs.atomic_file import write_atomic
-from ..errors import SourceError
+from ..errors import SourceError, errors_as
 
 __all__ = ["KEY", "Key", "Trial", "order", "read_key", "write_key"]
 
@@ -83,15 +83,13 @@ def read_key(path: Path) -> Key:
     Raises:
         SourceError: if the file cannot be read, or is not a key.
     """
-    try:
+    with errors_as(SourceError, f"{path}: the key of a test cannot be read"):
         if path.stat().st_size > LARGEST:
             raise SourceError(f"{path}: is too large for the key of a test")
-        told = json.loads(path.read_bytes())
+        data = path.read_bytes()
+    try:
+        told = json.loads(data)
         return Key(**{**told, "trials": [_trial(each) for each in told["trials"]]})
-    except SourceError:
-        raise
-    except OSError as error:
-        raise SourceError(f"{path}: the key of a test cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise SourceError(f"{path}: is no key of a test ({error})") from error
 

@@ -12,7 +12,7 @@ from itertools import takewhile
 from math import nan
 from pathlib import Path
 
-from ..errors import SourceError
+from ..errors import SourceError, errors_as
 
 __all__ = ["COLUMNS", "LOW_ANCHOR", "MID_ANCHOR", "REFERENCE", "Rating", "number", "read_csv", "unique"]
 
@@ -56,16 +56,13 @@ def read_csv(path: Path) -> list[Rating]:
         SourceError: if the file cannot be read, columns are missing, a score is not from 0 to 100, or ratings repeat.
     """
     try:
-        if path.stat().st_size > LARGEST_CSV:
-            raise SourceError(f"{path}: more than {LARGEST_CSV >> 20} MB are no ratings of a listening test")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="", strict=True)
-            read = _reader(path, reader.fieldnames or ())
-            return unique(path, read((f"{path}, line {reader.line_num}", row) for row in reader))
-    except SourceError:
-        raise
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+        with errors_as(SourceError, f"{path}: cannot be read"):
+            if path.stat().st_size > LARGEST_CSV:
+                raise SourceError(f"{path}: more than {LARGEST_CSV >> 20} MB are no ratings of a listening test")
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.DictReader(file, restval="", strict=True)
+                read = _reader(path, reader.fieldnames or ())
+                return unique(path, read((f"{path}, line {reader.line_num}", row) for row in reader))
     except (csv.Error, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: is no CSV in UTF-8: {error}") from error
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import SourceError
+from ..errors import SourceError, errors_as
 from .key import KEY, Key, read_key
 from .ratings import Rating, number, read_csv, unique
 from .serving.store import STORE, read_store
@@ -53,15 +53,11 @@ def _read(path: Path, key: Callable[[], Key]) -> Iterable[Rating]:
 
 
 def _head(path: Path) -> bytes:
-    try:
+    with errors_as(SourceError, f"{path}: cannot be read"):
         if path.stat().st_size > LARGEST and path.suffix == ".json":
             raise SourceError(f"{path}: is too large for ratings")
         with path.open("rb") as file:
             return file.read(4096)
-    except SourceError:
-        raise
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _json(path: Path, key: Key) -> list[Rating]:

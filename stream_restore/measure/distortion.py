@@ -8,7 +8,7 @@ how the stream was cut or in which order parts are merged, and differences of ne
 from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import inf, log10, nan
+from math import inf, isfinite, isnan, log10, nan
 from typing import Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..engine.exact_sum import ExactSum, moments
 from ..errors import SpecError
 from ..spec import Audio
 
-__all__ = ["Distortion", "Metrics", "Products", "decibels"]
+__all__ = ["Distortion", "Metrics", "Products", "decibels", "plain"]
 
 TINY = Fraction(1, 10**300)
 """Ratios that float64 holds lie between this and its reciprocal."""
@@ -37,6 +37,13 @@ def decibels(signal: Fraction | int, distortion: Fraction | int) -> float:
     if TINY < ratio < 1 / TINY:
         return 10 * log10(ratio)
     return 10 * (log10(ratio.numerator) - log10(ratio.denominator))  # of integers of any size
+
+
+def plain(value: float) -> float | str | None:
+    """A figure for JSON, which has neither infinity nor NaN: they become "inf", "-inf" and null."""
+    if isnan(value):
+        return None
+    return value if isfinite(value) else str(value)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Figures from spectra: log-spectral distance, and SDR below and above a frequency."""
 
 from dataclasses import dataclass
-from math import inf, log10, nan
+from fractions import Fraction
+from math import nan
 
 import numpy as np
 import scipy  # loads scipy.fft, which is slow to import, when it is needed
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError
 from ..spec import Spec
+from .distortion import decibels
 from .fixed_windows import CELL, FixedWindowAccumulator
 
 __all__ = ["FLOOR", "HOP", "SIZE", "Spectral", "SpectralFigures"]
@@ -80,9 +82,9 @@ class Spectral(FixedWindowAccumulator[SpectralFigures]):
 
     def figures(self) -> SpectralFigures:
         distance, columns, *energies = self.sums.values().tolist()
-        (r_below, r_above), (d_below, d_above) = energies[:2], energies[2:]
+        r_below, r_above, d_below, d_above = map(Fraction, energies)
         lsd = distance / columns if columns else nan
-        return SpectralFigures(lsd, _ratio(r_below, d_below), _ratio(r_above, d_above), self.split_hz)
+        return SpectralFigures(lsd, decibels(r_below, d_below), decibels(r_above, d_above), self.split_hz)
 
     def _covered(self, cell: int) -> NDArray[np.bool_]:
         """Which columns have their centre in the recording. A column ends HOP frames after its grid position."""
@@ -111,9 +113,3 @@ def _distances(reference: NDArray[np.float64], estimate: NDArray[np.float64]) ->
     """The distance in dB of every column from powers, shape (columns, bins)."""
     ratio = np.maximum(reference, FLOOR / _FULL_SCALE) / np.maximum(estimate, FLOOR / _FULL_SCALE)
     return np.asarray(10 * np.sqrt(np.square(np.log10(ratio)).mean(axis=-1)))
-
-
-def _ratio(signal: float, distortion: float) -> float:
-    if not distortion:
-        return inf if signal else nan
-    return 10 * log10(signal / distortion) if signal else -inf

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeAlias, TypeGuard
 
 from ..audio import Film, Format, Position, Sink, Source, is_url, open_sink, refuse_same_file
-from ..audio.outputs import refuse_busy, refuse_existing_object
+from ..audio.outputs.lock import refuse_busy
 from ..audio.outputs.output import claimed, part_of, refuse_existing
 from ..audio.readers import refuse_loss
 from ..audio.storage import failures, place_of
@@ -252,10 +252,8 @@ class Job:
 
     def _refuse_existing(self) -> None:
         for target in self.targets if not self.stored.force else ():
-            if is_url(target):
-                refuse_existing_object(target)
-            elif _is_path(target) and _is_regular(target):
-                refuse_existing(Path(target))
+            if is_url(target) or (_is_path(target) and _is_regular(target)):
+                refuse_existing(place_of(target))
 
     def _input_facts(self, source: Source) -> Facts | None:
         """What identifies the input, if it is a file or an object."""

@@ -25,9 +25,9 @@ from .. import __version__
 from ..audio import Position, Sink
 from ..audio.storage import Place, Remote, place_of
 from ..engine.state import Arrays
-from ..errors import ConfigError, SinkError, SourceError
+from ..errors import ConfigError, SinkError, SourceError, errors_as
 
-__all__ = ["Checkpoint", "Facts", "Journal", "changes", "file_facts", "input_facts", "versions"]
+__all__ = ["Checkpoint", "Facts", "Journal", "changes", "file_facts", "input_facts", "refuse_changes", "versions"]
 
 Facts = Mapping[str, Any]
 """What must be equal for a run to resume, serialisable as JSON."""
@@ -96,16 +96,15 @@ class Journal:
         kept: dict[str, Any] = {f"state{key}": array for key, array in (state or {}).items()}
         kept["about"] = np.array(json.dumps(about))
         try:
-            with self._fresh.open("wb") as file:
-                np.savez(file, **kept)
-                file.flush()
-                os.fsync(file.fileno())
-            # First the outputs are kept, then there is a journal: an interrupt between the two loses nothing.
-            for sink in sinks:
-                sink.keep()
-            os.replace(self._fresh, self.path)
-        except OSError as error:
-            raise SinkError(f"{self.path}: cannot write: {error.strerror or error}") from error
+            with errors_as(SinkError, f"{self.path}: cannot write"):
+                with self._fresh.open("wb") as file:
+                    np.savez(file, **kept)
+                    file.flush()
+                    os.fsync(file.fileno())
+                # First the outputs are kept, then there is a journal: an interrupt between the two loses nothing.
+                for sink in sinks:
+                    sink.keep()
+                os.replace(self._fresh, self.path)
         finally:
             with suppress(OSError):
                 self._fresh.unlink(missing_ok=True)
@@ -131,12 +130,7 @@ class Journal:
             return None
         except _DAMAGE as error:
             raise ConfigError(f"{self.path}: is damaged ({error}); delete it to start again") from error
-        changed = changes(about.get("facts"), json.loads(json.dumps(self._facts)))
-        if changed:
-            raise ConfigError(
-                f"{self.path}: cannot go on, since {', '.join(changed)} changed;"
-                " put it back, or start again without --resume"
-            )
+        refuse_changes(self.path, about.get("facts"), self._facts, "without --resume")
         self.saved = True
         return checkpoint
 
@@ -146,12 +140,10 @@ class Journal:
         Raises:
             SinkError: if it cannot be deleted.
         """
-        try:
+        with errors_as(SinkError, f"{self.path}: cannot be deleted"):
             for each in (self._fresh, self.path):  # the first of a run that was killed while it wrote
                 if each.exists():  # what cannot be written may well hold nothing to delete
                     each.unlink(missing_ok=True)
-        except OSError as error:
-            raise SinkError(f"{self.path}: cannot be deleted: {error.strerror}") from error
 
 
 _DAMAGE: tuple[type[Exception], ...] = (
@@ -233,3 +225,16 @@ def changes(before: Any, now: Any, name: str = "") -> list[str]:
         keys = sorted(before.keys() | now.keys())
         return [found for key in keys for found in changes(before.get(key), now.get(key), f"{name}.{key}".strip("."))]
     return [] if before == now else [f"{name} (was {before}, is {now})"]
+
+
+def refuse_changes(path: Path, before: Any, now: Facts, cure: str = "with --force") -> None:
+    """Refuse to resume a work whose parameters changed; `path`, and how to start again, are for the message.
+
+    Raises:
+        ConfigError: if the work differs; the message says what changed.
+    """
+    changed = changes(before, json.loads(json.dumps(now)))
+    if changed:
+        raise ConfigError(
+            f"{path}: cannot go on, since {', '.join(changed)} changed; put it back, or start again {cure}"
+        )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..engine.stage import Stage, Start
-from ..spec import Audio, Spec, empty
+from ..engine.grid import FrameByFrame
+from ..spec import Audio, Spec
 
 __all__ = ["PeakMeter"]
 
@@ -16,7 +16,7 @@ class _Peak:
     highest: float = 0.0
 
 
-class PeakMeter(Stage[_Peak]):
+class PeakMeter(FrameByFrame[_Peak]):
     """Changes nothing; finds the highest magnitude of a sample, as "peak" of "output".
 
     Args:
@@ -33,22 +33,12 @@ class PeakMeter(Stage[_Peak]):
         self._channels = channels
         super().__init__(input, input)
 
-    @property
-    def lookback(self) -> int:
-        return 0
-
-    def start_at(self, frame: int) -> Start[_Peak]:
-        return Start(_Peak(), frame, frame)
-
     def initial_state(self) -> _Peak:
         return _Peak()
 
     def advance(self, state: _Peak, block: Audio) -> Audio:
         state.highest = max(state.highest, float(np.abs(block[: self._channels]).max(initial=0.0)))
         return block.copy()
-
-    def drain(self, state: _Peak) -> Audio:
-        return empty(self.input.channels)
 
     def describe(self, state: _Peak) -> dict[str, Mapping[str, float]]:
         return {"output": {"peak": state.highest}}

@@ -3,13 +3,14 @@
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Self
 
 import numpy as np
 
 from ..engine.exact_sum import MeanSquare
-from ..errors import ConfigError, SinkError
+from ..errors import ConfigError, SinkError, errors_as
 from ..spec import Audio
 
 __all__ = ["Recording"]
@@ -65,21 +66,17 @@ class Recording:
         """Accumulate the next block, shape (channels, frames)."""
         self.mean_square.add(block)
         file = self._file
-        try:
+        with self._writing():
             file.seek(self.frames * self._width)
             file.write(block.T.astype(_WORD).tobytes())
             file.flush()
-        except OSError as error:
-            raise self._unwritable(error) from error
         self.frames += block.shape[1]
 
     def settle(self) -> None:
         """Bring all to the disk."""
         file = self._file
-        try:
+        with self._writing():
             os.fsync(file.fileno())
-        except OSError as error:
-            raise self._unwritable(error) from error
 
     def read(self, start: int, stop: int) -> Audio:
         """Frames [start, stop), shape (channels, frames)."""
@@ -88,13 +85,11 @@ class Recording:
         return np.frombuffer(data, _WORD).reshape(-1, self._channels).T.astype(np.float32, order="C")
 
     def _open(self) -> BinaryIO:
-        try:
+        with self._writing():
             if self._path is None:
                 return tempfile.TemporaryFile()
             return self._path.open("r+b" if self._resume and self._path.exists() else "w+b")
-        except OSError as error:
-            raise self._unwritable(error) from error
 
-    def _unwritable(self, error: OSError) -> SinkError:
+    def _writing(self) -> AbstractContextManager[None]:
         where = self._path or f"a temporary file in {tempfile.gettempdir()}"
-        return SinkError(f"{where}: cannot write: {error.strerror or error}")
+        return errors_as(SinkError, f"{where}: cannot write")

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..audio.outputs.lock import Lock
-from ..errors import ConfigError, SinkError
-from .journal import Facts, Journal, changes
+from ..errors import ConfigError, SinkError, errors_as
+from .journal import Facts, Journal, refuse_changes
 
-__all__ = ["StepLog", "refuse_changes"]
+__all__ = ["StepLog"]
 
 
 class StepLog:
@@ -47,10 +47,8 @@ class StepLog:
     def __init__(self, path: Path, work: Facts, resume: bool) -> None:
         self.path = path
         self.done: dict[str, Any] = {}
-        try:
+        with errors_as(SinkError, f"{path}: cannot write"):
             self._lock = Lock(path)
-        except OSError as error:
-            raise error if isinstance(error, SinkError) else _unwritable(path, error) from error
         try:
             if not (resume and self._load(work)):
                 self._write("wb", work)
@@ -122,32 +120,12 @@ class StepLog:
         self.done[step] = _parsed(json.dumps(gave))
 
     def _write(self, mode: str, line: Facts) -> None:
-        try:
-            with open(self.path, mode) as file:
-                file.write(json.dumps(line).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
+        with errors_as(SinkError, f"{self.path}: cannot write"), open(self.path, mode) as file:
+            file.write(json.dumps(line).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _parsed(text: str | bytes) -> Any:
     """From JSON. Of a hundred thousand steps, names take more memory than values, unless equal ones are one."""
     return json.loads(text, object_pairs_hook=lambda pairs: {sys.intern(name): value for name, value in pairs})
-
-
-def _unwritable(path: Path, error: OSError) -> SinkError:
-    return SinkError(f"{path}: cannot write: {error.strerror or error}")
-
-
-def refuse_changes(path: Path, before: Any, now: Facts) -> None:
-    """Refuse to resume a work whose parameters changed; `path` is for the message.
-
-    Raises:
-        ConfigError: if the work differs; the message says what changed.
-    """
-    changed = changes(before, json.loads(json.dumps(now)))
-    if changed:
-        raise ConfigError(
-            f"{path}: cannot go on, since {', '.join(changed)} changed; put it back, or start again with --force"
-        )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
-from math import floor, log2, log10
+from math import floor, log10
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..passes.journal import Journal
 from ..passes.resumable_pass import run_pass
 from ..spec import Audio, Spec
 from .mel import filters, frequencies
+from .tiles import CELL, window_frames
 
 __all__ = ["Difference", "Mel", "check", "draw", "mel", "mels"]
 
@@ -32,10 +33,6 @@ MOST = 2048
 RANGE_DB = 80.0
 """From the loudest colour to the darkest."""
 FLOOR = 1e-12
-WINDOW_SECONDS = 0.046
-"""Length of a column: 2048 frames at 44.1 kHz."""
-CELL = 64
-"""Columns computed at once."""
 UNITS = ((3600, "h"), (60, "min"), (1, "s"))
 TICKS_HZ = (500, 1000, 2000, 4000, 8000, 16000, 32000)
 
@@ -136,7 +133,7 @@ class _Columns:
 
     def __init__(self, spec: Spec, most: int) -> None:
         self.spec, self.frames = spec, 0
-        self._size = 2 ** max(5, round(log2(WINDOW_SECONDS * spec.sample_rate)))
+        self._size = window_frames(spec)
         self._hop = self._size // 4
         self._window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self._size) / self._size)
         # By Parseval: the bins of a sine at full scale add up to 1.

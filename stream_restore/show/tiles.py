@@ -23,7 +23,7 @@ from ..spec import Audio, Spec
 from . import mel
 from .png import encode_png
 
-__all__ = ["TILE", "Axes", "Tiles"]
+__all__ = ["CELL", "TILE", "Axes", "Tiles", "window_frames"]
 
 TILE = 512
 """Columns of a tile."""
@@ -84,6 +84,11 @@ class Axes:
         return mel.frequencies(2 * self.rows + 3, sample_rate / 2)[1::2]
 
 
+def window_frames(spec: Spec) -> int:
+    """Length of a window of about `WINDOW_SECONDS`, a power of two."""
+    return int(2 ** max(5, round(log2(WINDOW_SECONDS * spec.sample_rate))))
+
+
 class Tiles:
     """Writes the tiles of one recording into a folder: `LEVEL/NUMBER.png`, and `tiles.json` when it is complete.
 
@@ -100,7 +105,7 @@ class Tiles:
 
     def __init__(self, folder: Path, spec: Spec, axes: Axes | None = None) -> None:
         self.folder, self.spec, self.axes = folder, spec, axes or Axes()
-        self.size = 2 ** max(5, round(log2(WINDOW_SECONDS * spec.sample_rate)))
+        self.size = window_frames(spec)
         self.hop = self.size // 4
         self.frames = 0
         self._window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.size) / self.size)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from ..audio import Format, Position, Sink, open_sink
 from ..audio.outputs.atomic_file import make_folder, remove, sync, write_atomic
 from ..audio.outputs.output import PART, part_of
-from ..audio.tags import Extras
+from ..audio.tags.extras import Extras
 from ..engine.exact_sum import MeanSquare
 from ..engine.loop import Readable
 from ..engine.threads import each

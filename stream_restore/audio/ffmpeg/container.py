@@ -1,17 +1,18 @@
 """Containers that FFmpeg opens, and their packets, decoded or not."""
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import av
 import av.error
 
 from ...errors import SourceError
+from ..bytestream import Readable
 from ..source import refuse_track
 from .names import DEMUXERS
 from .resync import FrameStream
 
-__all__ = ["Packets", "Readable", "chosen_stream", "open_container"]
+__all__ = ["Packets", "chosen_stream", "open_container"]
 
 _GLUED = ("ac3", "dts", "eac3")
 """Streams in which FFmpeg joins what is damaged to the packet that follows."""
@@ -19,16 +20,6 @@ _OPTIONS = {("flac", "flac"): {"err_detect": "crccheck+explode"}, ("caf", "alac"
 """FFmpeg checks FLAC's checksums only on request, and takes off CAF's padding from ALAC, which decodes to none."""
 _TRIES = 16
 """Calls of a demuxer in succession that may fail before the rest is given up."""
-
-
-class Readable(Protocol):
-    """The methods that FFmpeg needs of a pipe; with `seek` and `tell` it treats the object as a file."""
-
-    def read(self, size: int, /) -> bytes:
-        """Read at most `size` bytes."""
-
-    def close(self) -> None:
-        """Release the underlying file."""
 
 
 def open_container(name: str, file: Readable, **options: str) -> Any:

@@ -9,13 +9,14 @@ import numpy as np
 
 from ...errors import SourceError
 from ...spec import Audio, Spec, nearest
+from ..bytestream import Readable
 from ..damage import Concealed
 from ..formats import WORDS, Format
 from ..ogg.watch import OggWatch
 from ..positions import format_position, format_timestamp
 from ..samples.coding import scaled
 from ..source import PIECE
-from .container import Packets, Readable, chosen_stream, open_container
+from .container import Packets, chosen_stream, open_container
 from .conversion import Converter, key_of
 from .timeline import LONGEST_SECONDS, Timeline
 

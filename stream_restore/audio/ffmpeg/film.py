@@ -19,8 +19,9 @@ from av.stream import Disposition
 from ...errors import SourceError
 from ..source import Film
 from .container import open_container
+from .names import is_picture
 
-__all__ = ["StreamCopy", "beside_sound", "describe", "is_picture"]
+__all__ = ["StreamCopy", "beside_sound", "describe"]
 
 _KINDS = ("video", "subtitle", "attachment")
 _THUMBNAILS = Disposition.timed_thumbnails
@@ -196,11 +197,6 @@ def beside_sound(container: Any) -> list[Any]:
     found = [stream for stream in container.streams if stream.type in _KINDS and not stream.disposition & _THUMBNAILS]
     matroska = container.format.name.startswith("matroska")
     return [] if all(map(is_picture, found)) and not matroska else found
-
-
-def is_picture(stream: Any) -> bool:
-    """Whether a stream is one picture, as a cover."""
-    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def describe(stream: Any) -> str:

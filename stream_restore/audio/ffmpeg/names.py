@@ -9,7 +9,7 @@ from av.stream import Disposition
 from ..formats import Format
 from ..tags.extras import Extras
 
-__all__ = ["DEMUXERS", "LOSSLESS", "format_of", "layout_mask"]
+__all__ = ["DEMUXERS", "LOSSLESS", "format_of", "is_picture", "layout_mask"]
 
 DEMUXERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,avr,caf,dts,eac3,epaf,flac,flv,gsm,iff,ircam,loas,matroska,mlp,mov,mp3,mpc,mpc8,"
@@ -62,11 +62,12 @@ def format_of(container: Any, stream: Any) -> Format:
         encoding = encoding.replace("s", "alac_")  # libsndfile writes it
     tags = _tags(stream.metadata, _STREAM_TAGS) | _tags(container.metadata, set())
     chapters: list[Any] = getattr(container, "chapters", list)()  # older versions of PyAV cannot tell
-    extras = Extras(chapters=chapters, covers=sum(map(_is_picture, container.streams.video)))
+    extras = Extras(chapters=chapters, covers=sum(map(is_picture, container.streams.video)))
     return Format(name, encoding, tags, layout_mask(stream.codec_context.layout.channels), extras=extras)
 
 
-def _is_picture(stream: Any) -> bool:
+def is_picture(stream: Any) -> bool:
+    """Whether a stream is one picture, as a cover."""
     return bool(stream.disposition & Disposition.attached_pic)
 
 

@@ -6,8 +6,7 @@ for anything else between frames, as many blank frames are put in as would have 
 recognises.
 """
 
-from typing import Protocol
-
+from ..bytestream import Readable
 from .frame_headers import ADTS, MPEG, TAG, Framing, tag_size
 
 __all__ = ["FrameStream"]
@@ -23,16 +22,10 @@ _TAIL = 8192
 _PIECE = 1 << 15
 
 
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-    def close(self) -> None: ...
-
-
 class FrameStream:
     """A stream of frames, read sequentially, whose framing is whole. What precedes the first frame is unchanged."""
 
-    def __init__(self, inner: _Readable, framing: Framing) -> None:
+    def __init__(self, inner: Readable, framing: Framing) -> None:
         self._inner = inner
         self._framing = framing
         self.close = inner.close

@@ -7,13 +7,14 @@ import numpy as np
 
 from ...errors import SourceError
 from ...spec import Audio, empty
+from ..bytestream import Readable
 from ..damage import OnDamage
 from ..source import Film, Source, checked_spec
-from .container import Readable, chosen_stream, open_container
+from .container import chosen_stream, open_container
 from .decoder import Decoder
-from .film import beside_sound, describe, is_picture
+from .film import beside_sound, describe
 from .length import length_of
-from .names import format_of
+from .names import format_of, is_picture
 from .resync import FrameStream
 
 __all__ = ["AvSource"]

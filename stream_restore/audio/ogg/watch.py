@@ -5,19 +5,12 @@ lost. Of Oggs that are chained, one behind another, FFmpeg goes on only if rate 
 chaining: RFC 3533, sections 4 and 6.
 """
 
-from typing import Protocol
-
+from ..bytestream import Readable
 from .pages import FIRST_PAGE, LAST_PAGE, checksum, page_size
 
 __all__ = ["OggWatch"]
 
 _MAGIC = b"OggS"
-
-
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-    def close(self) -> None: ...
 
 
 class OggWatch:
@@ -29,7 +22,7 @@ class OggWatch:
         incomplete: whether pages of the link are damaged or missing, as their numbers tell.
     """
 
-    def __init__(self, inner: _Readable) -> None:
+    def __init__(self, inner: Readable) -> None:
         self._inner = inner
         self._held = bytearray()
         self._out = bytearray()

@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from ...errors import SinkError
+from ...errors import SinkError, errors_as
 
 __all__ = ["make_folder", "remove", "sync", "write_atomic"]
 
@@ -45,10 +45,8 @@ def remove(path: Path) -> None:
     Raises:
         SinkError: if it cannot be deleted.
     """
-    try:
+    with errors_as(SinkError, f"{path}: cannot be deleted"):
         path.unlink(missing_ok=True)
-    except OSError as error:
-        raise SinkError(f"{path}: cannot be deleted: {error.strerror}") from error
 
 
 def make_folder(path: Path) -> None:
@@ -57,7 +55,5 @@ def make_folder(path: Path) -> None:
     Raises:
         SinkError: if it cannot be made.
     """
-    try:
+    with errors_as(SinkError, f"{path}: cannot be made a folder"):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SinkError(f"{path}: cannot be made a folder: {error.strerror}") from error

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from ...errors import ClosedPipeError, ConfigError, SinkError
-from ..storage import is_url
+from ...errors import ClosedPipeError, ConfigError, SinkError, errors_as
+from ..storage import Place, is_url
 from .lock import Lock
 
 __all__ = ["PART", "Output", "claimed", "open_output", "part_of", "refuse_existing", "refuse_same_file"]
@@ -119,12 +119,9 @@ class Output:
         """
         if self._part is None:
             return
-        try:
-            with open(self._part, "rb") as file:
-                while data := file.read(size):
-                    yield data
-        except OSError as error:
-            raise SinkError(f"{self._part}: cannot be read: {error.strerror or error}") from error
+        with errors_as(SinkError, f"{self._part}: cannot be read"), open(self._part, "rb") as file:
+            while data := file.read(size):
+                yield data
 
     def cut(self, size: int) -> None:
         """Truncate to `size` bytes and continue after them.
@@ -216,16 +213,15 @@ def open_output(target: str | Path | BinaryIO, force: bool, resume: bool = False
     if str(target) == "-":
         return _stdout()
     path = Path(target)
-    try:
-        return _opened(path, force, resume, suffix)
-    except OSError as error:
-        if isinstance(error, SinkError):
-            raise
-        if resume and isinstance(error, FileNotFoundError):
+    with errors_as(SinkError, f"{path}: cannot be created"):
+        try:
+            return _opened(path, force, resume, suffix)
+        except FileNotFoundError as error:
+            if not resume:
+                raise
             raise SinkError(
                 f"{path}.part: is gone, it cannot be continued; --force without --resume starts again"
             ) from error
-        raise _uncreated(path, error) from error
 
 
 @contextlib.contextmanager
@@ -238,10 +234,8 @@ def claimed(path: Path) -> Iterator[None]:
     part = part_of(path)
     _require_folder(path, part)
     there = part.exists()
-    try:
+    with errors_as(SinkError, f"{path}: cannot be created"):
         lock = Lock(part)
-    except OSError as error:
-        raise error if isinstance(error, SinkError) else _uncreated(path, error) from error
     try:
         yield
     finally:
@@ -253,10 +247,6 @@ def claimed(path: Path) -> Iterator[None]:
 def _require_folder(path: Path, part: Path) -> None:
     if not part.parent.is_dir():
         raise SinkError(f"{path}: the folder {part.parent} does not exist; make it first")
-
-
-def _uncreated(path: Path, error: OSError) -> SinkError:
-    return SinkError(f"{path}: cannot be created: {error.strerror or error}")
 
 
 def _opened(path: Path, force: bool, resume: bool, suffix: str) -> Output:
@@ -273,14 +263,16 @@ def _opened(path: Path, force: bool, resume: bool, suffix: str) -> Output:
     return Output(open(part, "rb+" if resume else "wb+", buffering=0), str(path), part, path.resolve(), lock)
 
 
-def refuse_existing(path: Path) -> None:
-    """Refuse to replace a file.
+def refuse_existing(place: Place) -> None:
+    """Refuse to replace a file or an object.
 
     Raises:
-        SinkError: if it exists.
+        SinkError: if it exists, or its storage cannot be reached.
     """
-    if path.exists():
-        raise SinkError(f"{path}: exists; --force replaces it")
+    with errors_as(SinkError, f"{place}: cannot be reached"):
+        exists = place.exists()
+    if exists:
+        raise SinkError(f"{place}: exists; --force replaces it")
 
 
 def _stdout() -> Output:

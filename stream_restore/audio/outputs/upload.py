@@ -6,11 +6,11 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from ...errors import SinkError
+from ...errors import SinkError, errors_as
 from ..storage import Remote
-from .output import PART, Output
+from .output import PART, Output, refuse_existing
 
-__all__ = ["open_upload", "refuse_existing_object"]
+__all__ = ["open_upload"]
 
 
 class Upload(Output):
@@ -54,24 +54,7 @@ def open_upload(url: str, force: bool) -> Upload:
     remote = Remote(url)
     remote.refuse_unwritable()
     if not force:
-        refuse_existing_object(url)
-    try:
+        refuse_existing(remote)
+    with errors_as(SinkError, f"{remote.name}: cannot be created"):
         folder = Path(tempfile.mkdtemp(prefix="stream-restore-"))
         return Upload(remote, folder / f"{PurePosixPath(urlsplit(url).path).name}{PART}")
-    except OSError as error:
-        raise SinkError(f"{remote.name}: cannot be created: {error.strerror or error}") from error
-
-
-def refuse_existing_object(url: str) -> None:
-    """Refuse to replace an object.
-
-    Raises:
-        SinkError: if it exists, or the storage cannot be reached.
-    """
-    remote = Remote(url)
-    try:
-        exists = remote.exists()
-    except OSError as error:
-        raise SinkError(f"{remote.name}: cannot be reached: {error.strerror or error}") from error
-    if exists:
-        raise SinkError(f"{remote.name}: exists; --force replaces it")

@@ -12,6 +12,7 @@ from ...spec import Spec
 from ..formats import WORDS, Format
 from ..tags.chunks import pack_chunks
 from ..tags.inherited import behind, in_front
+from .headers import Head
 from .info_tags import pack_info
 
 __all__ = ["WavHead"]
@@ -23,7 +24,7 @@ _USUAL_MASKS = {1: 4, 2: 3}
 """Front centre; front left and right: the default for one and two channels."""
 
 
-class WavHead:
+class WavHead(Head):
     """RIFF header, JUNK or ds64, fmt, fact, tags, and the head of the data chunk.
 
     In a file, chunks and tags stand before or behind the sound, where they stood in the input; in a pipe all that are

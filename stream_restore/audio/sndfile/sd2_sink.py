@@ -9,7 +9,7 @@ from ...errors import ConfigError
 from ...spec import Spec
 from ..formats import Format
 from ..outputs.output import Output, open_output, refuse_existing
-from ..pcm.headers import NoHead
+from ..pcm.headers import Head
 from ..pcm.sink import PcmSink
 from ..samples.coding import Quantiser
 from .sink import SUBTYPES
@@ -21,7 +21,7 @@ class Sd2Sink(PcmSink):
     """Samples in NAME, the resource fork in ._NAME, which is renamed first, so that NAME never exists without it."""
 
     def __init__(self, output: Output, spec: Spec, form: Format, quantiser: Quantiser, force: bool) -> None:
-        super().__init__(output, spec, form, quantiser, force, NoHead())
+        super().__init__(output, spec, form, quantiser, force, Head())
         self._fork, there = _fork(output.name, spec, form), fork_of(output.name)
         # The same fork may exist, from a run that was stopped between the two renames.
         if not force and there.exists() and there.read_bytes() != self._fork:

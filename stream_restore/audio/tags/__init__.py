@@ -1,9 +1,1 @@
 """What an output keeps of its input beside sound and plain tags: pictures, chapters, chunks, tags in their own form."""
-
-from .extras import LIMIT, Chunk, Extras
-
-__all__ = [
-    "LIMIT",
-    "Chunk",
-    "Extras",
-]

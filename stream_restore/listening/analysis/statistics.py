@@ -4,6 +4,7 @@ Listeners are the unit: of each, the mean over the trials is taken first. To cou
 independent answer would make intervals too short (Hurlbert, "Pseudoreplication", Ecological Monographs 54, 1984).
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -154,13 +155,9 @@ def least_p(listeners: int) -> float:
 
 def listeners_needed(points: float, deviation: float, wanted: float = 0.8, alpha: float = 0.05) -> int | None:
     """Fewest listeners whose test has this power; None if more than `MOST_LISTENERS`."""
-    low, high = 2, MOST_LISTENERS
-    if power(high, points, deviation, alpha) < wanted:
-        return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if power(middle, points, deviation, alpha) >= wanted else (middle + 1, high)
-    return low
+    counts = range(2, MOST_LISTENERS + 1)
+    place = bisect_left(counts, wanted, key=lambda listeners: power(listeners, points, deviation, alpha))
+    return counts[place] if place < len(counts) else None
 
 
 def _t(freedom: int) -> float:

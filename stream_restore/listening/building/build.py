@@ -4,7 +4,6 @@ import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -26,16 +25,6 @@ __all__ = ["Clip", "build"]
 PAGE = "page"
 STATIC = ("index.html", "mushra.css", "words.js", "order.js", "player.js", "saving.js", "trial.js", "mushra.js")
 OPEN = "open reference"
-
-
-@dataclass(frozen=True)
-class _Names:
-    """Random tokens, the same for the same secret."""
-
-    secret: str
-
-    def token(self, *words: str, length: int = 16) -> str:
-        return hashlib.sha256(json.dumps([self.secret, *words]).encode()).hexdigest()[:length]
 
 
 def build(
@@ -65,8 +54,8 @@ def build(
     """
     if at and len(at) != len(clips):
         raise ConfigError(f"{len(at)} places were given for {len(clips)} clips: give one for each, or none")
-    names = _Names(seed if seed is not None else token_hex(16))
-    test = names.token("test", length=12)
+    secret = seed if seed is not None else token_hex(16)
+    test = _token(secret, "test")[:12]
     sounds = folder / "webmushra" / RESOURCES / test
     for each in (folder / PAGE / "audio", sounds):
         make_folder(each)
@@ -75,21 +64,26 @@ def build(
     trials = []
     for number, clip in enumerate(clips):
         place = find_excerpt([clip.reference, *clip.conditions.values()], seconds, at[number] if at else None)
-        trials.append(_trial(clip, place, names, folder / PAGE / "audio", sounds))
+        trials.append(_trial(clip, place, secret, folder / PAGE / "audio", sounds))
         if progress:
             progress(number + 1, len(clips))
-    key = Key(test, title, names.token("order"), trials)
+    key = Key(test, title, _token(secret, "order"), trials)
     write_atomic(folder / "webmushra" / "configs" / f"{test}.yaml", webmushra_config(key))
     _write_page(folder / PAGE, key)
     write_key(folder / KEY, key)
     return key
 
 
-def _trial(clip: Clip, place: tuple[int, int], names: _Names, page: Path, sounds: Path) -> Trial:
+def _token(secret: str, *words: str) -> str:
+    """As good as random, but the same for the same secret."""
+    return hashlib.sha256(json.dumps([secret, *words]).encode()).hexdigest()[:16]
+
+
+def _trial(clip: Clip, place: tuple[int, int], secret: str, page: Path, sounds: Path) -> Trial:
     with open_source(clip.reference, on_damage="stop") as source:
         spec = source.spec
     made = make_stimuli(clip, spec, place)
-    tokens = {condition: names.token(clip.name, condition) for condition in (OPEN, *made.sounds)}
+    tokens = {condition: _token(secret, clip.name, condition) for condition in (OPEN, *made.sounds)}
     # In the order of the tokens, so that the times of the files tell nothing.
     for condition, token in sorted(tokens.items(), key=lambda each: each[1]):
         _write_sound(made, REFERENCE if condition == OPEN else condition, token, page, sounds)
@@ -97,7 +91,7 @@ def _trial(clip: Clip, place: tuple[int, int], names: _Names, page: Path, sounds
     stimuli = {token: condition for condition, token in sorted(tokens.items(), key=lambda each: each[1])}
     start, frames = place
     shape = (frames, spec.sample_rate, spec.channels, reference, stimuli)
-    return Trial(names.token(clip.name), clip.name, spec.seconds(start), *shape, made.gains_db, made.figures)
+    return Trial(_token(secret, clip.name), clip.name, spec.seconds(start), *shape, made.gains_db, made.figures)
 
 
 def _write_sound(made: Stimuli, condition: str, token: str, page: Path, sounds: Path) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from ...errors import ConfigError, SinkError, SourceError
 from ..key import KEY, read_key
-from .store import STORE, FinishedError, FullError, Store, UnknownSessionError
+from .store import STORE, Store
 from .submission import RefusedError, listener_of, session_of, submission_of
 
 __all__ = ["LOOPBACK", "TestServer"]
@@ -118,10 +118,10 @@ class _Handler(BaseHTTPRequestHandler):
         call = calls.get(urlsplit(self.path).path)
         try:
             if call is None:
-                raise _Refusal(HTTPStatus.NOT_FOUND, "not found")
+                raise RefusedError("not found", HTTPStatus.NOT_FOUND)
             self._tell(HTTPStatus.OK, call(self._body()))
-        except _Refusal as refusal:
-            self._tell(refusal.status, {"error": str(refusal)})
+        except RefusedError as refused:
+            self._tell(refused.status, {"error": str(refused)})
         except SinkError as error:
             self.server.warn(str(error))
             self._tell(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "cannot be kept now"})
@@ -130,14 +130,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Requests are not logged, for privacy."""
 
     def _session(self, told: Json) -> Json:
-        return {"session": _answered(lambda: self.server.store.begin(*listener_of(told, self.server.key)))}
+        return {"session": self.server.store.begin(*listener_of(told, self.server.key))}
 
     def _ratings(self, told: Json) -> Json:
-        _answered(lambda: self.server.store.add(session_of(told), submission_of(told, self.server.key)))
+        self.server.store.add(session_of(told), submission_of(told, self.server.key))
         return {"step": told["step"]}
 
     def _finish(self, told: Json) -> Json:
-        _answered(lambda: self.server.store.finish(session_of(told)))
+        self.server.store.finish(session_of(told))
         return {"finished": True}
 
     def _expected(self) -> bool:
@@ -149,18 +149,18 @@ class _Handler(BaseHTTPRequestHandler):
         """The request body, if it is a JSON object of acceptable size, from a page of this server.
 
         Raises:
-            _Refusal: if it is not.
+            RefusedError: if it is not.
         """
         origin = self.headers.get("Origin")
         if not self._expected() or (origin is not None and urlsplit(origin).netloc != self.headers.get("Host")):
-            raise _Refusal(HTTPStatus.FORBIDDEN, "sent by another page")
+            raise RefusedError("sent by another page", HTTPStatus.FORBIDDEN)
         if self.headers.get_content_type() != "application/json":
-            raise _Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "JSON is wanted")
+            raise RefusedError("JSON is wanted", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit()):
-            raise _Refusal(HTTPStatus.LENGTH_REQUIRED, "a length is wanted")
+            raise RefusedError("a length is wanted", HTTPStatus.LENGTH_REQUIRED)
         if len(length) > 9 or int(length) > LARGEST_BODY:
-            raise _Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too large")
+            raise RefusedError("too large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         return _object(self.rfile.read(int(length)))
 
     def _file(self, path: Path) -> None:
@@ -184,32 +184,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
 
-class _Refusal(Exception):  # noqa: N818, it is an answer
-    """What a request is answered with instead."""
-
-    def __init__(self, status: HTTPStatus, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-
-
-def _answered(call: Callable[[], Any]) -> Any:
-    try:
-        return call()
-    except RefusedError as error:
-        raise _Refusal(HTTPStatus.BAD_REQUEST, str(error)) from error
-    except UnknownSessionError as error:
-        raise _Refusal(HTTPStatus.NOT_FOUND, "no such session") from error
-    except FinishedError as error:
-        raise _Refusal(HTTPStatus.CONFLICT, "the session is finished") from error
-    except FullError as error:
-        raise _Refusal(HTTPStatus.INSUFFICIENT_STORAGE, "too many sessions") from error
-
-
 def _object(data: bytes) -> Json:
     try:
         told = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise _Refusal(HTTPStatus.BAD_REQUEST, "no JSON") from error
+        raise RefusedError("no JSON") from error
     if not isinstance(told, dict):
-        raise _Refusal(HTTPStatus.BAD_REQUEST, "an object is wanted")
+        raise RefusedError("an object is wanted")
     return told

@@ -4,19 +4,19 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
 from itertools import chain, count
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock
-from types import TracebackType
 from typing import Self
 
 from ...errors import SinkError, SourceError
 from ..key import Key
 from ..ratings import Rating
-from .submission import Submission
+from .submission import RefusedError, Submission
 
-__all__ = ["STORE", "FinishedError", "FullError", "Store", "UnknownSessionError", "read_store"]
+__all__ = ["STORE", "Store", "read_store"]
 
 STORE = "ratings.sqlite"
 MOST_SESSIONS = 10_000
@@ -37,18 +37,6 @@ INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session, trial) DO 
     done = excluded.done
 WHERE excluded.step > trials.step
 """
-
-
-class UnknownSessionError(Exception):
-    """There is no session of that name."""
-
-
-class FinishedError(Exception):
-    """The session is over: its ratings stay as they are."""
-
-
-class FullError(Exception):
-    """More sessions than any test has."""
 
 
 class Store:
@@ -72,9 +60,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         with self._lock:
             self._base.close()
 
@@ -82,12 +68,12 @@ class Store:
         """Begin a session and return its secret name.
 
         Raises:
-            FullError: if there are too many.
+            RefusedError: if there are too many.
         """
         token = token_hex(16)
         with self._change() as base:
             if base.execute("SELECT count(*) FROM sessions").fetchone()[0] >= MOST_SESSIONS:
-                raise FullError
+                raise RefusedError("too many sessions", HTTPStatus.INSUFFICIENT_STORAGE)
             base.execute(
                 "INSERT INTO sessions (token, listener, language) VALUES (?, ?, ?)", (token, listener, language)
             )
@@ -97,8 +83,7 @@ class Store:
         """Store a submission, unless a later one is stored: repeated submissions change nothing.
 
         Raises:
-            UnknownSessionError: if there is no such session.
-            FinishedError: if the session is over.
+            RefusedError: if there is no such session, or it is over: its ratings stay as they are.
         """
         with self._change() as base:
             number = self._open_session(base, session)
@@ -109,18 +94,18 @@ class Store:
         """End a session; to end it again changes nothing.
 
         Raises:
-            UnknownSessionError: if there is no such session.
+            RefusedError: if there is no such session.
         """
         with self._change() as base:
             if not base.execute("UPDATE sessions SET finished = 1 WHERE token = ?", (session,)).rowcount:
-                raise UnknownSessionError
+                raise _unknown_session()
 
     def _open_session(self, base: sqlite3.Connection, session: str) -> int:
         row = base.execute("SELECT number, finished FROM sessions WHERE token = ?", (session,)).fetchone()
         if row is None:
-            raise UnknownSessionError
+            raise _unknown_session()
         if row[1]:
-            raise FinishedError
+            raise RefusedError("the session is finished", HTTPStatus.CONFLICT)
         return int(row[0])
 
     @contextmanager
@@ -147,6 +132,10 @@ class Store:
             base.execute("INSERT INTO test SELECT ? WHERE NOT EXISTS (SELECT 1 FROM test)", (key.test,))
             if base.execute("SELECT id FROM test").fetchall() != [(key.test,)]:
                 raise SinkError(f"{self._path}: holds ratings of another test; move it away")
+
+
+def _unknown_session() -> RefusedError:
+    return RefusedError("no such session", HTTPStatus.NOT_FOUND)
 
 
 def read_store(path: Path, key: Key) -> list[Rating]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from math import isfinite
 from typing import Any
 
@@ -16,7 +17,11 @@ MOST_SECONDS = 1e7
 
 
 class RefusedError(Exception):
-    """An invalid submission; the message says why."""
+    """Why a submission is not taken, and the status with which it is answered."""
+
+    def __init__(self, text: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 @dataclass(frozen=True)
