@@ -29,7 +29,7 @@ __all__ = ["Output", "Report", "Target", "compare", "degrade", "restore"]
 _FOR_ARRAYS = "sample_rate= is for arrays; a file says its own, raw= says that of headerless samples"
 
 
-class _Any(TypedDict, total=False):
+class _Options(TypedDict, total=False):
     """Options that `restore` and `degrade` take of files and of sound in memory alike; they say what each is."""
 
     range: Range | None
@@ -46,7 +46,7 @@ class _File(TypedDict, total=False):
     resume: bool
 
 
-class _Restore(_Any, total=False):
+class _Restore(_Options, total=False):
     model: str | Model
     restoration: Restoration | None
     normalise: bool
@@ -55,7 +55,7 @@ class _Restore(_Any, total=False):
 class _RestoreFile(_Restore, _File): ...
 
 
-class _Degrade(_Any, total=False):
+class _Degrade(_Options, total=False):
     degradation: Degradation | None
     power: float | None
 
