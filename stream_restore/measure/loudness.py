@@ -178,7 +178,8 @@ class _Filter:
             given[:, piece, 0] = memory
             ends[:, piece] = given[:, piece].reshape(len(memory), -1) @ self._after
             memory = ends[:, piece] @ self._fades[self._rest] + behind[:, piece] if self._rest else ends[:, piece]
-        heard[..., self._block :] = (given.reshape(-1, len(self._before)) @ self._before).reshape(*given[..., 1:, :].shape)
+        memories = given.reshape(-1, len(self._before)) @ self._before
+        heard[..., self._block :] = memories.reshape(*outer, self._blocks, order)
         out = (heard.reshape(-1, self._block + order) @ self._answers).reshape(whole.shape)
         if self._rest:
             answers = np.delete(self._answers, np.s_[self._rest : self._block], axis=0)[:, : self._rest]
