@@ -2,12 +2,11 @@
 
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from stream_restore.engine import threads
-from stream_restore.engine.threads import ahead, cores, each
+from stream_restore.engine.threads import cores, each
 
 
 def test_results_come_in_the_order_of_their_numbers() -> None:
@@ -61,54 +60,3 @@ def test_nothing_goes_on_after_an_error() -> None:
 
 def test_the_cores_are_those_of_this_process() -> None:
     assert cores() >= 1
-
-
-def test_one_item_is_fetched_while_the_one_before_is_used() -> None:
-    fetched: list[int] = []
-    second = threading.Event()
-
-    def items() -> Iterator[int]:
-        for number in range(5):
-            fetched.append(number)
-            if number == 1:
-                second.set()
-            yield number
-
-    used = []
-    with ahead(items()) as ready:
-        for number in ready:
-            assert second.wait(60)
-            assert len(fetched) <= number + 2
-            used.append(number)
-    assert used == fetched == list(range(5))
-
-
-def test_an_error_comes_where_the_item_would_have_come() -> None:
-    def items() -> Iterator[int]:
-        yield from range(3)
-        raise ValueError("wrong")
-
-    used: list[int] = []
-    with ahead(items()) as ready, pytest.raises(ValueError, match="wrong"):
-        used.extend(ready)
-    assert used == [0, 1, 2]
-
-
-def test_nothing_is_fetched_any_more_behind_the_back_of_who_stops() -> None:
-    begun, left = threading.Event(), threading.Event()
-    fetched: list[bool] = []
-
-    def items() -> Iterator[int]:
-        yield 0
-        begun.set()
-        time.sleep(0.05)
-        fetched.append(left.is_set())  # a file that is closed then would be read
-        yield 1
-        fetched.append(left.is_set())
-
-    with ahead(items()) as ready:
-        assert next(ready) == 0
-        assert begun.wait(60)
-    left.set()
-    time.sleep(0.2)
-    assert fetched == [False]

@@ -1,13 +1,11 @@
 """The processing loop: from a source through a stage into sinks. The only caller of `flush`."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from typing import Any, Protocol, TypeAlias
 
 from ..errors import SourceError, SpecError
 from ..spec import Audio, Spec
 from .stage import Stage
-from .threads import ahead
 
 __all__ = ["BLOCK", "Progress", "Readable", "Ticker", "Writable", "run", "skip", "stream"]
 
@@ -69,8 +67,13 @@ def stream(
     Raises:
         SpecError: if the source's spec is not the stage's input.
     """
-    _refuse_other_input(source, stage)
-    yield from _processed(_blocks(source, block_frames), stage, progress)
+    if source.spec != stage.input:
+        raise SpecError(f"the source gives {source.spec}, the stage takes {stage.input}")
+    while (block := source.read(block_frames)).shape[1]:
+        yield stage.process(block)
+        if progress:
+            progress(block.shape[1])
+    yield stage.flush()
 
 
 def run(
@@ -79,45 +82,20 @@ def run(
     sinks: Sequence[Writable],
     progress: Callable[[int], None] | None = None,
     block_frames: int = BLOCK,
-    is_file: bool = False,
 ) -> None:
     """Read a source to its end; each sink gets its share of the stage's output channels, in order.
 
-    Args:
-        is_file: whether the source gives frames at any time: then one block is read ahead.
-
     Raises:
-        SpecError: if the source's spec is not the stage's input, or the sinks do not add up to its output.
+        SpecError: if the sinks do not add up to the output of the stage.
     """
-    _refuse_other_input(source, stage)
     channels = sum(sink.spec.channels for sink in sinks)
     if channels != stage.output.channels or any(s.spec.sample_rate != stage.output.sample_rate for s in sinks):
         raise SpecError(f"the stage gives {stage.output}, the sinks take {[sink.spec for sink in sinks]}")
-    blocks = _blocks(source, block_frames)
-    with ahead(blocks) if is_file else nullcontext(blocks) as read:
-        for block in _processed(read, stage, progress):
-            first = 0
-            for sink in sinks:
-                sink.write(block[first : first + sink.spec.channels])
-                first += sink.spec.channels
-
-
-def _refuse_other_input(source: Readable, stage: Stage[Any]) -> None:
-    if source.spec != stage.input:
-        raise SpecError(f"the source gives {source.spec}, the stage takes {stage.input}")
-
-
-def _blocks(source: Readable, frames: int) -> Iterator[Audio]:
-    while (block := source.read(frames)).shape[1]:
-        yield block
-
-
-def _processed(blocks: Iterator[Audio], stage: Stage[Any], progress: Callable[[int], None] | None) -> Iterator[Audio]:
-    for block in blocks:
-        yield stage.process(block)
-        if progress:
-            progress(block.shape[1])
-    yield stage.flush()
+    for block in stream(source, stage, progress, block_frames):
+        first = 0
+        for sink in sinks:
+            sink.write(block[first : first + sink.spec.channels])
+            first += sink.spec.channels
 
 
 def skip(source: Readable, frames: int) -> None:

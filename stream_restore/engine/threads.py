@@ -6,14 +6,13 @@ caller must use results in an order that does not depend on when they are ready:
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from functools import cache
 from operator import itemgetter
 from typing import ParamSpec, TypeVar
 
-__all__ = ["ahead", "cores", "each", "submit"]
+__all__ = ["cores", "each", "submit"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,28 +57,6 @@ def each(work: Callable[[int], T], count: int) -> list[T]:
     for helper in begun:
         done += helper.result()
     return [result for _, result in sorted(done, key=itemgetter(0))]
-
-
-@contextmanager
-def ahead(items: Iterator[T]) -> Iterator[Iterator[T]]:
-    """The same items, each fetched in another thread while the caller uses the one before; none is None.
-
-    An error is raised where the item would have been. Leaving waits for what is being fetched: of what may block for
-    long, such as a pipe, nothing should be fetched ahead.
-
-    >>> with ahead(iter("abc")) as letters:
-    ...     list(letters)
-    ['a', 'b', 'c']
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as other:
-
-        def fetched() -> Iterator[T]:
-            following = other.submit(next, items, None)
-            while (item := following.result()) is not None:
-                following = other.submit(next, items, None)
-                yield item
-
-        yield fetched()
 
 
 @cache

@@ -1,8 +1,7 @@
 """Format, damage and suggested repairs of a recording, in one pass and bounded memory."""
 
 import shlex
-from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, BinaryIO, Protocol
 
 from ..audio import OnDamage, RawFormat, Source, open_source
 from ..engine.loop import BLOCK, Progress, Ticker
-from ..engine.threads import ahead, each
+from ..engine.threads import each
 from ..measure.loudness import Loudness, LoudnessFigures
 from ..spec import Audio, Spec
 from .clicks import ClickMeter
@@ -129,12 +128,11 @@ def _inspected(name: str, source: Source, ticker: Ticker) -> Inspection:
     cutoff = CutoffMeter(spec)
     # The slowest first: each takes the same blocks in the same order, on whatever core is free.
     meters: list[_Meter] = [hum, loudness, cutoff, clicks, spectrum, levels, clipping]
-    pieces = iter(lambda: _read(source, AT_ONCE), [])
-    with ahead(pieces) if source.rereadable else nullcontext(pieces) as read:
-        for blocks in read:
-            _update(meters, blocks)
-            frames += (new := sum(block.shape[1] for block in blocks))
-            ticker(new)
+    while blocks := _read(source, AT_ONCE):
+        each(lambda number: _update(meters[number], blocks), len(meters))
+        read = sum(block.shape[1] for block in blocks)
+        frames += read
+        ticker(read)
     return Inspection(
         name,
         spec,
@@ -160,12 +158,9 @@ def _read(source: Source, most: int) -> list[Audio]:
     return blocks
 
 
-def _update(meters: Sequence[_Meter], blocks: Sequence[Audio]) -> None:
-    def update(number: int) -> None:
-        for block in blocks:
-            meters[number].update(block)
-
-    each(update, len(meters))
+def _update(meter: _Meter, blocks: list[Audio]) -> None:
+    for block in blocks:
+        meter.update(block)
 
 
 def _told(cutoff: LongCutoff) -> dict[str, float]:

@@ -231,7 +231,7 @@ class Job:
             if journal:
                 journal.tick(report.frames, sinks, stage.checkpoint)
 
-        run(source, stage, sinks, counted, is_file=source.rereadable)
+        run(source, stage, sinks, counted)
         if journal and journal.saved:
             journal.save(report.frames, sinks, None)
 
