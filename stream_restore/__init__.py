@@ -12,10 +12,10 @@ For a loop of your own, take the stages: `stream_restore.engine` holds their law
 Importing the package loads nothing heavy; what is named here is imported when it is used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import _moved
+from ._on_demand import on_demand
 
 if TYPE_CHECKING:
     from .api import Output, Report, compare, degrade, restore
@@ -48,25 +48,21 @@ __all__ = [
 
 __version__ = "0.7.0"
 
-_HOMES = {
-    "api": ("Output", "Report", "compare", "degrade", "restore"),
-    "degradation": ("Degradation",),
-    "engine": ("Chain", "Stage"),
-    "inspection": ("inspect",),
-    "measure": ("Distortion", "Metrics"),
-    "ranges": ("Range",),
-    "restoration": ("Restoration",),
-    "spec": ("Audio", "Spec"),
-}
+__getattr__ = on_demand(
+    __name__,
+    {
+        "api": ["Output", "Report", "compare", "degrade", "restore"],
+        "degradation": ["Degradation"],
+        "engine": ["Chain", "Stage"],
+        "inspection": ["inspect"],
+        "measure": ["Distortion", "Metrics"],
+        "ranges": ["Range"],
+        "restoration": ["Restoration"],
+        "spec": ["Audio", "Spec"],
+    },
+)
 
 _moved.install()
-
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f".{home}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

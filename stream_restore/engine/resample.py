@@ -20,7 +20,7 @@ from .threads import each
 __all__ = ["PolyphaseResampler", "SoxrResampler"]
 
 CELL = 4096
-"""Fewest input frames of a cell of soxr."""
+"""Fewest input frames of a cell of soxr, unless told otherwise."""
 POLYPHASE_CELL = 8192
 """About the number of input frames of a polyphase cell; the result does not depend on it."""
 SETTLED = 192
@@ -84,15 +84,19 @@ class SoxrResampler(GridStage):
     Each cell is resampled with all the context that the filters need, so the output is `soxr.resample` of the
     whole, except for its first few frames. A cell begins where frames of both rates
     coincide. soxr's rounding of half frames is not uniform; the length is set here: the nearest integer.
+
+    Args:
+        cell: fewest input frames of a cell. Longer ones take less time, since fewer frames of context are resampled for
+            each, and come later. What differs is the rounding of float32.
     """
 
-    def __init__(self, input: Spec, sample_rate: int) -> None:
+    def __init__(self, input: Spec, sample_rate: int, cell: int = CELL) -> None:
         output = Spec(sample_rate, input.channels)
         fraction = Fraction(sample_rate, input.sample_rate)
         up, down = fraction.numerator, fraction.denominator
         context = ceil(SETTLED * max(Fraction(1), 1 / fraction))
         left = down * ceil(context / down)
-        grid = down * ceil(max(CELL, 4 * context) / down)
+        grid = down * ceil(max(cell, 4 * context) / down)
         self._skip, self._frames = left // down * up, grid // down * up
         super().__init__(input, output, grid, left=left, right=context)
 

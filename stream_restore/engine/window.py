@@ -52,11 +52,14 @@ class Window:
         """A copy of frames [start, stop), shape (channels, stop - start)."""
         if max(0, start) < min(self.start, stop):
             raise IndexError(f"frame {max(0, start)} was forgotten; the window begins at frame {self.start}")
-        out = np.zeros((self._data.shape[0], stop - start), self._data.dtype)
         low, high = max(start, self.start), min(stop, self.stop)
+        at = self._first + low - self.start
+        held = self._data[:, at : at + max(0, high - low)]
+        if held.shape[1] == stop - start:
+            return held.copy()
+        out = np.zeros((len(held), stop - start), held.dtype)
         if low < high:
-            at = self._first + low - self.start
-            out[:, low - start : high - start] = self._data[:, at : at + high - low]
+            out[:, low - start : high - start] = held
         return out
 
     def forget(self, before: int) -> None:

@@ -56,11 +56,12 @@ class ClickMeter:
         found = np.flatnonzero((sizes > STANDS_OUT * usual) & (sizes > LEAST))
         if not len(found):
             return 0
-        groups = np.split(found, np.flatnonzero(np.diff(found) > self._around) + 1)
-        return sum(self._is_click(sizes, group) for group in groups)
+        apart = np.flatnonzero(np.diff(found) > self._around)
+        firsts, lasts = found[np.append(0, apart + 1)], found[np.append(apart, -1)]
+        return sum(self._is_click(sizes, *ends) for ends in zip(firsts.tolist(), lasts.tolist(), strict=True))
 
-    def _is_click(self, sizes: NDArray[np.float32], group: NDArray[np.int64]) -> bool:
-        first, last, gap = int(group[0]), int(group[-1]), self._around
+    def _is_click(self, sizes: NDArray[np.float32], first: int, last: int) -> bool:
+        gap = self._around
         if last - first > gap or first < 2 * gap or last + 2 * gap >= len(sizes):
             return False
         size = QUIET_AROUND * float(sizes[first : last + 1].max())

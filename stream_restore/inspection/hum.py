@@ -11,7 +11,8 @@ __all__ = ["Hum", "HumMeter"]
 
 RATE = 4000
 """In Hz: enough harmonics to be sure, and ten times faster than the whole band."""
-
+CELL = 1 << 17
+"""Frames that are resampled at once: what comes late matters to nobody here."""
 
 EVERY = 8
 """Hops of two seconds from one estimate to the next: each is of 52 seconds."""
@@ -52,7 +53,7 @@ class HumMeter:
         self._rate, self._frames = spec.sample_rate, 0
         mono, slow = Spec(spec.sample_rate, 1), Spec(min(RATE, spec.sample_rate), 1)
         self._dehum = _NowAndThen(slow)
-        self._resampler = SoxrResampler(mono, slow.sample_rate) if slow != mono else None
+        self._resampler = SoxrResampler(mono, slow.sample_rate, CELL) if slow != mono else None
 
     def update(self, block: Audio) -> None:
         """Accumulate the next block, shape (channels, frames)."""

@@ -24,6 +24,8 @@ __all__ = ["Noise", "SpectrumMeter"]
 MINUTE = 336
 """Moments in which a noise floor is estimated."""
 CELL = COLUMNS * 16
+LENGTH = CELL * HOP + SIZE - HOP
+"""Frames of a cell."""
 STRIDE = 4
 """One of so many cells is analysed: a steady noise floor shows in a part of the time."""
 OCTAVES_FROM_HZ, OCTAVES_TO_HZ = 200.0, 6000.0
@@ -55,20 +57,21 @@ class SpectrumMeter:
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
-        self._held = Window(1)
-        self._next = 0
+        self._frames = 0
+        self._held = Window(1)  # of the cell that comes next, or has begun
         self._moments = np.full((MINUTE, BANDS), np.nan, np.float32)
         self._accumulated = 0
         self._quietest: tuple[float, Noise] | None = None
 
     def update(self, block: Audio) -> None:
         """Accumulate the next block, shape (channels, frames)."""
-        self._held.append(block.mean(axis=0, keepdims=True, dtype=np.float64))
-        length = CELL * HOP + SIZE - HOP
-        while self._next + length <= self._held.stop:
-            self._accumulate(self._held.read(self._next, self._next + length))
-            self._next += STRIDE * CELL * HOP
-            self._held.forget(self._next)
+        begin, self._frames = self._frames, self._frames + block.shape[1]
+        while self._held.stop < self._frames:
+            ahead = block[:, self._held.stop - begin : self._held.start + LENGTH - begin]
+            self._held.append(ahead.mean(axis=0, keepdims=True, dtype=np.float64))
+            if self._held.stop == self._held.start + LENGTH:
+                self._accumulate(self._held.read(self._held.start, self._held.stop))
+                self._held = Window(1, start=self._held.start + STRIDE * CELL * HOP)
 
     def _accumulate(self, frames: Audio) -> None:
         columns = spectra(frames)[0]

@@ -4,13 +4,18 @@ Memory does not grow with duration, and the figures are equal, bit for bit, for 
 any order of merging. `Accumulator` defines the contract.
 """
 
-from .accumulator import Accumulator
-from .bss_eval import Projection
-from .comparison import FIGURES, Comparison, Figures, compare
-from .delay import Delay, DelayFinder
-from .distortion import Distortion, Metrics, decibels
-from .segmental import Segmental, Segments
-from .spectral import Spectral, SpectralFigures
+from typing import TYPE_CHECKING
+
+from .._on_demand import on_demand
+
+if TYPE_CHECKING:
+    from .accumulator import Accumulator
+    from .bss_eval import Projection
+    from .comparison import FIGURES, Comparison, Figures, compare
+    from .delay import Delay, DelayFinder
+    from .distortion import Distortion, Metrics, decibels
+    from .segmental import Segmental, Segments
+    from .spectral import Spectral, SpectralFigures
 
 __all__ = [
     "FIGURES",
@@ -29,3 +34,16 @@ __all__ = [
     "compare",
     "decibels",
 ]
+
+__getattr__ = on_demand(
+    __name__,
+    {
+        "accumulator": ["Accumulator"],
+        "bss_eval": ["Projection"],
+        "comparison": ["FIGURES", "Comparison", "Figures", "compare"],
+        "delay": ["Delay", "DelayFinder"],
+        "distortion": ["Distortion", "Metrics", "decibels"],
+        "segmental": ["Segmental", "Segments"],
+        "spectral": ["Spectral", "SpectralFigures"],
+    },
+)

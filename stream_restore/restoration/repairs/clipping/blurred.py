@@ -56,7 +56,7 @@ def blurred_level(half: Samples) -> float | None:
     counts = np.bincount((half[half > lowest * top] * (BINS / top)).astype(np.int64), minlength=BINS + 1)
     below = np.concatenate([[0], np.cumsum(counts)])
     # Before a recording and after it there are zeros.
-    heard = np.count_nonzero(half)
+    heard = np.count_nonzero(half != 0)
     levels = np.arange(round(LOWEST * BINS), BINS + 1)
     for width in WIDTHS:
         piled = below[np.minimum(levels + width, BINS + 1)] - below[levels - width]

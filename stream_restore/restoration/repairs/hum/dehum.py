@@ -137,8 +137,8 @@ class Dehum(Repair[DehumState]):
         """Scores of the block that begins at cell `first`, as one column."""
         lines = self._lines(state, first, first + BLOCK)
 
-        def scores(index: int) -> Real:
-            return block_scores(self._bank.of_mains(lines, index).astype(np.complex128))
+        def scores(index: int) -> NDArray[np.float32]:
+            return block_scores(self._bank.of_mains(lines, index))
 
         return np.stack(each(scores, len(MAINS_HZ))).reshape(-1, 1)
 
