@@ -88,8 +88,9 @@ Stems: TypeAlias = Annotated[
 
 Repair: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="LIST", help="What is repaired: clipping, clicks, hum, noise (the network), treble, joined by "
-                 "commas; or all, or none.  [default: all but treble with compact, noise with other networks]",
+    typer.Option(metavar="LIST", help="What is repaired: clipping, scratches, clicks, hum, noise (the network), "
+                 "treble, joined by commas; or all, or none.  [default: clipping,clicks,hum,noise with compact, noise "
+                 "with other networks]",
                  show_default=False),
 ]  # fmt: skip
 Strength: TypeAlias = Annotated[

@@ -61,7 +61,7 @@ def command(
     quiet: options.Quiet = False,
     progress: options.ProgressMode = "auto",
 ) -> None:  # fmt: skip
-    """Restore a recording: clipping, clicks, hum, noise by a network, and treble, in bounded memory."""
+    """Restore a recording: clipping, scratches, clicks, hum, noise by a network, and treble, in bounded memory."""
     from .. import api
     from ..models import Model, load
     from ..ranges import Range

@@ -26,7 +26,9 @@ from stream_restore.models.treble import treble_levels
 from stream_restore.passes.peak import PeakMeter
 from stream_restore.restoration import Restoration
 from stream_restore.restoration.denoise import CONTEXT, NoiseEstimate
-from stream_restore.restoration.repairs import Declick, Declip, Dehum, Treble
+from stream_restore.restoration.repairs import Declick, Declip, Dehum, Descratch, Treble
+from stream_restore.restoration.repairs.clicks.autoregression import Gaps
+from stream_restore.restoration.repairs.scratches.finder import ScratchFinder
 from stream_restore.restoration.repairs.treble.treble import TrebleState
 from stream_restore.restoration.separate import Separate
 from stream_restore.spec import Audio, Spec
@@ -57,6 +59,20 @@ class Crackling(Declick):
         damaged = window.copy()
         damaged[:, 300::97] += 0.5
         return super().mend(damaged)
+
+
+class Scratched(Descratch):
+    """Takes parts that are not scratched for scratches."""
+
+    def __init__(self, input: Spec) -> None:
+        super().__init__(input)
+        self._finder = Everywhere(input.sample_rate, 64)
+
+
+class Everywhere(ScratchFinder):
+    def find(self, sound: NDArray[np.float64]) -> list[Gaps]:
+        begins = np.arange(300, sound.shape[1] - 300, 97)
+        return [Gaps(begins + channel, begins + channel + 9) for channel in range(len(sound))]
 
 
 class Recorded:
@@ -139,6 +155,8 @@ STAGES: dict[str, tuple[Callable[[], Stage[Any]], int, int | None]] = {
     "Declick, of crackle": (lambda: Crackling(Spec(1000, 2)), 8192, 0),
     "Declip": (lambda: Declip(STEREO), 32768, 0),
     "Declip, of what is clipped": (lambda: Clipped(Spec(1000, 2)), 1024, 0),
+    "Descratch": (lambda: Descratch(STEREO), 262144, 0),
+    "Descratch, of what is scratched": (lambda: Scratched(Spec(1000, 2)), 8192, 0),
     "Dehum": (lambda: Dehum(Spec(1000, 1)), 2000, 0),
     "Replay": (lambda: Replay(PolyphaseResampler(STEREO, 16000), RECORDED.read), 256, None),
     "Treble": (lambda: Treble(STEREO), 32768, 0),

@@ -122,6 +122,12 @@ def test_faint_crackle_goes_but_pulses_that_are_as_faint_stay() -> None:
     assert (declicked(engine) == engine).all()
 
 
+def test_crackle_so_dense_that_few_of_its_clicks_are_heavy_goes() -> None:
+    clean = noisy_music()
+    damaged, _ = crackle(clean, 14.0, a_second=80, seed=4)
+    assert sdr(clean, declicked(damaged)) > 14 + 12
+
+
 @pytest.mark.parametrize("threshold", ["", "=threshold=4", "=threshold=1:burst=10"])
 def test_it_is_ahead_of_ffmpegs_filter(threshold: str, tmp_path: Path) -> None:
     clean = noisy_music()

@@ -15,12 +15,13 @@ from scipy.signal import resample_poly
 from stopping import killed
 
 from stream_restore.restoration import Restoration
-from stream_restore.restoration.repairs import Declick, Declip, Dehum, Repair
+from stream_restore.restoration.repairs import Declick, Declip, Dehum, Descratch, Repair
 from stream_restore.spec import Audio, Spec
 
 COMMAND = [sys.executable, "-m", "stream_restore.cli", "restore"]
 REPAIRS: dict[str, Callable[[Spec], Repair[Any]]] = {
     "clipping": Declip,
+    "scratches": Descratch,
     "clicks": Declick,
     "hum": Dehum,
     "treble": lambda spec: Restoration(repairs=("treble",)).after_network(spec)[0],
@@ -43,7 +44,14 @@ def test_a_run_of_repairs_killed_at_random_times_goes_on(tmp_path: Path) -> None
 
     def words(folder: Path) -> list[str]:
         folder.mkdir(exist_ok=True)
-        options = ["--repair", "clipping,clicks,hum,treble", "--residual", folder / "residual.wav", "-q", "--resume"]
+        options = [
+            "--repair",
+            "clipping,scratches,clicks,hum,treble",
+            "--residual",
+            folder / "residual.wav",
+            "-q",
+            "--resume",
+        ]
         return [*COMMAND, *map(str, [tmp_path / "in.wav", *options, "-o", folder / "out.wav"])]
 
     def files(folder: Path) -> dict[str, bytes]:

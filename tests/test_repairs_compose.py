@@ -92,11 +92,11 @@ def test_treble_is_made_of_what_the_network_left_and_stems_stay_as_they_are() ->
     assert np.abs(filled[:2] - without[:2]).max() > 0.01
 
 
-def test_all_repairs_means_all_and_the_default_leaves_treble_alone() -> None:
+def test_all_repairs_means_all_and_the_default_leaves_scratches_and_treble_alone() -> None:
     model = load("compact")
     assert Restoration().with_defaults_of(model).repairs == ("clipping", "clicks", "hum", "noise")
     assert options.restoration(repair="all").repairs == NAMES
-    assert NAMES[-2:] == ("noise", "treble")
+    assert NAMES == ("clipping", "scratches", "clicks", "hum", "noise", "treble")
 
 
 def test_stems_need_the_network() -> None:

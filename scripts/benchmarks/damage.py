@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from passes import SAMPLE_RATE
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+from scipy.signal import butter, sosfilt
 
 from stream_restore.spec import Audio
 
 from .foreign import coded
 
-__all__ = ["Damage", "brown_hiss", "clipping", "crackle", "hum", "mp3", "pink_hiss"]
+__all__ = ["Damage", "brown_hiss", "clipping", "crackle", "hum", "mp3", "pink_hiss", "scratches"]
 
 Damage: TypeAlias = Callable[[Audio, np.random.Generator, float], Audio]
 Samples: TypeAlias = NDArray[np.float64]
@@ -27,6 +28,8 @@ HARMONICS = 16
 CLICKS_A_SECOND = 30.0
 SHORTEST_CLICK, LONGEST_CLICK = 3, 30
 """In frames."""
+SCRATCHES_A_SECOND, UNSCRATCHED_SECONDS = 1.0, 0.25
+"""The latter at both ends of a sound."""
 AUDIBLE_HZ = 20.0
 """Coloured noise begins here: without a beginning, all of brown noise would be drift that nobody hears."""
 CEILINGS = 40
@@ -54,6 +57,37 @@ def crackle(sound: Audio, rng: np.random.Generator, sdr_db: float) -> Audio:
         burst = rng.lognormal(0.0, 1.0) * rng.standard_normal(length) * np.exp(-4 * np.arange(length) / length)
         clicks[:, place : place + length] += rng.uniform(0.3, 1.0, (channels, 1)) * burst
     return _with(sound, clicks[:, :frames], sdr_db)
+
+
+def scratches(sound: Audio, rng: np.random.Generator, sdr_db: float) -> Audio:
+    """A needle jumps over scratches, at random places: an impact, then 3 to 10 ms of a band of noise, or of resonances.
+
+    They sound in all channels, stronger in one, and are as loud as each other, but for a factor of about two.
+    """
+    channels, frames = sound.shape
+    added = np.zeros((channels, frames))
+    free = round(UNSCRATCHED_SECONDS * SAMPLE_RATE)
+    for _ in range(max(1, rng.poisson(SCRATCHES_A_SECOND * (frames - 2 * free) / SAMPLE_RATE))):
+        scratch, place = _scratch(rng), int(rng.integers(free, frames - free))
+        gains = rng.permutation(np.append(1.0, rng.choice([-1, 1]) * rng.uniform(0.3, 1.0, channels - 1)))
+        added[:, place : place + len(scratch)] += rng.lognormal(0.0, 0.5) * gains[:, None] * scratch
+    return _with(sound, added, sdr_db)
+
+
+def _scratch(rng: np.random.Generator) -> Samples:
+    """Of power 1 before its impact; shape (frames,)."""
+    size = int(rng.uniform(0.003, 0.010) * SAMPLE_RATE)
+    part, impact = np.arange(size) / size, int(rng.integers(3, 12))
+    low, high = (np.exp(rng.uniform(*np.log(range_hz))) for range_hz in ((200, 1000), (2000, 8000)))
+    if rng.random() < 0.5:
+        band = butter(2, [low, high], "band", fs=SAMPLE_RATE, output="sos")
+        burst = sosfilt(band, rng.standard_normal(size + SAMPLE_RATE))[SAMPLE_RATE:] * np.minimum(1, 4 - 4 * part)
+    else:
+        angles = 2 * np.pi * np.exp(rng.uniform(np.log(low), np.log(high), (4, 1))) * np.arange(size) / SAMPLE_RATE
+        burst = np.sum(np.sin(angles + rng.uniform(0, 2 * np.pi, (4, 1))) * np.exp(-4 * part), axis=0)
+    burst /= np.sqrt(np.mean(np.square(burst)))
+    burst[:impact] += rng.uniform(0.5, 3.0) * rng.standard_normal(impact)
+    return np.asarray(burst)
 
 
 def clipping(sound: Audio, rng: np.random.Generator, sdr_db: float) -> Audio:

@@ -52,15 +52,11 @@ class Subject:
     filtered_seconds: float | None = None
 
 
+ADECLICK = {"adeclick": "adeclick", "adeclick, 4": "adeclick=threshold=4", "adeclick, 1.5": "adeclick=threshold=1.5"}
 SUBJECTS = (
     Subject("clipping", damage.clipping, (7.0, 15.0), 10.0, {"adeclip": "adeclip"}, 1.0),
-    Subject(
-        "clicks",
-        damage.crackle,
-        (5.0, 15.0),
-        10.0,
-        {"adeclick": "adeclick", "adeclick, 4": "adeclick=threshold=4", "adeclick, 1.5": "adeclick=threshold=1.5"},
-    ),
+    Subject("clicks", damage.crackle, (5.0, 15.0), 10.0, ADECLICK),
+    Subject("scratches", damage.scratches, (5.0, 15.0), 10.0, ADECLICK),
     Subject("hum", damage.hum, (15.0, 25.0), 60.0, {"notches": NOTCHES}),
 )
 REPAIRS = [subject.repair for subject in SUBJECTS]

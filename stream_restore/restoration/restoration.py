@@ -98,7 +98,7 @@ class Restoration:
     def with_defaults_of(self, model: Model | None) -> "Restoration":
         """With the repairs that are on by default.
 
-        All but `treble`, if the model is a network of gains as `compact` is: they leave released music as it was. Else
+        `repairs.DEFAULT`, if the model is a network of gains as `compact` is: they leave released music as it was. Else
         the network alone: what other networks do with repaired sound was not measured.
         """
         if self.repairs is not None:

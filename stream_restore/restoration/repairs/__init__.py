@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .composition import DEFAULT, NAMES, make_repairs, ordered
     from .hum import Dehum
     from .repair import Repair
+    from .scratches import Descratch
     from .treble import Treble
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Declick",
     "Declip",
     "Dehum",
+    "Descratch",
     "Repair",
     "Treble",
     "make_repairs",
@@ -36,6 +38,7 @@ __getattr__ = on_demand(
         "composition": ["DEFAULT", "NAMES", "make_repairs", "ordered"],
         "hum": ["Dehum"],
         "repair": ["Repair"],
+        "scratches": ["Descratch"],
         "treble": ["Treble"],
     },
 )

@@ -10,6 +10,7 @@ from .clicks import Declick
 from .clipping import Declip
 from .hum import Dehum
 from .repair import Repair
+from .scratches import Descratch
 from .treble import Treble
 
 __all__ = ["AFTER_NETWORK", "CLASSICAL", "DEFAULT", "NAMES", "make_repairs", "ordered", "refuse_unknown"]
@@ -23,6 +24,7 @@ def _treble(input: Spec, strength: float) -> Treble:
 
 CLASSICAL: Makers = {
     "clipping": Declip,
+    "scratches": Descratch,
     "clicks": Declick,
     "hum": Dehum,
 }
@@ -30,11 +32,12 @@ CLASSICAL: Makers = {
 
 AFTER_NETWORK: Makers = {"treble": _treble}
 
-DEFAULT = (*CLASSICAL, "noise")
-"""Repairs that leave released music as it was. Some of that was cut off by a codec, which `treble` takes for damage."""
-
-NAMES = (*DEFAULT, *AFTER_NETWORK)
+NAMES = (*CLASSICAL, "noise", *AFTER_NETWORK)
 """All repairs in the order in which they act; `noise` is the network."""
+
+DEFAULT = ("clipping", "clicks", "hum", "noise")
+"""Repairs that leave released music as it was. Some of that was cut off by a codec, which `treble` takes for damage.
+What is meant, and as short and as loud as a scratch, and does not die away, `scratches` takes."""
 
 
 def refuse_unknown(names: Collection[str]) -> None:

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from ...engine.threads import each
 
-__all__ = ["Mask", "at_once", "marked", "median", "runs", "size_at", "step"]
+__all__ = ["Mask", "at_once", "marked", "median", "runs", "silent", "size_at", "step"]
 
 Mask = NDArray[np.bool_]
+SILENT = 32
+"""Zeros in a row: nothing is known of a sound near them, and its beginning and end are no damage."""
 Result = TypeVar("Result")
 Number = TypeVar("Number", np.float32, np.float64)
 
@@ -67,3 +69,10 @@ def at_once(work: Callable[..., Result], *arguments: Iterable[Any]) -> list[Resu
     """What `map` gives, computed on all cores."""
     given = list(zip(*arguments, strict=True))
     return each(lambda number: work(*given[number]), len(given))
+
+
+def silent(sound: NDArray[np.floating], around: int) -> Mask:
+    """Where zeros stand in a row, and so many frames around, shape (n,), of a sound of that shape."""
+    begins, ends = runs(sound == 0)
+    long = ends - begins >= SILENT
+    return marked((begins[long] - around).clip(0), (ends[long] + around).clip(max=len(sound)), len(sound))

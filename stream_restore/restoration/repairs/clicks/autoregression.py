@@ -11,7 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
-__all__ = ["Gaps", "Unknowns", "framed", "interpolated", "prediction_errors", "predictors", "together", "unknowns"]
+__all__ = [
+    "Gaps",
+    "Unknowns",
+    "framed",
+    "interpolated",
+    "prediction_errors",
+    "predictor",
+    "predictors",
+    "together",
+    "unknowns",
+]
 
 Samples = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -60,15 +70,28 @@ def predictors(frames: Samples, order: int) -> Samples:
     return np.concatenate([_predictors(group, order) for group in _groups(frames)])
 
 
+def predictor(parts: Samples, order: int) -> Samples:
+    """The one that suits several parts of a sound, shape (parts, n); as `predictors`."""
+    return np.asarray(_solved(_correlation(parts, order).sum(axis=0)[None])[0])
+
+
 def _predictors(frames: Samples, order: int) -> Samples:
+    return _solved(_correlation(frames, order))
+
+
+def _correlation(frames: Samples, order: int) -> Samples:
     size = frames.shape[1]
     whole = next_fast_len(size + order, real=True)  # what comes round stays outside
     spectra = rfft(frames * np.hanning(size + 2)[1:-1], whole)
-    correlation = irfft(spectra.real**2 + spectra.imag**2, whole)[:, : order + 1]
+    return np.asarray(irfft(spectra.real**2 + spectra.imag**2, whole)[:, : order + 1])
+
+
+def _solved(correlation: Samples) -> Samples:
+    order = correlation.shape[1] - 1
     correlation[:, 0] = correlation[:, 0] * (1 + LOADING) + 1e-12
     lags = np.abs(np.subtract.outer(np.arange(order), np.arange(order)))
     weights = np.linalg.solve(correlation[:, lags], correlation[:, 1:, None])[..., 0]
-    return np.concatenate([np.ones((len(frames), 1)), -weights], axis=1)
+    return np.concatenate([np.ones((len(weights), 1)), -weights], axis=1)
 
 
 def prediction_errors(frames: Samples, filters: Samples) -> tuple[Samples, Samples]:

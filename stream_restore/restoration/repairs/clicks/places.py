@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import percentile_filter
 
-from ..samples import Mask, at_once, marked, median, runs, step
+from ..samples import Mask, at_once, marked, median, runs, silent, step
 from .autoregression import (
     Gaps,
     Places,
@@ -70,8 +70,6 @@ PULSES, PULSES_SHARE = 3, 0.08
 distances left to chance, one in seventy does."""
 LIGHT_SECONDS, LONGEST_SECONDS = 0.0015, 0.010
 """Of light ones, and of all."""
-SILENT = 32
-"""Zeros in a row: nothing is known of the sound's usual errors near them, and its beginning and end are no clicks."""
 LEAST_ERROR = 1e-3
 """In parts of the sound: what is made by a computer has no noise, and all its corners would be clicks."""
 QUIETEST = 2e-5
@@ -168,7 +166,7 @@ class ClickFinder:
             sound: shape (channels, n), n a multiple of half a frame.
         """
         around = round(PEAKS_SECONDS / 2 * self._rate)
-        sounding = [~_silent(channel, around) for channel in sound]
+        sounding = [~silent(channel, around) for channel in sound]
         looked = at_once(self._look, sound, sounding)
         chosen = [self._believed(each, int(s.sum())) for (_, each), s in zip(looked, sounding, strict=True)]
         believed = [each.gaps[which] for (_, each), which in zip(looked, chosen, strict=True)]
@@ -319,13 +317,6 @@ def _joined(found: Mask, apart: int) -> Mask:
     begins, ends = runs(found)
     near = np.flatnonzero(begins[1:] - ends[:-1] <= apart)
     return found | marked(ends[near], begins[near + 1], len(found))
-
-
-def _silent(sound: Samples, around: int) -> Mask:
-    """Where zeros stand in a row, and so many frames around."""
-    begins, ends = runs(sound == 0)
-    long = ends - begins >= SILENT
-    return marked((begins[long] - around).clip(0), (ends[long] + around).clip(max=len(sound)), len(sound))
 
 
 def _is_even(places: Places) -> bool:
