@@ -35,9 +35,11 @@ class Descratch(CellRepair):
     gaps, gain at 15 dB: +14.3 (+8.5) from both sides by Burg's method with 1000 coefficients, +13.4 (+6.0) with 512 in
     common, +12.8 (+5.8) by least squares with 512, +9.1 (+5.0) with 112, +5.0 (+3.3) by silence.
 
-    It acts before `Declick`, which would leave half of a scratch (+18.7 and +10.7 the other way round). The price: of
-    lone clicks, three a second at 15 dB, both together gain 24.6 dB where `Declick` alone gains 29.9, since some are
-    bridged as scratches.
+    It acts before `Declick`, which would take half of a scratch (+18.7 and +10.7 the other way round). The price: three
+    lone clicks a second at 15 dB gain +26.0 (+15.7) by both together where `Declick` alone gains +30.5 (+22.1), since
+    some are bridged as scratches; crackle gains the same. Of sixty excerpts of released music all come back bit for
+    bit. But of 200 synthetic rhythms of gated noise, grains, short beeps and hats over chords or noise 39 lose sounds
+    that are meant, so it is not on by default.
 
     Thumps, decaying tones of 20 to 80 Hz after a scratch, stay: with their place known and a tone fitted to what a
     prediction from before leaves, 1 of 48 as loud as the music could be told from its bass, and 20 of 48 that were
