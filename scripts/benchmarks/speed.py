@@ -34,7 +34,7 @@ def _work(seconds: float, sound: Path, folder: Path) -> str:
     large = ["--repo", folder / "repo", "-n", LARGE]
     commands: dict[str, list[object]] = {
         "`stream-restore degrade`": [ours, "degrade", sound, *out],
-        "`stream-restore restore`, all repairs": [ours, "restore", sound, *out],
+        "`stream-restore restore`, default repairs": [ours, "restore", sound, *out],
         **{f"`--repair {name}`": [ours, "restore", sound, *out, "--repair", name] for name in NAMES},
         "`stream-restore restore`, htdemucs size, ONNX": [ours, "restore", sound, *out, "-n", folder / "large.onnx"],
         "`stream-restore restore`, htdemucs size, PyTorch": [ours, "restore", sound, *out, *large],
