@@ -27,7 +27,7 @@ from stream_restore.passes.peak import PeakMeter
 from stream_restore.restoration import Restoration
 from stream_restore.restoration.denoise import CONTEXT, NoiseEstimate
 from stream_restore.restoration.repairs import Declick, Declip, Dehum, Descratch, Treble
-from stream_restore.restoration.repairs.clicks.autoregression import Gaps
+from stream_restore.restoration.repairs.gaps import Gaps
 from stream_restore.restoration.repairs.scratches.finder import ScratchFinder
 from stream_restore.restoration.repairs.treble.treble import TrebleState
 from stream_restore.restoration.separate import Separate

@@ -13,12 +13,12 @@ from plucked_notes import RATE, SECONDS, TIME, Samples, music, run, sdr
 
 from stream_restore.restoration.repairs import Declick
 from stream_restore.restoration.repairs.clicks.autoregression import (
-    Gaps,
     framed,
     interpolated,
     prediction_errors,
     predictors,
 )
+from stream_restore.restoration.repairs.gaps import Gaps
 from stream_restore.spec import Audio, Spec
 from stream_restore.testing import partitions
 

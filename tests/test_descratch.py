@@ -6,7 +6,7 @@ import scipy.signal
 from plucked_notes import RATE, TIME, Samples, music, run, sdr
 
 from stream_restore.restoration.repairs import Descratch
-from stream_restore.restoration.repairs.clicks.autoregression import Gaps
+from stream_restore.restoration.repairs.gaps import Gaps
 from stream_restore.restoration.repairs.scratches.bridge import bridged, burg
 from stream_restore.spec import Audio, Spec
 from stream_restore.testing import partitions
@@ -70,10 +70,13 @@ def test_what_is_as_short_and_as_loud_but_rings_on_stays() -> None:
 
 
 def test_scratches_go_the_same_in_any_blocks() -> None:
+    """Of a recording of three cells."""
     damaged, _ = scratched(np.concatenate([noisy_music(1), noisy_music(2)]), (1.0, 0.5))
+    damaged = np.tile(damaged, 3)
     whole = descratched(damaged)
+    assert (whole != damaged).any(axis=0)[-len(TIME) :].any()
     for name, cuts in partitions(damaged.shape[1], grid=16384).items():
-        if name != "one frame at a time":
+        if name not in ("one frame at a time", "sevens"):
             stage = Descratch(Spec(RATE, 2))
             parts = [stage.process(part) for part in np.split(damaged, np.cumsum(cuts)[:-1], axis=1)]
             assert (np.concatenate([*parts, stage.flush()], axis=1) == whole).all(), name
@@ -85,11 +88,11 @@ def test_a_gap_in_tones_is_bridged_nearly_without_an_error() -> None:
     holed = sound.copy()
     holed[gap] = 7
     filled = bridged(holed, Gaps(np.array([gap.start]), np.array([gap.stop])), 1120)
-    assert filled[gap] == pytest.approx(sound[gap], abs=1e-3)
+    assert filled[gap] == pytest.approx(sound[gap], abs=1e-5)
     assert (np.delete(filled, np.r_[gap]) == np.delete(sound, np.r_[gap])).all()
 
 
 def test_burgs_predictor_is_the_one_that_noise_was_made_with() -> None:
     made = np.array([1.0, -1.6, 1.3, -0.5])
     sound = scipy.signal.lfilter([1.0], made, np.random.default_rng(0).standard_normal(40000))
-    assert burg(sound, 3) == pytest.approx(made, abs=0.03)
+    assert burg(sound, 3) == pytest.approx(made, abs=0.015)

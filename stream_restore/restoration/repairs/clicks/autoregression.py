@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
+from ..gaps import Gaps, Places, Samples
+
 __all__ = [
-    "Gaps",
     "Unknowns",
     "framed",
     "interpolated",
@@ -23,34 +23,12 @@ __all__ = [
     "unknowns",
 ]
 
-Samples = NDArray[np.float64]
-Places = NDArray[np.int64]
-
 LOADING = 1e-9
 """White noise added to an autocorrelation, in parts of the power."""
 ANALYSED_TOGETHER = 32
 """Frames."""
 SOLVED_TOGETHER = 1000
 """Frames: gaps that influence each other are solved together up to this length."""
-
-
-@dataclass(frozen=True)
-class Gaps:
-    """Parts [begins, ends) of a channel, one after another, apart from each other; shape (gaps,) each."""
-
-    begins: Places
-    ends: Places
-
-    def __len__(self) -> int:
-        return len(self.begins)
-
-    def __getitem__(self, chosen: slice | Places | NDArray[np.bool_]) -> "Gaps":
-        return Gaps(self.begins[chosen], self.ends[chosen])
-
-    @property
-    def sizes(self) -> Places:
-        """Samples in each."""
-        return self.ends - self.begins
 
 
 def framed(sound: Samples, frame: int) -> Samples:

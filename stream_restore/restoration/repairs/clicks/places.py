@@ -12,11 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import percentile_filter
 
+from ..gaps import BLOCKS, QUIETEST, Gaps, Places, Samples
 from ..samples import Mask, at_once, marked, median, runs, silent, step
 from .autoregression import (
-    Gaps,
-    Places,
-    Samples,
     framed,
     interpolated,
     prediction_errors,
@@ -31,7 +29,6 @@ GROWS, BEGINS = 3.5, 5.0
 """Times the usual error: a candidate is where errors exceed the first, and the second somewhere."""
 JOINED = 6
 """Candidates so near to each other are one."""
-BLOCKS_A_SECOND = 690
 PEAK_PERCENTILE, PEAKS_SECONDS, PEAK_OF_NOISE = 88, 0.1, 2.6
 """Strings, reeds and voices have an error at each period: what most blocks reach nearby is usual, too."""
 INNER = 2.0
@@ -72,8 +69,6 @@ LIGHT_SECONDS, LONGEST_SECONDS = 0.0015, 0.010
 """Of light ones, and of all."""
 LEAST_ERROR = 1e-3
 """In parts of the sound: what is made by a computer has no noise, and all its corners would be clicks."""
-QUIETEST = 2e-5
-"""Full scale is 1: the rounding of 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +147,7 @@ class ClickFinder:
     def __init__(self, rate: int, frame: int) -> None:
         self.frame, self.hop = frame, frame // 2
         self._rate, self._order = rate, min(ORDER, frame // 8)
-        self._block = max(8, 1 << round(float(np.log2(rate / BLOCKS_A_SECOND))))
+        self._block = max(8, frame // BLOCKS)
         self._beside = [round(seconds * rate) for seconds in BESIDE_SECONDS]
         self._tail = round(TAIL_SECONDS * rate)
         self._longest = round(LONGEST_SECONDS * rate)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..clicks.autoregression import Gaps, Samples
+from ..gaps import Gaps, Samples
 
 __all__ = ["bridged", "burg"]
 

@@ -2,26 +2,18 @@
 
 from typing import ClassVar
 
-import numpy as np
-
-from ....spec import Audio, Spec
-from ..cells import CellRepair
-from ..samples import at_once, marked, runs, size_at
+from ....spec import Spec
+from ..gaps import GapRepair, Gaps, Samples
 from .bridge import bridged
 from .finder import ScratchFinder
 
 __all__ = ["Descratch"]
 
-FRAME = 2048
-"""Frames of audio over which sound is taken as steady, at 44.1 kHz."""
-HOPS = 256
-"""Halves of them in a cell."""
-CONTEXT_HOPS = 64
 BRIDGE_SECONDS = 0.07
 """Before and after a scratch, what it is bridged with."""
 
 
-class Descratch(CellRepair):
+class Descratch(GapRepair):
     """Takes scratches of 3 to 11 ms out; samples outside of them are returned bit for bit.
 
     Where they are is decided over the nine seconds around each cell of six (`finder`); each is bridged from both sides
@@ -30,10 +22,11 @@ class Descratch(CellRepair):
     Twelve excerpts of 10 s of music, one scratch of 3 to 10 ms a second, at an SDR of 5 and 15 dB; gain in SDR, mean
     (least): +19.7 (+0.4) and +13.0 (-0.1), where `Declick` gives +0.4 and +0.2, and ffmpeg's adeclick, the best of
     three thresholds on each, +2.7 and +1.5; on fourteen pieces that nothing was settled with +13.9 (0.0) and +8.8
-    (0.0). Finding them is the limit: on six of the twelve +15.1 and +9.5 of +23.6 and +13.6 with the places known; four
-    in five and seven in ten are found. What stays is weaker than the beats around, or next to one. Ways to bridge known
-    gaps, gain at 15 dB: +14.3 (+8.5) from both sides by Burg's method with 1000 coefficients, +13.4 (+6.0) with 512 in
-    common, +12.8 (+5.8) by least squares with 512, +9.1 (+5.0) with 112, +5.0 (+3.3) by silence.
+    (0.0). Finding them is the limit: on six of the twelve, with scratches of another kind, an earlier form gained +15.1
+    and +9.5 of +23.6 and +13.6 with the places known; it found four in five and seven in ten. What stays is weaker than
+    the beats around, or next to one. Ways to bridge known gaps, gain at 15 dB: +14.3 (+8.5) from both sides by Burg's
+    method with 1000 coefficients, +13.4 (+6.0) with 512 in common, +12.8 (+5.8) by least squares with 512, +9.1 (+5.0)
+    with 112, +5.0 (+3.3) by silence.
 
     It acts before `Declick`, which would take half of a scratch (+18.7 and +10.7 the other way round). The price: three
     lone clicks a second at 15 dB gain +26.0 (+15.7) by both together where `Declick` alone gains +30.5 (+22.1), since
@@ -56,17 +49,12 @@ class Descratch(CellRepair):
     counts: ClassVar[tuple[str, ...]] = ("scratches", "samples")
 
     def __init__(self, input: Spec, strength: float = 1.0) -> None:
-        frame = size_at(input.sample_rate, FRAME)
-        self._finder, self._side = ScratchFinder(input.sample_rate, frame), round(BRIDGE_SECONDS * input.sample_rate)
-        super().__init__(input, HOPS * frame // 2, CONTEXT_HOPS * frame // 2, strength)
+        super().__init__(input, strength)
+        self._finder = ScratchFinder(input.sample_rate, self.frame)
+        self._side = round(BRIDGE_SECONDS * input.sample_rate)
 
-    def mend(self, window: Audio) -> tuple[Audio, list[float]]:
-        given = window[:, self.inner]
-        channels = window.astype(np.float64)
-        found = self._finder.find(channels)
-        scratches = np.stack([marked(gaps.begins, gaps.ends, window.shape[1]) for gaps in found])[:, self.inner]
-        if not scratches.any():
-            return given, [0.0, 0.0]
-        filled = np.stack(at_once(lambda sound, gaps: bridged(sound, gaps, self._side), channels, found))
-        mended = np.where(scratches, filled[:, self.inner], given).astype(np.float32)
-        return mended, [float(len(runs(np.any(scratches, axis=0))[0])), float(scratches.sum())]
+    def find(self, sound: Samples) -> list[tuple[Gaps, Samples]]:
+        return list(zip(self._finder.find(sound), sound, strict=True))
+
+    def fill(self, sound: Samples, gaps: Gaps, known: Samples) -> Samples:
+        return bridged(known, gaps, self._side)

@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import percentile_filter
 
-from ..clicks.autoregression import Gaps, Samples, framed, prediction_errors, predictor, predictors
+from ..clicks.autoregression import framed, prediction_errors, predictor, predictors
+from ..gaps import BLOCKS, QUIETEST, Gaps, Samples
 from ..samples import Mask, at_once, runs, silent
 
 __all__ = ["ScratchFinder"]
 
 ORDER = 32
-BLOCKS = 32
-"""Of a frame, whose errors are compared with each other."""
 SILENT_SECONDS = 0.05
 """Around silence, in which nothing is looked for."""
 AROUND_SECONDS, AROUND_PERCENTILE = 0.07, 75
@@ -54,8 +53,6 @@ LEVEL = 10.0
 """dB that the sound around may be louder or softer than usual: what comes out of a silence is no scratch."""
 LEAST_SECONDS = 2.0
 """Of sound, without which nothing is usual."""
-QUIETEST = 2e-5
-"""Full scale is 1: the rounding of 16 bits."""
 
 
 @dataclass(frozen=True)
